@@ -1,0 +1,1 @@
+//! Rounds and results in, bets in: herald, bet placing, the HTTP API.

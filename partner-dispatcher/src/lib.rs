@@ -1,0 +1,1 @@
+//! Settlements in, partner acknowledgements out.

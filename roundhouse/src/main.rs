@@ -1,0 +1,3 @@
+//! The one binary: serve, demo, audit, wallet, bench.
+
+fn main() {}

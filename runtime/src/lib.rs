@@ -1,0 +1,23 @@
+//! What the services share: the record log, the fact store, the loops and their drivers.
+//!
+//! Knows no word of betting. A service is one or more [`Machine`]s: state machines without IO whose
+//! inputs are records, acknowledgements, timers and answers, and whose effects are data. One driver
+//! per world performs the effects: [`drive()`] in production, one thread and one seed in the
+//! simulation. Every durable effect of a loop is a [`Batch`], and [`Batch::steps`] is the one place
+//! that says in which order a batch becomes durable (R3).
+
+pub mod batch;
+pub mod clock;
+pub mod engine;
+pub mod fact;
+pub mod machine;
+pub mod partitions;
+pub mod record;
+
+pub use batch::{Batch, Step, StoreOffset};
+pub use clock::{Clock, Millis, SystemClock};
+pub use engine::{ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog};
+pub use fact::{Fact, FactKey, Scope};
+pub use machine::{Alarm, Effect, Input, Machine};
+pub use partitions::Partitions;
+pub use record::{Append, Headers, Record, Source, Topic};

@@ -1,0 +1,1 @@
+//! Pure settlement rules: games, cut-off, payout, corrections. No IO, no clock.

@@ -1,0 +1,1 @@
+//! Bets and markers in, decisions and settlements out; the reconciler.

@@ -1,0 +1,1 @@
+//! Harness and scenarios: the simulation, the oracle, tests of whole processes.
