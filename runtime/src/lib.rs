@@ -8,13 +8,17 @@
 
 pub mod batch;
 pub mod clock;
+pub mod drive;
 pub mod engine;
 pub mod fact;
 pub mod machine;
 pub mod partitions;
 pub mod record;
+pub mod shutdown;
+pub mod telemetry;
 
 pub use batch::{Batch, Step, StoreOffset};
+pub use drive::{Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise};
 pub use clock::{Clock, Millis, SystemClock};
 pub use engine::{ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog};
 pub use fact::{Fact, FactKey, Scope};
