@@ -1,0 +1,264 @@
+//! What a record of `decisions.v1` says.
+
+use crate::bets::{Bet, Unreadable, need, small};
+use crate::frame::{self, FrameError};
+use crate::wire::{DecisionKind, DecisionRecord};
+use crate::{BetId, ContentHash, Money, Odds, PartnerId, RequestId, RoundId};
+
+/// Why a bet never was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RejectReason {
+    /// The partner does not hold the stake, with its code.
+    Declined(String),
+    /// No answer stood in the log at the 6th tick behind the intent (R8).
+    Expired,
+    /// The cut-off came first.
+    Closed,
+    /// The intent stands before its round's `opened`.
+    NotOpen,
+    /// The bet was frozen before it was decided, and thawed.
+    Thawed,
+}
+
+impl RejectReason {
+    /// The stable code on the wire.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Declined(_) => "declined",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+            Self::NotOpen => "not_open",
+            Self::Thawed => "thawed",
+        }
+    }
+}
+
+/// What was decided about a bet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bet is in.
+    Accepted,
+    /// The bet never was.
+    Rejected(RejectReason),
+    /// The bet was taken back before the cut-off, by this request.
+    Cancelled(RequestId),
+}
+
+/// A decision: a fact, said by the settler alone (R13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The whole bet.
+    pub bet: Bet,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Offset in `bets.v1` of the record that decided.
+    pub at: u64,
+    /// `said_at` of that record.
+    pub caused_at: i64,
+}
+
+impl Decision {
+    /// The fact's id: `<bet_id>/<rank>`, rank 1 for accepted and rejected, 2 for cancelled.
+    pub fn id(&self) -> String {
+        let rank = match self.verdict {
+            Verdict::Accepted | Verdict::Rejected(_) => 1,
+            Verdict::Cancelled(_) => 2,
+        };
+        format!("{}/{rank}", self.bet.id)
+    }
+}
+
+/// A cancel that came too late or for nothing; a record, never a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelRefused {
+    /// The bet named by the cancel.
+    pub bet: BetId,
+    /// The partner.
+    pub partner: PartnerId,
+    /// The cancel's request.
+    pub request: RequestId,
+    /// `closed` or `unknown_bet`.
+    pub reason: String,
+    /// Offset of the cancel.
+    pub at: u64,
+    /// `said_at` of the cancel.
+    pub caused_at: i64,
+}
+
+/// What is said by one record of `decisions.v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionSaid {
+    /// A decision.
+    Decided(Decision),
+    /// A refused cancel.
+    CancelRefused(CancelRefused),
+}
+
+impl DecisionSaid {
+    /// Reads a framed record.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        Self::try_from(frame::decode::<DecisionRecord>(bytes)?)
+    }
+
+    /// Frames the record.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it does not survive its own encoding.
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        frame::encode(&DecisionRecord::from(self))
+    }
+
+    /// The record's key.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Decided(decision) => decision.id(),
+            Self::CancelRefused(refused) => format!("{}/refused/{}", refused.bet, refused.at),
+        }
+    }
+
+    /// The bet.
+    pub fn bet_id(&self) -> &BetId {
+        match self {
+            Self::Decided(decision) => &decision.bet.id,
+            Self::CancelRefused(refused) => &refused.bet,
+        }
+    }
+
+    /// The partner.
+    pub fn partner(&self) -> &PartnerId {
+        match self {
+            Self::Decided(decision) => &decision.bet.partner,
+            Self::CancelRefused(refused) => &refused.partner,
+        }
+    }
+
+    /// The kind of record.
+    pub fn kind(&self) -> DecisionKind {
+        match self {
+            Self::Decided(decision) => match decision.verdict {
+                Verdict::Accepted => DecisionKind::Accepted,
+                Verdict::Rejected(_) => DecisionKind::Rejected,
+                Verdict::Cancelled(_) => DecisionKind::Cancelled,
+            },
+            Self::CancelRefused(_) => DecisionKind::CancelRefused,
+        }
+    }
+}
+
+impl From<&DecisionSaid> for DecisionRecord {
+    fn from(said: &DecisionSaid) -> Self {
+        let mut record = Self {
+            kind: said.kind(),
+            bet_id: said.bet_id().to_string(),
+            round_id: said.bet_id().round_str().to_owned(),
+            partner_id: said.partner().to_string(),
+            ..Self::default()
+        };
+        match said {
+            DecisionSaid::Decided(decision) => record.set_decision(decision),
+            DecisionSaid::CancelRefused(refused) => {
+                record.at = i64::try_from(refused.at).unwrap_or(i64::MAX);
+                record.caused_at = refused.caused_at;
+                record.reason = Some(refused.reason.clone());
+                record.request_id = Some(refused.request.to_string());
+            }
+        }
+        record
+    }
+}
+
+impl DecisionRecord {
+    fn set_decision(&mut self, decision: &Decision) {
+        let bet = &decision.bet;
+        self.at = i64::try_from(decision.at).unwrap_or(i64::MAX);
+        self.caused_at = decision.caused_at;
+        match &decision.verdict {
+            Verdict::Accepted => {}
+            Verdict::Rejected(reason) => {
+                self.reason = Some(reason.code().to_owned());
+                if let RejectReason::Declined(code) = reason {
+                    self.decline_code = Some(code.clone());
+                }
+            }
+            Verdict::Cancelled(request) => self.request_id = Some(request.to_string()),
+        }
+        self.content_hash = Some(bet.content_hash().to_string());
+        self.partner_player_id = Some(bet.player.to_string());
+        self.client_ref = Some(bet.client_ref.to_string());
+        self.selection = Some(bet.selection.to_string());
+        self.stake_units = Some(bet.stake.units);
+        self.currency = Some(bet.stake.currency.to_string());
+        self.exponent = Some(i32::from(bet.stake.exponent));
+        self.odds = Some(bet.odds.hundredths());
+        self.rules_version = Some(i64::from(bet.rules_version));
+        self.placed_at = Some(bet.placed_at);
+    }
+
+    fn bet(&self) -> Result<Bet, Unreadable> {
+        let bet = Bet {
+            id: self.bet_id.parse()?,
+            partner: self.partner_id.parse()?,
+            player: need(self.partner_player_id.clone(), "partner_player_id")?.try_into()?,
+            client_ref: need(self.client_ref.clone(), "client_ref")?.try_into()?,
+            selection: need(self.selection.clone(), "selection")?.try_into()?,
+            stake: Money::new(
+                need(self.stake_units, "stake_units")?,
+                need(self.currency.as_deref(), "currency")?.parse()?,
+                i64::from(need(self.exponent, "exponent")?),
+            )?,
+            odds: Odds::new(need(self.odds, "odds")?)?,
+            rules_version: small(need(self.rules_version, "rules_version")?, "rules_version")?,
+            placed_at: need(self.placed_at, "placed_at")?,
+        };
+        let told: ContentHash = need(self.content_hash.as_deref(), "content_hash")?.parse()?;
+        if told == bet.content_hash() { Ok(bet) } else { Err(Unreadable::Range("content_hash")) }
+    }
+
+    fn reject_reason(&self) -> Result<RejectReason, Unreadable> {
+        match need(self.reason.as_deref(), "reason")? {
+            "declined" => {
+                Ok(RejectReason::Declined(need(self.decline_code.clone(), "decline_code")?))
+            }
+            "expired" => Ok(RejectReason::Expired),
+            "closed" => Ok(RejectReason::Closed),
+            "not_open" => Ok(RejectReason::NotOpen),
+            "thawed" => Ok(RejectReason::Thawed),
+            _ => Err(Unreadable::Range("reason")),
+        }
+    }
+}
+
+impl TryFrom<DecisionRecord> for DecisionSaid {
+    type Error = Unreadable;
+
+    fn try_from(record: DecisionRecord) -> Result<Self, Unreadable> {
+        let at = u64::try_from(record.at).map_err(|_| Unreadable::Range("at"))?;
+        let request =
+            || Ok::<_, Unreadable>(need(record.request_id.clone(), "request_id")?.try_into()?);
+        let verdict = match record.kind {
+            DecisionKind::Unknown => return Err(Unreadable::UnknownKind),
+            DecisionKind::Accepted => Verdict::Accepted,
+            DecisionKind::Rejected => Verdict::Rejected(record.reject_reason()?),
+            DecisionKind::Cancelled => Verdict::Cancelled(request()?),
+            DecisionKind::CancelRefused => {
+                return Ok(Self::CancelRefused(CancelRefused {
+                    bet: record.bet_id.parse()?,
+                    partner: record.partner_id.parse()?,
+                    request: request()?,
+                    reason: need(record.reason.clone(), "reason")?,
+                    at,
+                    caused_at: record.caused_at,
+                }));
+            }
+        };
+        let bet = record.bet()?;
+        let round: RoundId = record.round_id.parse()?;
+        if round.as_str() != bet.id.round_str() {
+            return Err(Unreadable::Range("round_id"));
+        }
+        Ok(Self::Decided(Decision { bet, verdict, at, caused_at: record.caused_at }))
+    }
+}

@@ -1,0 +1,224 @@
+//! What a record of `settlements.v1` says: the target state of one bet at one revision.
+
+use crate::bets::{Bet, Unreadable};
+use crate::frame::{self, FrameError};
+use crate::wire::{SettlementRecord, TargetKind};
+use crate::{BetId, Money, PartnerId, PlayerId};
+
+/// The revision of the hold.
+pub const REVISION_HELD: u32 = 1;
+/// The revision of the final void of a bet that was rejected or cancelled (R10).
+pub const REVISION_VOID: u32 = 2;
+
+/// The revision of result version `version`, 1 and above. A bet gets 2, or 3 and above, never both (R10).
+pub fn revision_of(version: u32) -> u32 {
+    version.saturating_add(2)
+}
+
+/// The state a bet is to be in at the partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The stake is held; the result is open.
+    Held,
+    /// The bet is over and worth this much, in minor units of the stake's currency; 0 for a loss.
+    Settled(i64),
+    /// The bet does not count.
+    Voided,
+}
+
+impl Target {
+    fn to_columns(self) -> (TargetKind, i64) {
+        match self {
+            Self::Held => (TargetKind::Held, 0),
+            Self::Settled(payout) => (TargetKind::Settled, payout),
+            Self::Voided => (TargetKind::Voided, 0),
+        }
+    }
+
+    fn from_columns(kind: TargetKind, payout: i64) -> Result<Self, Unreadable> {
+        match kind {
+            TargetKind::Settled if 0 <= payout => Ok(Self::Settled(payout)),
+            TargetKind::Settled => Err(Unreadable::Range("payout_units")),
+            TargetKind::Held if payout == 0 => Ok(Self::Held),
+            TargetKind::Voided if payout == 0 => Ok(Self::Voided),
+            TargetKind::Held | TargetKind::Voided => Err(Unreadable::Range("payout_units")),
+            TargetKind::Unknown => Err(Unreadable::UnknownKind),
+        }
+    }
+}
+
+/// Why a settlement was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The first result.
+    Result,
+    /// A later result.
+    ResultCorrected,
+    /// The result was taken back.
+    ResultWithdrawn,
+    /// The round does not count.
+    RoundVoided,
+    /// The bet was rejected.
+    BetRejected,
+    /// The bet was cancelled.
+    BetCancelled,
+    /// The bet or its round was frozen and thawed.
+    Thawed,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: &[Self] = &[
+        Self::Result,
+        Self::ResultCorrected,
+        Self::ResultWithdrawn,
+        Self::RoundVoided,
+        Self::BetRejected,
+        Self::BetCancelled,
+        Self::Thawed,
+    ];
+
+    /// The stable code on the wire.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::ResultCorrected => "result_corrected",
+            Self::ResultWithdrawn => "result_withdrawn",
+            Self::RoundVoided => "round_voided",
+            Self::BetRejected => "bet_rejected",
+            Self::BetCancelled => "bet_cancelled",
+            Self::Thawed => "thawed",
+        }
+    }
+}
+
+/// The target state of one bet at one revision, with the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The bet; names its round.
+    pub bet: BetId,
+    /// 2, or 3 and above.
+    pub revision: u32,
+    /// The partner.
+    pub partner: PartnerId,
+    /// The player.
+    pub player: PlayerId,
+    /// The stake.
+    pub stake: Money,
+    /// The state the bet is to be in.
+    pub target: Target,
+    /// The state before.
+    pub previous: Target,
+    /// Why.
+    pub reason: Reason,
+    /// `said_at` of the record that caused it.
+    pub caused_at: i64,
+}
+
+impl Settlement {
+    /// The settlement of `bet` at `revision`.
+    pub fn of(
+        bet: &Bet,
+        revision: u32,
+        previous: Target,
+        target: Target,
+        reason: Reason,
+        caused_at: i64,
+    ) -> Self {
+        Self {
+            bet: bet.id.clone(),
+            revision,
+            partner: bet.partner.clone(),
+            player: bet.player.clone(),
+            stake: bet.stake,
+            target,
+            previous,
+            reason,
+            caused_at,
+        }
+    }
+
+    /// The fact's id, `<bet_id>/<revision>`, and the record's key.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.bet, self.revision)
+    }
+
+    /// The result version; 0 for a final void.
+    pub fn result_version(&self) -> u32 {
+        self.revision.saturating_sub(2)
+    }
+
+    /// Reads a framed record.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        Self::try_from(frame::decode::<SettlementRecord>(bytes)?)
+    }
+
+    /// Frames the record.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it does not survive its own encoding.
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        frame::encode(&SettlementRecord::from(self))
+    }
+}
+
+impl From<&Settlement> for SettlementRecord {
+    fn from(settlement: &Settlement) -> Self {
+        let (target, payout_units) = settlement.target.to_columns();
+        let (previous_target, previous_payout_units) = settlement.previous.to_columns();
+        Self {
+            settlement_id: settlement.id(),
+            bet_id: settlement.bet.to_string(),
+            revision: i64::from(settlement.revision),
+            round_id: settlement.bet.round_str().to_owned(),
+            result_version: i64::from(settlement.result_version()),
+            partner_id: settlement.partner.to_string(),
+            partner_player_id: settlement.player.to_string(),
+            target,
+            stake_units: settlement.stake.units,
+            payout_units,
+            currency: settlement.stake.currency.to_string(),
+            exponent: i32::from(settlement.stake.exponent),
+            reason: settlement.reason.code().to_owned(),
+            previous_target,
+            previous_payout_units,
+            caused_at: settlement.caused_at,
+        }
+    }
+}
+
+impl TryFrom<SettlementRecord> for Settlement {
+    type Error = Unreadable;
+
+    fn try_from(record: SettlementRecord) -> Result<Self, Unreadable> {
+        let settlement = Self {
+            bet: record.bet_id.parse()?,
+            revision: crate::bets::small(record.revision, "revision")?,
+            partner: record.partner_id.parse()?,
+            player: record.partner_player_id.try_into()?,
+            stake: Money::new(
+                record.stake_units,
+                record.currency.parse()?,
+                i64::from(record.exponent),
+            )?,
+            target: Target::from_columns(record.target, record.payout_units)?,
+            previous: Target::from_columns(record.previous_target, record.previous_payout_units)?,
+            reason: Reason::ALL
+                .iter()
+                .copied()
+                .find(|reason| reason.code() == record.reason)
+                .ok_or(Unreadable::Range("reason"))?,
+            caused_at: record.caused_at,
+        };
+        if settlement.revision < REVISION_VOID {
+            return Err(Unreadable::Range("revision"));
+        }
+        if settlement.id() != record.settlement_id {
+            return Err(Unreadable::Range("settlement_id"));
+        }
+        Ok(settlement)
+    }
+}
