@@ -76,3 +76,21 @@ pub struct Append {
     /// The framed value.
     pub value: Bytes,
 }
+
+impl Append {
+    /// A record for `partition` of `topic`.
+    pub fn new(
+        topic: &'static str,
+        partition: u32,
+        key: String,
+        headers: Headers,
+        value: Vec<u8>,
+    ) -> Self {
+        Self { topic: Topic(topic), partition, key: key.into(), headers, value: value.into() }
+    }
+
+    /// Where it goes.
+    pub fn source(&self) -> Source {
+        Source { topic: self.topic, partition: self.partition }
+    }
+}

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod ids;
 pub mod money;
 pub mod odds;
+pub mod outgoing;
 pub mod rounds;
 pub mod settlements;
 pub mod wire;
