@@ -39,3 +39,16 @@ pub struct Fact {
     /// What it says, framed like a record's value.
     pub body: Bytes,
 }
+
+/// Scope, place in it and body, as the schemas give them.
+impl From<FactParts> for Fact {
+    fn from(parts: FactParts) -> Self {
+        let ((group, topic, partition), (lane, subject, kind, at, hash), body) = parts;
+        let scope = Scope { group, topic: Topic(topic), partition };
+        Self { key: FactKey { scope, lane, subject, kind, at, hash }, body: body.into() }
+    }
+}
+
+/// (group, topic, partition), (lane, subject, kind, at, hash), body.
+pub type FactParts =
+    ((String, &'static str, u32), (String, String, &'static str, u64, [u8; 16]), Vec<u8>);

@@ -78,19 +78,16 @@ pub struct Append {
 }
 
 impl Append {
-    /// A record for `partition` of `topic`.
-    pub fn new(
-        topic: &'static str,
-        partition: u32,
-        key: String,
-        headers: Headers,
-        value: Vec<u8>,
-    ) -> Self {
-        Self { topic: Topic(topic), partition, key: key.into(), headers, value: value.into() }
-    }
-
     /// Where it goes.
     pub fn source(&self) -> Source {
         Source { topic: self.topic, partition: self.partition }
+    }
+}
+
+/// Topic, partition, key, headers and value, as the schemas give them.
+impl From<(&'static str, u32, String, Headers, Vec<u8>)> for Append {
+    fn from(parts: (&'static str, u32, String, Headers, Vec<u8>)) -> Self {
+        let (topic, partition, key, headers, value) = parts;
+        Self { topic: Topic(topic), partition, key: key.into(), headers, value: value.into() }
     }
 }

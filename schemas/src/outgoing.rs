@@ -54,6 +54,25 @@ pub struct FactRow {
     pub body: Vec<u8>,
 }
 
+impl Outgoing {
+    /// Topic, partition, key, headers, value.
+    pub fn into_parts(self) -> (&'static str, u32, String, Vec<(&'static str, String)>, Vec<u8>) {
+        (self.topic, self.partition, self.key, self.headers, self.value)
+    }
+}
+
+/// (round, topic, partition), (lane, bet, kind, at, hash), body.
+pub type FactParts =
+    ((String, &'static str, u32), (String, String, &'static str, u64, [u8; 16]), Vec<u8>);
+
+impl FactRow {
+    /// The row as the fact store takes it.
+    pub fn into_parts(self) -> FactParts {
+        let place = (self.lane, self.bet, self.kind, self.at, self.hash);
+        ((self.round, self.topic, self.partition), place, self.body)
+    }
+}
+
 /// How many partitions the topics have: those of one lane's topics are equal (R9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partitions {
