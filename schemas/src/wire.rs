@@ -2,12 +2,12 @@
 //!
 //! Every field a reader may meet is here with its meaning; what a record says is decided in the module
 //! of its topic, which turns a wire record into a typed value or refuses it.
+#![expect(clippy::disallowed_types, reason = "the codec's own interface, in what it derives")]
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
 use serde::{Deserialize, Serialize};
 
-#[expect(clippy::disallowed_types, reason = "the type of the codec's own interface")]
 type NamedSchemas = std::collections::HashSet<Name>;
 
 /// A type with an Avro schema of its own and a number that names it on the wire.
@@ -133,7 +133,8 @@ wire_enum! {
         /// The round does not count.
         Voided = "voided",
         /// The herald's word on an earlier record.
-        Verdict = "verdict",    }
+        Verdict = "verdict",
+    }
 }
 
 /// One record of `rounds.v1`.
@@ -207,7 +208,8 @@ wire_enum! {
         /// A second has passed; belongs to no round.
         Tick = "tick",
         /// A frozen bet or round is to be computed again.
-        Thaw = "thaw",    }
+        Thaw = "thaw",
+    }
 }
 
 /// One record of `bets.v1`.
@@ -275,7 +277,8 @@ wire_enum! {
         /// The bet was taken back before the cut-off.
         Cancelled = "cancelled",
         /// A cancel that came too late or for nothing.
-        CancelRefused = "cancel_refused",    }
+        CancelRefused = "cancel_refused",
+    }
 }
 
 /// One record of `decisions.v1`. No field comes from a clock or a process.
@@ -329,7 +332,8 @@ wire_enum! {
         /// The bet is over and worth `payout_units`.
         Settled = "settled",
         /// The bet does not count; the stake is back.
-        Voided = "voided",    }
+        Voided = "voided",
+    }
 }
 
 /// One record of `settlements.v1`, its retry tiers and its parking place.
@@ -377,7 +381,8 @@ wire_enum! {
         /// The partner's row is at a higher revision.
         Superseded = "superseded",
         /// Set aside for a human, still owed.
-        Parked = "parked",    }
+        Parked = "parked",
+    }
 }
 
 /// One record of `deliveries.v1`, and the fact of a final delivery answer.
