@@ -117,9 +117,7 @@ fn check_offered<'a>(
     }
 }
 
-fn check_unique<'a>(
-    selections: impl IntoIterator<Item = &'a Selection>,
-) -> Result<(), RuleError> {
+fn check_unique<'a>(selections: impl IntoIterator<Item = &'a Selection>) -> Result<(), RuleError> {
     let mut seen = std::collections::BTreeSet::new();
     match selections.into_iter().find(|selection| !seen.insert(*selection)) {
         Some(selection) => Err(RuleError::RepeatedSelection { selection: selection.clone() }),

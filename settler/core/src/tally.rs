@@ -6,7 +6,6 @@ use schemas::wire::{AmountRecord, TallyRecord};
 use schemas::{BetId, Money, RoundId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// The tally of `bets`: the accepted, uncancelled bets of `round` in one partition at `closed` (R5).
 ///
@@ -60,11 +59,7 @@ fn amount(sum: &Money) -> AmountRecord {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
