@@ -8,7 +8,9 @@
 
 pub mod batch;
 pub mod clock;
+pub mod conformance;
 pub mod drive;
+pub mod embedded;
 pub mod engine;
 pub mod fact;
 pub mod machine;
@@ -20,6 +22,7 @@ pub mod telemetry;
 pub use batch::{Batch, Step, StoreOffset};
 pub use drive::{Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise};
 pub use clock::{Clock, Millis, SystemClock};
+pub use embedded::Embedded;
 pub use engine::{ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog};
 pub use fact::{Fact, FactKey, Scope};
 pub use machine::{Alarm, Effect, Input, Machine};

@@ -2,8 +2,7 @@
 
 use super::{Ask, Caller, DriveError, Driven, Exit, Handle};
 use crate::{
-    Assignments, Change, Clock, Engine, EngineError, Lease, Machine, Partitions, Source,
-    Topic,
+    Assignments, Change, Clock, Engine, EngineError, Lease, Machine, Partitions, Source, Topic,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -109,7 +108,8 @@ where
             Change::Assigned(lease) => {
                 let partition = lease.source.partition;
                 tracing::info!(group = job.group, source = %lease.source, lease.generation, "assigned");
-                let make = Make { engine: engine.clone(), job: job.clone(), build: Arc::clone(&build) };
+                let make =
+                    Make { engine: engine.clone(), job: job.clone(), build: Arc::clone(&build) };
                 let (caller, handles) = (Arc::clone(&caller), handles.clone());
                 let (clock, shutdown) = (clock.clone(), shutdown.clone());
                 owned.assign(partition, || Owned {
