@@ -1,1 +1,3 @@
 //! Rounds and results in, bets in: herald, bet placing, the HTTP API.
+
+pub mod rounds_view;
