@@ -6,6 +6,14 @@
 use crate::{Currency, Money, MoneyError};
 use serde::{Deserialize, Serialize};
 
+mod reconcile;
+
+pub use reconcile::{
+    CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
+    CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest, QueryResponse,
+    ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody,
+};
+
 /// Items a state call may carry.
 pub const STATE_ITEMS_MAX: usize = 500;
 /// Bytes a state call may have.
@@ -124,6 +132,20 @@ pub enum RowStatus {
     /// A word this build does not know.
     #[serde(other)]
     Other,
+}
+
+impl RowStatus {
+    /// The word on the wire and in the digest of a close.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Declined => "declined",
+            Self::Settled => "settled",
+            Self::Voided => "voided",
+            Self::Absent => "absent",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// The answer to an authorize: 200 always means that the partner has a row.

@@ -1,0 +1,215 @@
+//! How both sides know that they agree: close of a round, queries, rows, capabilities, health.
+
+use super::{MoneyBody, RowStatus};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Path of the rows of a round, with `?after=&limit=`; axum's form.
+pub const ROUND_BETS_PATH: &str = "/wallet/v1/rounds/{id}/bets";
+/// Path of what the partner can do.
+pub const CAPABILITIES_PATH: &str = "/wallet/v1/capabilities";
+/// Path of the partner's health.
+pub const HEALTH_PATH: &str = "/wallet/v1/health";
+/// Bet ids a query may name.
+pub const QUERY_BETS_MAX: usize = 500;
+/// Rows one page of a round holds at most.
+pub const ROUND_BETS_MAX: usize = 1000;
+
+/// Totals of one round in one currency, over the rows at revision 3 and above.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseTotal {
+    /// The currency.
+    pub currency: String,
+    /// Decimals between minor and major unit.
+    pub exponent: i64,
+    /// Rows.
+    pub bets: u64,
+    /// Sum of the stakes, minor units as text.
+    pub stake: String,
+    /// Sum of the payouts of settled rows, minor units as text.
+    pub payout: String,
+    /// Rows that are voided.
+    pub voided: u64,
+    /// Rows whose delivery is parked or frozen; 0 in the partner's answer.
+    #[serde(default)]
+    pub parked: u64,
+}
+
+/// `POST /rounds/close`: this is what the round came to; sent again after a correction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseRequest {
+    /// The round.
+    pub round_id: String,
+    /// The result version that all items are at.
+    pub result_version: u32,
+    /// One total per currency, ordered by currency.
+    pub totals: Vec<CloseTotal>,
+    /// Rows that the platform knows to be at revision 1 still.
+    pub open_holds: u64,
+    /// [`CloseDigest`] over the rows at revision 3 and above.
+    pub digest: String,
+    /// Bets whose delivery is parked or frozen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
+}
+
+/// The partner's own view of the round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseResponse {
+    /// The round.
+    pub round_id: String,
+    /// The request's result version.
+    pub result_version: u32,
+    /// Rises when the ledger was restored from a backup (R20).
+    #[serde(default)]
+    pub ledger_epoch: String,
+    /// One total per currency, ordered by currency.
+    pub totals: Vec<CloseTotal>,
+    /// Rows of the round at revision 1; must be 0 beyond those listed.
+    pub open_holds: u64,
+    /// [`CloseDigest`] over the partner's rows.
+    pub digest: String,
+}
+
+/// SHA-256 over lines `bet_id|revision|status|stake|payout`, each ended by a newline, in the order of
+/// bet ids; only rows at revision 3 and above.
+#[derive(Clone, Debug, Default)]
+pub struct CloseDigest(Sha256);
+
+impl CloseDigest {
+    /// A digest of no rows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a row; `stake` and `payout` in minor units, the payout 0 unless the row is settled.
+    pub fn row(&mut self, bet_id: &str, revision: u32, status: RowStatus, stake: i64, payout: i64) {
+        let status = status.as_str();
+        self.0.update(format!("{bet_id}|{revision}|{status}|{stake}|{payout}\n").as_bytes());
+    }
+
+    /// The digest as lower-case hexadecimal digits.
+    pub fn finish(self) -> String {
+        use std::fmt::Write;
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            write!(text, "{byte:02x}").unwrap_or_default();
+            text
+        })
+    }
+}
+
+/// `POST /bets/query`: how do these bets stand?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryRequest {
+    /// 1 to [`QUERY_BETS_MAX`] bets.
+    pub bet_ids: Vec<String>,
+}
+
+/// One row of the partner's register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowBody {
+    /// The bet.
+    pub bet_id: String,
+    /// The row's revision; 0 if there is no row.
+    pub revision: u32,
+    /// State of the row; `absent` if there is none, which does not prove that a slow hold cannot land.
+    pub status: RowStatus,
+    /// The player.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_player_id: Option<String>,
+    /// The stake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stake: Option<MoneyBody>,
+    /// The payout; only of a settled row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<MoneyBody>,
+    /// What was really moved on this bet, minor units as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_net: Option<String>,
+    /// What a claw-back could not take so far, minor units as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<String>,
+    /// declined: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The partner's own name for the newest movement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_ref: Option<String>,
+}
+
+/// The answer to a query: one row per bet asked for, in the order asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryResponse {
+    /// Rises when the ledger was restored from a backup (R20).
+    #[serde(default)]
+    pub ledger_epoch: String,
+    /// The rows.
+    pub rows: Vec<RowBody>,
+}
+
+/// One page of a round's rows, ordered by bet id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundBetsResponse {
+    /// The round.
+    pub round_id: String,
+    /// Rises when the ledger was restored from a backup (R20).
+    #[serde(default)]
+    pub ledger_epoch: String,
+    /// At most [`ROUND_BETS_MAX`] rows.
+    pub rows: Vec<RowBody>,
+    /// The `after` of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A currency that a partner takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrencyBody {
+    /// The code.
+    pub currency: String,
+    /// Decimals between minor and major unit.
+    pub exponent: i64,
+}
+
+/// `GET /capabilities`: what the partner can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilitiesResponse {
+    /// The partner.
+    pub partner_id: String,
+    /// Dates of the contract that it speaks.
+    pub api_versions: Vec<String>,
+    /// Items a state call may carry.
+    pub items_max: u64,
+    /// Bytes a state call may have.
+    pub bytes_max: u64,
+    /// Whether a request may be compressed.
+    #[serde(default)]
+    pub gzip: bool,
+    /// Whether answers are signed.
+    #[serde(default)]
+    pub signed: bool,
+    /// The currencies, ordered by code.
+    pub currencies: Vec<CurrencyBody>,
+    /// `negative` or `collect_available`.
+    pub claw_back: String,
+    /// Days in which a correction is taken.
+    pub correction_window_days: u64,
+    /// Days for which a row is kept.
+    pub retention_days: u64,
+    /// Rises when the ledger was restored from a backup (R20).
+    pub ledger_epoch: String,
+}
+
+/// `GET /health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthResponse {
+    /// `ok`, or `failed` if nothing can be written down any more.
+    pub status: String,
+    /// The partner.
+    pub partner_id: String,
+    /// The partner's clock, RFC 3339 UTC with ms; more than 2 s away from ours is a fault.
+    pub time: String,
+    /// Rises when the ledger was restored from a backup (R20).
+    pub ledger_epoch: String,
+}
