@@ -1,3 +1,5 @@
 //! Rounds and results in, bets in: herald, bet placing, the HTTP API.
 
 pub mod rounds_view;
+
+pub mod herald;
