@@ -6,6 +6,8 @@
 
 mod check;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod game;
 mod payout;
 mod settle;
@@ -49,3 +51,6 @@ pub const EXPIRY_TICKS: u32 = 6;
 pub fn expiry_ticks(rules_version: u32) -> Option<u32> {
     knows(rules_version).then_some(EXPIRY_TICKS)
 }
+
+#[cfg(test)]
+mod tests;
