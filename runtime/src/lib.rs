@@ -13,6 +13,7 @@ pub mod drive;
 pub mod embedded;
 pub mod engine;
 pub mod fact;
+pub mod http;
 pub mod machine;
 pub mod partitions;
 pub mod record;

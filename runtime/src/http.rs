@@ -1,0 +1,168 @@
+//! An HTTP/1.1 client that posts JSON and never trusts the other side.
+//!
+//! One deadline covers the whole call, from the connect to the last byte of the answer; an answer is
+//! cut off at a stated size while it is read; a redirect is an answer like any other. Connections are
+//! pooled per origin. What an answer means is not said here. Plain `http` only: TLS comes with signatures.
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::timeout;
+use wire::{Connector, Use};
+
+/// An answer: whatever the other side said, complete and within its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After` in ms, where it is given in seconds.
+    pub retry_after_ms: Option<u64>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer. None of these says whether the other side did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// The deadline passed before the last byte of an answer.
+    #[error("no complete answer before the deadline")]
+    Timeout,
+    /// No connection: nothing was sent.
+    #[error("no connection")]
+    Connect,
+    /// The connection broke, or what came back is not HTTP.
+    #[error("the connection broke before a complete answer")]
+    Broken,
+    /// The answer is longer than allowed.
+    #[error("the answer is too large")]
+    TooLarge,
+}
+
+/// Bounds of the connection pool.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpOptions {
+    /// Longest wait for a connection, within the deadline of the call.
+    pub connect_wait_max: Duration,
+    /// How long an unused connection is kept. Must stay below the other side's own limit, or calls meet
+    /// connections that are just being closed.
+    pub idle_max: Duration,
+    /// Unused connections kept per origin.
+    pub idle_connections_max: usize,
+}
+
+/// A client with its pool. Cheap to clone; clones share the pool.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client with an empty pool. Needs tokio's runtime only when it is used.
+    pub fn new(options: HttpOptions) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(options.idle_max)
+            .pool_max_idle_per_host(options.idle_connections_max)
+            // A request that was never written goes to another connection; nothing was sent twice.
+            .retry_canceled_requests(true)
+            .build(Connector::new(options.connect_wait_max));
+        Self { client }
+    }
+
+    /// Posts `body` as JSON and reads the whole answer, at most `answer_bytes_max` bytes of body.
+    ///
+    /// The same bytes are sent a second time in one case: a pooled connection that had served an earlier
+    /// call was closed by the other side before a single byte of an answer. That is the ordinary end of
+    /// an idle connection, and the callee is one that takes repeats.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn post_json(
+        &self,
+        url: &Uri,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        deadline: Duration,
+        answer_bytes_max: usize,
+    ) -> Result<HttpAnswer, CallError> {
+        let call = async {
+            let response = match self.send(request(url, headers, &body)).await {
+                Err(error) if closed_while_idle(&error) => {
+                    self.send(request(url, headers, &body)).await
+                }
+                sent => sent,
+            };
+            let response = response.map_err(|error| {
+                tracing::debug!(%url, error = chain(&error), "a call got no answer");
+                if error.is_connect() { CallError::Connect } else { CallError::Broken }
+            })?;
+            read(response, answer_bytes_max).await
+        };
+        timeout(deadline, call).await.unwrap_or(Err(CallError::Timeout))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, legacy::Error> {
+        let response = self.client.request(request).await?;
+        if let Some(used) = response.extensions().get::<Use>() {
+            used.answered();
+        }
+        Ok(response)
+    }
+}
+
+fn request(url: &Uri, headers: &[(HeaderName, HeaderValue)], body: &Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = url.clone();
+    let map = request.headers_mut();
+    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in headers {
+        map.insert(name.clone(), value.clone());
+    }
+    request
+}
+
+fn closed_while_idle(error: &legacy::Error) -> bool {
+    let mut extras = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get::<Use>().is_some_and(Use::closed_while_idle)
+}
+
+async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<HttpAnswer, CallError> {
+    let status = response.status().as_u16();
+    let retry_after_ms = retry_after_ms(response.headers());
+    let collected = Limited::new(response.into_body(), bytes_max).collect().await;
+    let body = collected.map_err(|error| {
+        if error.is::<LengthLimitError>() { CallError::TooLarge } else { CallError::Broken }
+    })?;
+    Ok(HttpAnswer { status, retry_after_ms, body: body.to_bytes() })
+}
+
+/// Seconds only; a date would have to be compared with a clock that is not the other side's.
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    seconds.checked_mul(1_000)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

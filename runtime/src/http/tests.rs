@@ -1,0 +1,191 @@
+//! Against a server that answers with scripted bytes, so that it can also answer wrongly.
+
+use super::*;
+use std::future::pending;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What the server does with a request.
+#[derive(Clone)]
+enum Act {
+    /// Writes these bytes and keeps the connection.
+    Say(Vec<u8>),
+    /// Writes these bytes and closes.
+    SayAndClose(Vec<u8>),
+    /// Writes these bytes and then nothing more.
+    SayAndHang(Vec<u8>),
+}
+
+/// Plays `script`, a connection per list; reports every request as (connection, text).
+async fn serve(script: Vec<Vec<Act>>) -> (Uri, UnboundedReceiver<(usize, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/path", listener.local_addr().unwrap()).parse().unwrap();
+    let (seen, requests) = unbounded_channel();
+    tokio::spawn(async move {
+        for (number, acts) in script.into_iter().enumerate() {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(play(stream, number, acts, seen.clone()));
+        }
+        pending::<()>().await;
+    });
+    (url, requests)
+}
+
+async fn play(
+    mut stream: TcpStream,
+    number: usize,
+    acts: Vec<Act>,
+    seen: UnboundedSender<(usize, String)>,
+) {
+    for act in acts {
+        let Some(request) = read_request(&mut stream).await else { return };
+        seen.send((number, request)).unwrap();
+        match act {
+            Act::Say(bytes) => stream.write_all(&bytes).await.unwrap(),
+            Act::SayAndClose(bytes) => return stream.write_all(&bytes).await.unwrap(),
+            Act::SayAndHang(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                return pending().await;
+            }
+        }
+    }
+    pending::<()>().await;
+}
+
+/// One request whose body ends with `!`.
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"!") {
+        if stream.read_buf(&mut bytes).await.unwrap() == 0 {
+            return None;
+        }
+    }
+    Some(String::from_utf8(bytes).unwrap())
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn client() -> HttpClient {
+    HttpClient::new(HttpOptions {
+        connect_wait_max: Duration::from_secs(5),
+        idle_max: Duration::from_secs(5),
+        idle_connections_max: 4,
+    })
+}
+
+async fn post(client: &HttpClient, url: &Uri) -> Result<HttpAnswer, CallError> {
+    let headers = [(HeaderName::from_static("webhook-id"), HeaderValue::from_static("c_1"))];
+    let wait = Duration::from_secs(20);
+    client.post_json(url, &headers, Bytes::from_static(b"hello!"), wait, 16).await
+}
+
+#[tokio::test]
+async fn an_answer_comes_back_whole_and_connections_are_used_again() {
+    let (url, mut requests) = serve(vec![vec![Act::Say(ok("one")), Act::Say(ok("two"))]]).await;
+    let client = client();
+    for body in ["one", "two"] {
+        let answer = post(&client, &url).await.unwrap();
+        let wanted = HttpAnswer { status: 200, retry_after_ms: None, body: Bytes::from(body) };
+        assert_eq!(answer, wanted);
+    }
+    let (connection, request) = requests.recv().await.unwrap();
+    assert_eq!(connection, 0);
+    assert!(request.starts_with("POST /path HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("content-type: application/json\r\n"), "{request}");
+    assert!(request.contains("webhook-id: c_1\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\nhello!"), "{request}");
+    assert_eq!(requests.recv().await.unwrap().0, 0, "the second call took the same connection");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer() {
+    let moved = b"HTTP/1.1 307 Moved\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let (url, mut requests) = serve(vec![vec![Act::Say(moved)]]).await;
+    assert_eq!(post(&client(), &url).await.unwrap().status, 307);
+    requests.recv().await.unwrap();
+    assert!(requests.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn retry_after_counts_in_seconds_alone() {
+    for (given, wanted) in [("3", Some(3_000)), ("Wed, 21 Oct 2026 07:28:00 GMT", None)] {
+        let busy =
+            format!("HTTP/1.1 503 Busy\r\nretry-after: {given}\r\ncontent-length: 0\r\n\r\n");
+        let (url, _requests) = serve(vec![vec![Act::Say(busy.into_bytes())]]).await;
+        let answer = post(&client(), &url).await.unwrap();
+        assert_eq!((answer.status, answer.retry_after_ms), (503, wanted));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_bounded_with_and_without_a_stated_length() {
+    let long = "x".repeat(17);
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let endless = [chunked, b"8\r\nxxxxxxxx\r\n".repeat(3)].concat();
+    for act in [Act::Say(ok(&long)), Act::SayAndHang(endless)] {
+        let (url, _requests) = serve(vec![vec![act]]).await;
+        assert_eq!(post(&client(), &url).await, Err(CallError::TooLarge));
+    }
+    let (url, _requests) = serve(vec![vec![Act::Say(ok(&"x".repeat(16)))]]).await;
+    assert_eq!(post(&client(), &url).await.unwrap().body.len(), 16);
+}
+
+#[tokio::test]
+async fn the_deadline_covers_the_last_byte() {
+    let slow = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec();
+    for act in [Act::SayAndHang(Vec::new()), Act::SayAndHang(slow)] {
+        let (url, _requests) = serve(vec![vec![act]]).await;
+        let body = Bytes::from_static(b"hello!");
+        let answer = client().post_json(&url, &[], body, Duration::from_millis(80), 16).await;
+        assert_eq!(answer, Err(CallError::Timeout));
+    }
+}
+
+#[tokio::test]
+async fn a_broken_answer_is_no_answer_and_is_not_repeated() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec();
+    let half_head = b"HTTP/1.1 200 OK\r\ncont".to_vec();
+    let not_http = b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec();
+    for bytes in [cut, half_head.clone(), not_http, Vec::new()] {
+        let script = vec![vec![Act::SayAndClose(bytes)], vec![Act::Say(ok("again"))]];
+        let (url, mut requests) = serve(script).await;
+        assert_eq!(post(&client(), &url).await, Err(CallError::Broken));
+        requests.recv().await.unwrap();
+        assert!(requests.try_recv().is_err(), "sent once");
+    }
+    // Not even on a connection that had served before, once a byte of the answer was there.
+    let script =
+        vec![vec![Act::Say(ok("one")), Act::SayAndClose(half_head)], vec![Act::Say(ok("again"))]];
+    let (url, _requests) = serve(script).await;
+    let client = client();
+    post(&client, &url).await.unwrap();
+    assert_eq!(post(&client, &url).await, Err(CallError::Broken));
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_closes_is_replaced_once() {
+    let closing = || vec![Act::Say(ok("one")), Act::SayAndClose(Vec::new())];
+    let (url, mut requests) = serve(vec![closing(), vec![Act::Say(ok("two"))]]).await;
+    let client = client();
+    post(&client, &url).await.unwrap();
+    assert_eq!(post(&client, &url).await.unwrap().body, "two");
+    let mut seen = Vec::new();
+    while let Ok(request) = requests.try_recv() {
+        seen.push(request);
+    }
+    let connections: Vec<_> = seen.iter().map(|(connection, _)| *connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+    assert_eq!(seen[1].1, seen[2].1, "the same bytes");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    drop(listener);
+    assert_eq!(post(&client(), &url).await, Err(CallError::Connect));
+    assert_eq!(post(&client(), &"https://localhost/".parse().unwrap()).await, Err(CallError::Connect));
+}
