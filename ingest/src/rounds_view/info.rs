@@ -118,6 +118,24 @@ impl RoundInfo {
         }
     }
 
+    /// The round without its history.
+    pub fn without_history(&self) -> Self {
+        // The history is most of it, so the parts are copied one by one.
+        Self {
+            round: self.round.clone(),
+            game: self.game.clone(),
+            rules_version: self.rules_version,
+            offers: self.offers.clone(),
+            status: self.status,
+            opened_at: self.opened_at,
+            closes_at: self.closes_at,
+            grace_ms: self.grace_ms,
+            version: self.version,
+            outcome: self.outcome.clone(),
+            history: Vec::new(),
+        }
+    }
+
     /// Takes something admitted after `opened`; `version` is the result version after it. Returns
     /// whether the round changed: steps never go back, so a repeat changes nothing.
     pub fn admit(&mut self, said: &RoundSaid, version: u32) -> bool {
