@@ -111,7 +111,10 @@ impl HttpClient {
         timeout(deadline, call).await.unwrap_or(Err(CallError::Timeout))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, legacy::Error> {
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
         let response = self.client.request(request).await?;
         if let Some(used) = response.extensions().get::<Use>() {
             used.answered();

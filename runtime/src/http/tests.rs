@@ -187,5 +187,8 @@ async fn nobody_listening_is_no_connection() {
     let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
     assert_eq!(post(&client(), &url).await, Err(CallError::Connect));
-    assert_eq!(post(&client(), &"https://localhost/".parse().unwrap()).await, Err(CallError::Connect));
+    assert_eq!(
+        post(&client(), &"https://localhost/".parse().unwrap()).await,
+        Err(CallError::Connect)
+    );
 }
