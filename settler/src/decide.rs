@@ -1,0 +1,501 @@
+//! Deciding, one record after the other: the order of the log and nothing else (DESIGN 5, 6).
+
+use crate::load::LoadError;
+use crate::memory::{BetState, Known, Memory, Round};
+use crate::output::Output;
+use planted::Bug;
+use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Intent, Marker, MarkerBody};
+use schemas::decisions::{CancelRefused, Decision, RejectReason, Verdict};
+use schemas::frame::FrameError;
+use schemas::rounds::Outcome;
+use schemas::{BetId, ContentHash, PartnerId, RequestId, RoundId};
+use settlement::{Disposition, RuleError};
+use thiserror::Error;
+
+/// Why a partition stops: its offset stays, and people are told.
+#[derive(Debug, Error)]
+pub(crate) enum StopError {
+    /// A record cannot be written as what it says.
+    #[error("what follows from the record cannot be encoded")]
+    Encode(#[from] FrameError),
+    /// This build lacks the rules (R6).
+    #[error(transparent)]
+    Rules(RuleError),
+    /// This build lacks the rules the round was opened under (R6).
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Where and when the record stands that is being decided.
+#[derive(Clone, Copy, Debug)]
+struct Cause {
+    at: u64,
+    said_at: i64,
+}
+
+impl Memory {
+    /// Decides what follows from the record at offset `at`. Its round must be in memory.
+    pub(crate) fn decide(
+        &mut self,
+        at: u64,
+        event: &BetEvent,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let cause = Cause { at, said_at: event.said_at };
+        let Some(round_id) = &event.round else { return self.tick(cause, out) };
+        let round = self.rounds.entry(round_id.clone()).or_default();
+        round.last_offset = at;
+        match &event.said {
+            BetSaid::Tick => Ok(()),
+            BetSaid::Intent(intent) => self.intent(round_id, intent, cause, out),
+            BetSaid::Answer { bet, content, answer, .. } => {
+                self.answer(round_id, bet, *content, answer, cause, out)
+            }
+            BetSaid::Cancel { bet, partner, request } => {
+                self.cancel(round_id, (bet, partner), request, cause, out)
+            }
+            BetSaid::Marker(marker) => self.marker(round_id, event, marker, cause, out),
+            BetSaid::Thaw { bet, reason, .. } => {
+                self.thaw(round_id, bet.as_ref(), reason, cause, out)
+            }
+        }
+    }
+
+    /// An intent expires at the 6th tick behind it (R8).
+    fn tick(&mut self, cause: Cause, out: &mut Output) -> Result<(), StopError> {
+        self.ticks += 1;
+        while let Some((_, (bet, before))) = self.undecided.first_key_value() {
+            let behind = self.ticks - before;
+            let bet = bet.clone();
+            let Some(BetState::Pending { intent, .. }) = self.state(&bet.round(), &bet) else {
+                self.undecided.pop_first();
+                continue;
+            };
+            let rules_version = intent.bet.rules_version;
+            let ticks = settlement::expiry_ticks(rules_version)
+                .ok_or(StopError::Rules(RuleError::UnknownRules { rules_version }))?;
+            if behind < u64::from(ticks) {
+                break;
+            }
+            self.reject(&intent.clone(), RejectReason::Expired, cause, out)?;
+        }
+        Ok(())
+    }
+
+    fn intent(
+        &mut self,
+        round_id: &RoundId,
+        intent: &Intent,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let rules_version = intent.bet.rules_version;
+        if !settlement::knows(rules_version) {
+            return Err(StopError::Rules(RuleError::UnknownRules { rules_version }));
+        }
+        let bet = &intent.bet;
+        match self.state(round_id, &bet.id) {
+            Some(
+                BetState::Accepted(decision)
+                | BetState::Rejected(decision)
+                | BetState::Cancelled(decision),
+            ) => return Ok(out.repeat(decision)?),
+            // The first intent fixes the content (R12).
+            Some(BetState::Pending { .. } | BetState::Frozen(_)) => return Ok(()),
+            None => {}
+        }
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        if let Some(code) = round.frozen.clone() {
+            out.freeze_bet(&bet.id, Some(&bet.partner), Some(intent), cause.at, &code)?;
+            round.bets.insert(bet.id.clone(), BetState::Frozen(Known::Intent(intent.clone())));
+            return Ok(());
+        }
+        if round.rules.is_none() {
+            return self.reject(intent, RejectReason::NotOpen, cause, out);
+        }
+        if round.closed_at.is_some() {
+            return self.reject(intent, RejectReason::Closed, cause, out);
+        }
+        let pending = BetState::Pending { intent: intent.clone(), at: cause.at };
+        round.bets.insert(bet.id.clone(), pending);
+        self.undecided.insert(cause.at, (bet.id.clone(), self.ticks));
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        round_id: &RoundId,
+        bet: &BetId,
+        content: ContentHash,
+        answer: &HoldAnswer,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let Some(BetState::Pending { intent, .. }) = self.state(round_id, bet) else {
+            return Ok(());
+        };
+        let same = intent.bet.content_hash() == content || planted::active(Bug::HashIgnored);
+        if !same {
+            return Ok(());
+        }
+        let intent = intent.clone();
+        match answer {
+            HoldAnswer::Approved => self.accept(&intent, cause, out),
+            HoldAnswer::Declined(code) => {
+                self.reject(&intent, RejectReason::Declined(code.clone()), cause, out)
+            }
+        }
+    }
+
+    /// Before `closed` a cancel wins over an accepted or pending bet.
+    fn cancel(
+        &mut self,
+        round_id: &RoundId,
+        (bet, partner): (&BetId, &PartnerId),
+        request: &RequestId,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let round = self.rounds.get(round_id);
+        let closed = round.is_some_and(|round| round.closed_at.is_some());
+        let frozen = round.is_some_and(|round| round.frozen.is_some());
+        let reason = match self.state(round_id, bet) {
+            Some(BetState::Rejected(decision) | BetState::Cancelled(decision)) => {
+                return Ok(out.repeat(decision)?);
+            }
+            // The marker that froze the round may have been its `closed`.
+            Some(BetState::Accepted(_)) if frozen => "frozen",
+            Some(BetState::Accepted(decision)) if !closed => {
+                let bet = decision.bet.clone();
+                return self.take_back(bet, request, cause, out);
+            }
+            Some(BetState::Pending { intent, .. }) if !closed => {
+                let bet = intent.bet.clone();
+                return self.take_back(bet, request, cause, out);
+            }
+            Some(BetState::Accepted(_) | BetState::Pending { .. }) => "closed",
+            Some(BetState::Frozen(_)) => "frozen",
+            None => "unknown_bet",
+        };
+        Ok(out.refuse_cancel(CancelRefused {
+            bet: bet.clone(),
+            partner: partner.clone(),
+            request: request.clone(),
+            reason: reason.to_owned(),
+            at: cause.at,
+            caused_at: cause.said_at,
+        })?)
+    }
+
+    fn take_back(
+        &mut self,
+        bet: Bet,
+        request: &RequestId,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let decision = decision(bet, Verdict::Cancelled(request.clone()), cause);
+        out.decide(&decision)?;
+        void(&decision, out)?;
+        self.set(decision.bet.id.clone(), BetState::Cancelled(decision));
+        Ok(())
+    }
+
+    fn accept(&mut self, intent: &Intent, cause: Cause, out: &mut Output) -> Result<(), StopError> {
+        let decision = decision(intent.bet.clone(), Verdict::Accepted, cause);
+        out.decide(&decision)?;
+        self.set(decision.bet.id.clone(), BetState::Accepted(decision));
+        Ok(())
+    }
+
+    /// Every bet that is not accepted ends in a void at revision 2, also a declined one: the decline may
+    /// have overtaken an approval (R11).
+    fn reject(
+        &mut self,
+        intent: &Intent,
+        reason: RejectReason,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let declined = matches!(reason, RejectReason::Declined(_));
+        let decision = decision(intent.bet.clone(), Verdict::Rejected(reason), cause);
+        out.decide(&decision)?;
+        if !(declined && planted::active(Bug::DeclineNotVoided)) {
+            void(&decision, out)?;
+        }
+        self.set(decision.bet.id.clone(), BetState::Rejected(decision));
+        Ok(())
+    }
+
+    /// Takes number last + 1, ignores what it has, freezes the round on a gap (R7).
+    fn marker(
+        &mut self,
+        round_id: &RoundId,
+        event: &BetEvent,
+        marker: &Marker,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        if round.frozen.is_some() || marker.number <= round.number {
+            return Ok(());
+        }
+        if let Some(code) = round.out_of_order(marker) {
+            return self.freeze_round(round_id, cause, code, out);
+        }
+        round.take_marker(marker.number, cause.at, cause.said_at, marker.body.clone())?;
+        out.marker(event, round_id, cause.at)?;
+        match &marker.body {
+            MarkerBody::Opened { .. } => Ok(()),
+            MarkerBody::Closed => self.close(round_id, cause, out),
+            MarkerBody::Version { version, .. } => self.grade(round_id, *version, cause, out),
+        }
+    }
+
+    /// The cut-off: what is not held by now is out, and what is in is tallied (R5).
+    fn close(
+        &mut self,
+        round_id: &RoundId,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let pending: Vec<Intent> = self
+            .undecided
+            .values()
+            .filter(|(bet, _)| bet.round_str() == round_id.as_str())
+            .filter_map(|(bet, _)| match self.state(round_id, bet) {
+                Some(BetState::Pending { intent, .. }) => Some(intent.clone()),
+                Some(_) | None => None,
+            })
+            .collect();
+        for intent in pending {
+            self.reject(&intent, RejectReason::Closed, cause, out)?;
+        }
+        let Some(round) = self.rounds.get(round_id) else { return Ok(()) };
+        let bets = round.bets.values().filter_map(|state| match state {
+            BetState::Accepted(decision) => Some(&decision.bet),
+            BetState::Frozen(Known::Decision(decision))
+                if decision.verdict == Verdict::Accepted =>
+            {
+                Some(&decision.bet)
+            }
+            BetState::Frozen(_)
+            | BetState::Pending { .. }
+            | BetState::Rejected(_)
+            | BetState::Cancelled(_) => None,
+        });
+        match settlement::tally(round_id, bets) {
+            Ok(tally) => Ok(out.tally(&tally, cause.at)?),
+            Err(error) => self.freeze_round(round_id, cause, error.code(), out),
+        }
+    }
+
+    /// Settles every accepted bet whose state changes with this version (R14).
+    fn grade(
+        &mut self,
+        round_id: &RoundId,
+        version: u32,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        let Some(rules) = round.rules else { return Ok(()) };
+        let outcomes: Vec<Outcome> =
+            round.versions.iter().map(|(outcome, _)| outcome.clone()).collect();
+        let mut broken = Vec::new();
+        for (bet, state) in &round.bets {
+            let BetState::Accepted(decision) = state else { continue };
+            let bet_of = &decision.bet;
+            match settlement::settlement_at(rules.game, bet_of, &outcomes, version, cause.said_at) {
+                Ok(Some(settlement)) => out.settle(&settlement)?,
+                Ok(None) => {}
+                Err(error) => match error.disposition() {
+                    Disposition::StopPartition => return Err(StopError::Rules(error)),
+                    Disposition::FreezeBet | Disposition::Refuse => {
+                        broken.push((bet.clone(), decision.clone(), error));
+                    }
+                },
+            }
+        }
+        for (bet, decision, error) in broken {
+            out.freeze_bet(&bet, Some(&decision.bet.partner), None, cause.at, error.code())?;
+            round.bets.insert(bet, BetState::Frozen(Known::Decision(decision)));
+        }
+        Ok(())
+    }
+
+    fn freeze_round(
+        &mut self,
+        round_id: &RoundId,
+        cause: Cause,
+        code: &str,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        out.freeze_round(round_id, cause.at, code)?;
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        round.frozen = Some(code.to_owned());
+        let pending: Vec<(Intent, u64)> = round
+            .bets
+            .values()
+            .filter_map(|state| match state {
+                BetState::Pending { intent, at } => Some((intent.clone(), *at)),
+                BetState::Accepted(_)
+                | BetState::Rejected(_)
+                | BetState::Cancelled(_)
+                | BetState::Frozen(_) => None,
+            })
+            .collect();
+        for (intent, at) in pending {
+            let bet = &intent.bet;
+            out.freeze_bet(&bet.id, Some(&bet.partner), Some(&intent), cause.at, code)?;
+            round.bets.insert(bet.id.clone(), BetState::Frozen(Known::Intent(intent)));
+            self.undecided.remove(&at);
+        }
+        Ok(())
+    }
+
+    /// Freezes what the headers of an unreadable record name (R23).
+    pub(crate) fn freeze_unreadable(
+        &mut self,
+        round_id: &RoundId,
+        bet: Option<&(BetId, PartnerId)>,
+        at: u64,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let cause = Cause { at, said_at: 0 };
+        let round = self.rounds.entry(round_id.clone()).or_default();
+        round.last_offset = at;
+        let Some((bet, partner)) = bet else {
+            return self.freeze_round(round_id, cause, "unreadable", out);
+        };
+        self.freeze_one(round_id, bet, Some(partner), at, "unreadable", out)
+    }
+
+    /// Freezes one bet in whatever state it is; a pending one counts as decided from here (R1).
+    pub(crate) fn freeze_one(
+        &mut self,
+        round_id: &RoundId,
+        bet: &BetId,
+        partner: Option<&PartnerId>,
+        at: u64,
+        code: &str,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        let intent = match round.bets.get(bet) {
+            Some(BetState::Pending { intent, at }) => {
+                self.undecided.remove(at);
+                Some(intent.clone())
+            }
+            Some(_) | None => None,
+        };
+        out.freeze_bet(bet, partner, intent.as_ref(), at, code)?;
+        round.freeze_bet(bet.clone(), &[]);
+        Ok(())
+    }
+
+    /// Computes a bet, or every bet of the round, again.
+    fn thaw(
+        &mut self,
+        round_id: &RoundId,
+        bet: Option<&(BetId, PartnerId)>,
+        reason: &str,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        out.thaw(round_id, bet, cause.at, reason)?;
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        let bets: Vec<BetId> = match bet {
+            Some((bet, _)) => vec![bet.clone()],
+            None => {
+                round.frozen = None;
+                round.bets.keys().cloned().collect()
+            }
+        };
+        for bet in bets {
+            let Some(BetState::Frozen(known)) = self.state(round_id, &bet) else { continue };
+            let known = known.clone();
+            let lane = match &known {
+                Known::Nothing => continue,
+                Known::Intent(intent) => intent.bet.partner.clone(),
+                Known::Decision(decision) => decision.bet.partner.clone(),
+            };
+            out.thaw(round_id, Some(&(bet, lane)), cause.at, reason)?;
+            match known {
+                Known::Nothing => {}
+                Known::Intent(intent) => {
+                    self.reject(&intent, RejectReason::Thawed, cause, out)?;
+                }
+                Known::Decision(decision) => self.owe_again(round_id, decision, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says again all that the bet is owed: the same contents as ever, so that what was said vanishes.
+    fn owe_again(
+        &mut self,
+        round_id: &RoundId,
+        decision: Decision,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        if let Some(rules) = round.rules {
+            let owed = settlement::expected(rules.game, &decision, &round.versions)
+                .map_err(StopError::Rules)?;
+            for settlement in &owed {
+                out.settle(settlement)?;
+            }
+        }
+        let bet = decision.bet.id.clone();
+        let state = match decision.verdict {
+            Verdict::Accepted => BetState::Accepted(decision),
+            Verdict::Rejected(_) => BetState::Rejected(decision),
+            Verdict::Cancelled(_) => BetState::Cancelled(decision),
+        };
+        self.set(bet, state);
+        Ok(())
+    }
+
+    fn state(&self, round: &RoundId, bet: &BetId) -> Option<&BetState> {
+        self.rounds.get(round).and_then(|round| round.bets.get(bet))
+    }
+
+    /// Puts a bet into a decided state.
+    fn set(&mut self, bet: BetId, state: BetState) {
+        let Some(round) = self.rounds.get_mut(&bet.round()) else { return };
+        if let Some(BetState::Pending { at, .. }) = round.bets.insert(bet, state) {
+            self.undecided.remove(&at);
+        }
+    }
+}
+
+impl Round {
+    /// Why the marker cannot be the round's next one, if it cannot.
+    fn out_of_order(&self, marker: &Marker) -> Option<&'static str> {
+        if marker.number != self.number + 1 {
+            return Some("marker_gap");
+        }
+        let versions = u32::try_from(self.versions.len()).unwrap_or(u32::MAX);
+        match &marker.body {
+            MarkerBody::Opened { .. } => (marker.number != 1).then_some("marker_order"),
+            MarkerBody::Closed => {
+                (self.rules.is_none() || self.closed_at.is_some()).then_some("marker_order")
+            }
+            MarkerBody::Version { version, .. } => {
+                (self.closed_at.is_none() || *version != versions + 1).then_some("marker_order")
+            }
+        }
+    }
+}
+
+fn decision(bet: Bet, verdict: Verdict, cause: Cause) -> Decision {
+    Decision { bet, verdict, at: cause.at, caused_at: cause.said_at }
+}
+
+fn void(decision: &Decision, out: &mut Output) -> Result<(), StopError> {
+    if let Some(void) = settlement::final_void(decision) {
+        out.settle(&void)?;
+    }
+    Ok(())
+}
