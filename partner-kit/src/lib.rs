@@ -1,1 +1,4 @@
 //! The partner's side: the reference wallet.
+
+pub mod movement;
+pub mod register;
