@@ -456,6 +456,8 @@ pub fn delivered_fact(
     at: u64,
 ) -> Result<FactRow, FrameError> {
     let lane = record.partner_id.parse::<PartnerId>().map(|partner| Lane::of(&partner));
+    let superseded_by = record.superseded_by.map(|by| by.to_string()).unwrap_or_default();
+    let code = record.code.as_deref().unwrap_or_default();
     Ok(FactRow {
         round: record.round_id.clone(),
         topic: SETTLEMENTS,
@@ -464,7 +466,7 @@ pub fn delivered_fact(
         bet: record.bet_id.clone(),
         kind: facts::DELIVERED,
         at,
-        hash: ContentHash::of(&[&record.delivery_id]).0,
+        hash: ContentHash::of(&[&record.delivery_id, &superseded_by, code]).0,
         body: frame::encode(record)?,
     })
 }
