@@ -6,12 +6,13 @@ use super::space::{FreeBytes, Space, on_file_system};
 use super::store::{Failure, OpenDatabase, Store, on_file};
 use super::tail::Tail;
 use super::writer::Writer;
-use super::{Catalogue, Embedded, Open, Options, Partition, Shared, state};
+use super::{Catalogue, Embedded, Open, Options, Partition, Shared, retention, state};
 use crate::{Clock, Topic};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +66,8 @@ pub enum OpenError {
 pub(super) struct Devices {
     pub(super) database: OpenDatabase,
     pub(super) free_bytes: FreeBytes,
+    /// How often old records are looked for.
+    pub(super) retention_interval: Duration,
 }
 
 impl Embedded {
@@ -86,6 +89,7 @@ impl Embedded {
         let devices = Devices {
             database: on_file(directory.join(FILE_NAME)),
             free_bytes: on_file_system(directory.clone()),
+            retention_interval: retention::INTERVAL,
         };
         Self::open_on(devices, Some(lock), options, catalogue, clock)
     }
@@ -119,7 +123,8 @@ impl Embedded {
             lock: Mutex::new(lock),
             ended: CancellationToken::new(),
         });
-        let writer = Writer::new(Arc::clone(&shared), state.generations);
+        let interval = devices.retention_interval;
+        let writer = Writer::new(Arc::clone(&shared), state.generations, interval);
         let thread = std::thread::Builder::new().name("embedded-writer".to_owned());
         thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self { open: Arc::new(Open { shared }) })

@@ -7,7 +7,7 @@ use redb::{
 };
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 /// Facts by the bytes of their key.
@@ -66,11 +66,27 @@ fn is_full(error: &io::Error) -> bool {
 /// Opens the file at `path`, which only this process has locked.
 pub(super) fn on_file(path: PathBuf) -> OpenDatabase {
     Box::new(move |builder| {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
+        if !path.try_exists()? {
+            create(builder, &path)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
         forget_cached_pages(&file)?;
         builder.create_file(file)
     })
+}
+
+/// Creates the file under another name first: one that a crash left half created opens never again.
+fn create(builder: &Builder, path: &Path) -> Result<(), DatabaseError> {
+    let unfinished = path.with_extension("unfinished");
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+    drop(builder.create_file(file)?);
+    File::open(&unfinished)?.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Makes the next reads come from the disk.

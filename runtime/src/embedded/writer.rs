@@ -24,6 +24,7 @@ pub(super) struct Writer {
     owed: Vec<Work>,
     down: Option<Down>,
     reopen_wait: Duration,
+    retention_interval: Duration,
     retention_due: Instant,
 }
 
@@ -34,14 +35,19 @@ struct Down {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, generations: Generations) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        generations: Generations,
+        retention_interval: Duration,
+    ) -> Self {
         Self {
             shared,
             generations,
             owed: Vec::new(),
             down: None,
             reopen_wait: REOPEN_WAIT_MIN,
-            retention_due: Instant::now() + retention::INTERVAL,
+            retention_interval,
+            retention_due: Instant::now() + retention_interval,
         }
     }
 
@@ -209,10 +215,10 @@ impl Writer {
     fn retain(&mut self) {
         match retention::step(&self.shared) {
             Ok(true) => {}
-            Ok(false) => self.retention_due = Instant::now() + retention::INTERVAL,
+            Ok(false) => self.retention_due = Instant::now() + self.retention_interval,
             Err(failure) => {
                 tracing::error!(error = failure.text, "old records could not be deleted");
-                self.retention_due = Instant::now() + retention::INTERVAL;
+                self.retention_due = Instant::now() + self.retention_interval;
                 self.go_down(failure);
             }
         }
