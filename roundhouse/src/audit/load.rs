@@ -1,0 +1,237 @@
+//! Books from an engine: every record of every partition, every fact, every stored offset.
+
+use super::books::{BetLine, Books, FactLine, FactSaid, Lines, Unread};
+use super::checks::{DISPATCHER, HERALD, SETTLER};
+use crate::engine;
+use anyhow::{Context, bail};
+use runtime::embedded::{Embedded, Options};
+use runtime::{Engine, Fact, Reader, Record, Scope, Source, SystemClock, Topic};
+use schemas::bets::BetEvent;
+use schemas::catalogue::{
+    BETS, CASES, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS,
+};
+use schemas::decisions::DecisionSaid;
+use schemas::outgoing::Partitions;
+use schemas::rounds::RoundEvent;
+use schemas::settlements::Settlement;
+use schemas::wire::{CaseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord};
+use schemas::{facts, frame};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Records read at once.
+const RECORDS_MAX: usize = 4096;
+
+/// The books in a data directory that no server has open.
+///
+/// # Errors
+/// If there is no data, or another process has it open: the audit reads what is at rest.
+pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
+    if !engine::has_data(data_dir) {
+        bail!(
+            "there is no data in {}; give the directory that `serve` was given (--data-dir)",
+            data_dir.display()
+        );
+    }
+    let options = Options {
+        retention_ms: i64::MAX, // An audit deletes nothing.
+        ..Options::new(data_dir)
+    };
+    let opened = Embedded::open(&options, engine::catalogue(), SystemClock);
+    let engine = opened.context("the log is read while its server is stopped")?;
+    let books = read(&engine).await;
+    engine.close().await;
+    books
+}
+
+/// The books of a running engine, as of now.
+///
+/// # Errors
+/// If the engine cannot be read.
+pub async fn read(engine: &impl Engine) -> anyhow::Result<Books> {
+    let counts = Partitions::EMBEDDED;
+    let empty = Books::empty(counts);
+    let mut sheet = Sheet { engine, begins: empty.begins, unreadable: empty.unreadable };
+    let settlement = strict(Settlement::decode);
+    let cases = sheet.topic(CASES, counts.cases, strict(frame::decode::<CaseRecord>)).await?;
+    let mut books = Books {
+        partitions: counts,
+        bets: sheet.topic(BETS, counts.lanes, bet_line).await?,
+        rounds: sheet.topic(ROUNDS, counts.rounds, strict(RoundEvent::decode)).await?,
+        decisions: sheet.topic(DECISIONS, counts.lanes, strict(DecisionSaid::decode)).await?,
+        settlements: sheet.topic(SETTLEMENTS, counts.lanes, &settlement).await?,
+        retries: sheet.topic(RETRY_5S, counts.lanes, &settlement).await?,
+        parked: sheet.topic(PARKED, counts.lanes, &settlement).await?,
+        deliveries: sheet
+            .topic(DELIVERIES, counts.lanes, strict(frame::decode::<DeliveryRecord>))
+            .await?,
+        cases: cases.into_iter().flatten().map(|(_, case)| case).collect(),
+        begins: sheet.begins,
+        unreadable: sheet.unreadable,
+        facts: empty.facts,
+        stored: empty.stored,
+        journals: empty.journals,
+    };
+    offsets(engine, &mut books).await?;
+    read_facts(engine, &mut books).await?;
+    Ok(books)
+}
+
+/// Reads topics and notes what it cannot read.
+struct Sheet<'a, E> {
+    engine: &'a E,
+    begins: BTreeMap<Source, u64>,
+    unreadable: Vec<(Source, u64, String)>,
+}
+
+impl<E: Engine> Sheet<'_, E> {
+    async fn topic<T>(
+        &mut self,
+        topic: &'static str,
+        partitions: u32,
+        decode: impl Fn(&Record) -> Result<T, String>,
+    ) -> anyhow::Result<Vec<Lines<T>>> {
+        let mut lines = Vec::new();
+        for partition in 0..partitions {
+            let source = Source { topic: Topic(topic), partition };
+            lines.push(self.lines(source, &decode).await?);
+        }
+        Ok(lines)
+    }
+
+    /// Every record of the partition, as `decode` reads it; what it refuses is noted as unreadable.
+    async fn lines<T>(
+        &mut self,
+        source: Source,
+        decode: impl Fn(&Record) -> Result<T, String>,
+    ) -> anyhow::Result<Lines<T>> {
+        let unread = || format!("{source} cannot be read");
+        let (begin, end) = self.engine.range(source).await.with_context(unread)?;
+        if 0 < begin {
+            self.begins.insert(source, begin);
+        }
+        let mut reader = self.engine.reader(source, begin);
+        let (mut lines, mut next) = (Vec::new(), begin);
+        while next < end {
+            let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
+            for record in records.iter().filter(|record| record.offset < end) {
+                match decode(record) {
+                    Ok(line) => lines.push((record.offset, line)),
+                    Err(why) => self.unreadable.push((source, record.offset, why)),
+                }
+            }
+            next = records.last().map_or(end, |last| last.offset + 1);
+        }
+        Ok(lines)
+    }
+}
+
+fn strict<T, E: std::error::Error>(
+    decode: impl Fn(&[u8]) -> Result<T, E>,
+) -> impl Fn(&Record) -> Result<T, String> {
+    move |record| decode(&record.value).map_err(|error| chain(&error))
+}
+
+fn bet_line(record: &Record) -> Result<BetLine, String> {
+    let header = |name| record.header(name).map(ToOwned::to_owned);
+    Ok(BetEvent::decode(&record.value).map_or_else(
+        |error| {
+            BetLine::Unread(Unread {
+                round: header(facts::HEADER_ROUND),
+                bet: header(facts::HEADER_BET),
+                error: chain(&error),
+            })
+        },
+        BetLine::Said,
+    ))
+}
+
+/// The error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+async fn offsets(engine: &impl Engine, books: &mut Books) -> anyhow::Result<()> {
+    let counts = books.partitions;
+    for (group, topic, partitions) in [
+        (SETTLER, BETS, counts.lanes),
+        (DISPATCHER, SETTLEMENTS, counts.lanes),
+        (DISPATCHER, RETRY_5S, counts.lanes),
+        (HERALD, ROUNDS, counts.rounds),
+    ] {
+        for partition in 0..partitions {
+            let source = Source { topic: Topic(topic), partition };
+            let stored = engine.stored(group, source).await;
+            let stored = stored.with_context(|| format!("no offset of {group} on {source}"))?;
+            books.stored.extend(stored.map(|offset| ((group.to_owned(), source), offset)));
+        }
+    }
+    Ok(())
+}
+
+async fn read_facts(engine: &impl Engine, books: &mut Books) -> anyhow::Result<()> {
+    let counts = books.partitions;
+    for round in rounds(books) {
+        for (topic, partitions) in
+            [(BETS, counts.lanes), (SETTLEMENTS, counts.lanes), (ROUNDS, counts.rounds)]
+        {
+            for partition in 0..partitions {
+                let scope = Scope { group: round.clone(), topic: Topic(topic), partition };
+                let unread = || format!("the facts of round {round} cannot be read");
+                let facts = engine.scan(scope).await.with_context(unread)?;
+                books.facts.extend(facts.into_iter().map(fact_line));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every round that the log names.
+fn rounds(books: &Books) -> BTreeSet<String> {
+    let said = books.rounds.iter().flatten().map(|(_, event)| event.round.to_string());
+    let bet = |line: &BetLine| match line {
+        BetLine::Said(event) => event.round.as_ref().map(ToString::to_string),
+        BetLine::Unread(unread) => unread.round.clone(),
+    };
+    let of_bets = books.bets.iter().flatten().filter_map(|(_, line)| bet(line));
+    let paid = books.settlements.iter().flatten().map(|(_, due)| due.bet.round_str().to_owned());
+    said.chain(of_bets).chain(paid).collect()
+}
+
+fn fact_line(fact: Fact) -> FactLine {
+    let body = &fact.body;
+    let said = match fact.key.kind {
+        facts::ACCEPTED | facts::REJECTED | facts::CANCELLED => match DecisionSaid::decode(body) {
+            Ok(DecisionSaid::Decided(decision)) => Ok(FactSaid::Decision(decision)),
+            Ok(DecisionSaid::CancelRefused(_)) => Err("a refused cancel is no fact".to_owned()),
+            Err(error) => Err(chain(&error)),
+        },
+        facts::MARKER => said(BetEvent::decode(body), FactSaid::Marker),
+        facts::ADMITTED => said(RoundEvent::decode(body), FactSaid::Admitted),
+        facts::TALLY => said(frame::decode::<TallyRecord>(body), FactSaid::Tally),
+        facts::FREEZE => said(frame::decode::<FreezeRecord>(body), FactSaid::Freeze),
+        facts::UNREADABLE => said(frame::decode::<UnreadableRecord>(body), FactSaid::Unreadable),
+        facts::DELIVERED => said(frame::decode::<DeliveryRecord>(body), FactSaid::Delivered),
+        kind => Err(format!("the kind {kind} is not known")),
+    };
+    FactLine {
+        scope: fact.key.scope,
+        at: fact.key.at,
+        kind: fact.key.kind,
+        said: said.unwrap_or_else(FactSaid::Broken),
+    }
+}
+
+fn said<T, E: std::error::Error>(
+    decoded: Result<T, E>,
+    said: impl Fn(T) -> FactSaid,
+) -> Result<FactSaid, String> {
+    decoded.map(said).map_err(|error| chain(&error))
+}

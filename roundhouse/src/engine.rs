@@ -1,0 +1,25 @@
+//! The embedded engine under our catalogue of topics and facts.
+
+use runtime::Topic;
+use runtime::embedded::{Catalogue, TopicSpec};
+use schemas::catalogue::TOPICS;
+use schemas::facts;
+use std::path::Path;
+
+/// Every topic with its partitions on the embedded engine, and every kind of fact.
+pub fn catalogue() -> Catalogue {
+    let topics = TOPICS.iter().map(|spec| TopicSpec {
+        topic: Topic(spec.name),
+        partitions: spec.partitions_embedded,
+        kept_forever: spec.forever,
+    });
+    Catalogue::new(topics, facts::KINDS.iter().copied())
+}
+
+/// Whether a server has written to the directory before.
+pub fn has_data(data_dir: &Path) -> bool {
+    data_dir.join("roundhouse.redb").is_file()
+}
+
+/// Where the journals of a sandbox's or a demo's wallets are, below the data directory.
+pub const JOURNALS: &str = "sandbox/journals";
