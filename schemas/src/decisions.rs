@@ -3,7 +3,7 @@
 use crate::bets::{Bet, Unreadable, need, small};
 use crate::frame::{self, FrameError};
 use crate::wire::{DecisionKind, DecisionRecord};
-use crate::{BetId, ContentHash, Money, Odds, PartnerId, RequestId, RoundId};
+use crate::{BetId, ContentHash, Money, Odds, PartnerId, RequestId};
 
 /// Why a bet never was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub struct Decision {
     pub at: u64,
     /// `said_at` of that record.
     pub caused_at: i64,
+    /// Offset in `bets.v1` of the intent that this decision ends; `None` for the cancel of an accepted
+    /// bet, which ends none. A settler that starts between the two knows by it that the bet is decided
+    /// (R1, R2).
+    pub intent_at: Option<u64>,
 }
 
 impl Decision {
@@ -175,6 +179,7 @@ impl DecisionRecord {
         let bet = &decision.bet;
         self.at = i64::try_from(decision.at).unwrap_or(i64::MAX);
         self.caused_at = decision.caused_at;
+        self.intent_at = decision.intent_at.and_then(|at| i64::try_from(at).ok());
         match &decision.verdict {
             Verdict::Accepted => {}
             Verdict::Rejected(reason) => {
@@ -235,6 +240,10 @@ impl TryFrom<DecisionRecord> for DecisionSaid {
     type Error = Unreadable;
 
     fn try_from(record: DecisionRecord) -> Result<Self, Unreadable> {
+        let id: BetId = record.bet_id.parse()?;
+        if id.round_str() != record.round_id {
+            return Err(Unreadable::Range("round_id"));
+        }
         let at = u64::try_from(record.at).map_err(|_| Unreadable::Range("at"))?;
         let request =
             || Ok::<_, Unreadable>(need(record.request_id.clone(), "request_id")?.try_into()?);
@@ -245,7 +254,7 @@ impl TryFrom<DecisionRecord> for DecisionSaid {
             DecisionKind::Cancelled => Verdict::Cancelled(request()?),
             DecisionKind::CancelRefused => {
                 return Ok(Self::CancelRefused(CancelRefused {
-                    bet: record.bet_id.parse()?,
+                    bet: id,
                     partner: record.partner_id.parse()?,
                     request: request()?,
                     reason: need(record.reason.clone(), "reason")?,
@@ -255,10 +264,11 @@ impl TryFrom<DecisionRecord> for DecisionSaid {
             }
         };
         let bet = record.bet()?;
-        let round: RoundId = record.round_id.parse()?;
-        if round.as_str() != bet.id.round_str() {
-            return Err(Unreadable::Range("round_id"));
-        }
-        Ok(Self::Decided(Decision { bet, verdict, at, caused_at: record.caused_at }))
+        let intent_at = record.intent_at.map(u64::try_from).transpose();
+        let intent_at = intent_at.map_err(|_| Unreadable::Range("intent_at"))?;
+        Ok(Self::Decided(Decision { bet, verdict, at, caused_at: record.caused_at, intent_at }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -302,6 +302,8 @@ pub struct DecisionRecord {
     pub at: i64,
     /// `said_at` of the record that decided.
     pub caused_at: i64,
+    /// Offset in `bets.v1` of the intent that this decision ends; absent where it ends none.
+    pub intent_at: Option<i64>,
     /// Hash of the bet's content; absent where no intent was seen.
     pub content_hash: Option<String>,
     /// The partner's player; absent, like all below, where no intent was seen.
@@ -472,6 +474,8 @@ pub struct FreezeRecord {
     pub code: String,
     /// What happened, in words; for a thaw the operator's reason.
     pub text: String,
+    /// Offset in `bets.v1` of the undecided intent that this freeze stops; absent where it stops none.
+    pub intent_at: Option<i64>,
     /// The bet as known: framed `DecisionRecord`, or empty.
     #[serde(with = "apache_avro::serde::bytes")]
     #[avro(with)]

@@ -26,6 +26,9 @@ pub(crate) enum StopError {
     Load(#[from] LoadError),
 }
 
+/// A bet that is being decided, and the offset of its intent if that was undecided until now.
+type Pending = (Intent, Option<u64>);
+
 /// Where and when the record stands that is being decided.
 #[derive(Clone, Copy, Debug)]
 struct Cause {
@@ -67,17 +70,18 @@ impl Memory {
         while let Some((_, (bet, before))) = self.undecided.first_key_value() {
             let behind = self.ticks - before;
             let bet = bet.clone();
-            let Some(BetState::Pending { intent, .. }) = self.state(&bet.round(), &bet) else {
+            let Some(BetState::Pending { intent, at }) = self.state(&bet.round(), &bet) else {
                 self.undecided.pop_first();
                 continue;
             };
+            let pending = (intent.clone(), Some(*at));
             let rules_version = intent.bet.rules_version;
             let ticks = settlement::expiry_ticks(rules_version)
                 .ok_or(StopError::Rules(RuleError::UnknownRules { rules_version }))?;
             if behind < u64::from(ticks) {
                 break;
             }
-            self.reject(&intent.clone(), RejectReason::Expired, cause, out)?;
+            self.reject(pending, RejectReason::Expired, cause, out)?;
         }
         Ok(())
     }
@@ -106,15 +110,18 @@ impl Memory {
         }
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
         if let Some(code) = round.frozen.clone() {
-            out.freeze_bet(&bet.id, Some(&bet.partner), Some(intent), cause.at, &code)?;
+            let pending = Some((intent, cause.at));
+            out.freeze_bet(&bet.id, Some(&bet.partner), pending, cause.at, &code)?;
             round.bets.insert(bet.id.clone(), BetState::Frozen(Known::Intent(intent.clone())));
             return Ok(());
         }
         if round.rules.is_none() {
-            return self.reject(intent, RejectReason::NotOpen, cause, out);
+            let pending = (intent.clone(), Some(cause.at));
+            return self.reject(pending, RejectReason::NotOpen, cause, out);
         }
         if round.closed_at.is_some() {
-            return self.reject(intent, RejectReason::Closed, cause, out);
+            let pending = (intent.clone(), Some(cause.at));
+            return self.reject(pending, RejectReason::Closed, cause, out);
         }
         let pending = BetState::Pending { intent: intent.clone(), at: cause.at };
         round.bets.insert(bet.id.clone(), pending);
@@ -131,18 +138,18 @@ impl Memory {
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
-        let Some(BetState::Pending { intent, .. }) = self.state(round_id, bet) else {
+        let Some(BetState::Pending { intent, at }) = self.state(round_id, bet) else {
             return Ok(());
         };
         let same = intent.bet.content_hash() == content || planted::active(Bug::HashIgnored);
         if !same {
             return Ok(());
         }
-        let intent = intent.clone();
+        let pending = (intent.clone(), Some(*at));
         match answer {
-            HoldAnswer::Approved => self.accept(&intent, cause, out),
+            HoldAnswer::Approved => self.accept(pending, cause, out),
             HoldAnswer::Declined(code) => {
-                self.reject(&intent, RejectReason::Declined(code.clone()), cause, out)
+                self.reject(pending, RejectReason::Declined(code.clone()), cause, out)
             }
         }
     }
@@ -166,12 +173,12 @@ impl Memory {
             // The marker that froze the round may have been its `closed`.
             Some(BetState::Accepted(_)) if frozen => "frozen",
             Some(BetState::Accepted(decision)) if !closed => {
-                let bet = decision.bet.clone();
-                return self.take_back(bet, request, cause, out);
+                let ended = (decision.bet.clone(), None);
+                return self.take_back(ended, request, cause, out);
             }
-            Some(BetState::Pending { intent, .. }) if !closed => {
-                let bet = intent.bet.clone();
-                return self.take_back(bet, request, cause, out);
+            Some(BetState::Pending { intent, at }) if !closed => {
+                let ended = (intent.bet.clone(), Some(*at));
+                return self.take_back(ended, request, cause, out);
             }
             Some(BetState::Accepted(_) | BetState::Pending { .. }) => "closed",
             Some(BetState::Frozen(_)) => "frozen",
@@ -189,20 +196,27 @@ impl Memory {
 
     fn take_back(
         &mut self,
-        bet: Bet,
+        (bet, intent_at): (Bet, Option<u64>),
         request: &RequestId,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
-        let decision = decision(bet, Verdict::Cancelled(request.clone()), cause);
+        let verdict = Verdict::Cancelled(request.clone());
+        let decision = decision(bet, verdict, cause, intent_at);
         out.decide(&decision)?;
         void(&decision, out)?;
         self.set(decision.bet.id.clone(), BetState::Cancelled(decision));
         Ok(())
     }
 
-    fn accept(&mut self, intent: &Intent, cause: Cause, out: &mut Output) -> Result<(), StopError> {
-        let decision = decision(intent.bet.clone(), Verdict::Accepted, cause);
+    fn accept(
+        &mut self,
+        pending: Pending,
+        cause: Cause,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        let (intent, intent_at) = pending;
+        let decision = decision(intent.bet, Verdict::Accepted, cause, intent_at);
         out.decide(&decision)?;
         self.set(decision.bet.id.clone(), BetState::Accepted(decision));
         Ok(())
@@ -212,13 +226,13 @@ impl Memory {
     /// have overtaken an approval (R11).
     fn reject(
         &mut self,
-        intent: &Intent,
+        (intent, intent_at): Pending,
         reason: RejectReason,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let declined = matches!(reason, RejectReason::Declined(_));
-        let decision = decision(intent.bet.clone(), Verdict::Rejected(reason), cause);
+        let decision = decision(intent.bet, Verdict::Rejected(reason), cause, intent_at);
         out.decide(&decision)?;
         if !(declined && planted::active(Bug::DeclineNotVoided)) {
             void(&decision, out)?;
@@ -259,17 +273,17 @@ impl Memory {
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
-        let pending: Vec<Intent> = self
+        let pending: Vec<Pending> = self
             .undecided
             .values()
             .filter(|(bet, _)| bet.round_str() == round_id.as_str())
             .filter_map(|(bet, _)| match self.state(round_id, bet) {
-                Some(BetState::Pending { intent, .. }) => Some(intent.clone()),
+                Some(BetState::Pending { intent, at }) => Some((intent.clone(), Some(*at))),
                 Some(_) | None => None,
             })
             .collect();
-        for intent in pending {
-            self.reject(&intent, RejectReason::Closed, cause, out)?;
+        for pending in pending {
+            self.reject(pending, RejectReason::Closed, cause, out)?;
         }
         let Some(round) = self.rounds.get(round_id) else { return Ok(()) };
         let bets = round.bets.values().filter_map(|state| match state {
@@ -347,7 +361,7 @@ impl Memory {
             .collect();
         for (intent, at) in pending {
             let bet = &intent.bet;
-            out.freeze_bet(&bet.id, Some(&bet.partner), Some(&intent), cause.at, code)?;
+            out.freeze_bet(&bet.id, Some(&bet.partner), Some((&intent, at)), cause.at, code)?;
             round.bets.insert(bet.id.clone(), BetState::Frozen(Known::Intent(intent)));
             self.undecided.remove(&at);
         }
@@ -382,14 +396,14 @@ impl Memory {
         out: &mut Output,
     ) -> Result<(), StopError> {
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
-        let intent = match round.bets.get(bet) {
+        let pending = match round.bets.get(bet) {
             Some(BetState::Pending { intent, at }) => {
                 self.undecided.remove(at);
-                Some(intent.clone())
+                Some((intent, *at))
             }
             Some(_) | None => None,
         };
-        out.freeze_bet(bet, partner, intent.as_ref(), at, code)?;
+        out.freeze_bet(bet, partner, pending, at, code)?;
         round.freeze_bet(bet.clone(), &[]);
         Ok(())
     }
@@ -424,7 +438,7 @@ impl Memory {
             match known {
                 Known::Nothing => {}
                 Known::Intent(intent) => {
-                    self.reject(&intent, RejectReason::Thawed, cause, out)?;
+                    self.reject((intent, None), RejectReason::Thawed, cause, out)?;
                 }
                 Known::Decision(decision) => self.owe_again(round_id, decision, out)?,
             }
@@ -489,8 +503,8 @@ impl Round {
     }
 }
 
-fn decision(bet: Bet, verdict: Verdict, cause: Cause) -> Decision {
-    Decision { bet, verdict, at: cause.at, caused_at: cause.said_at }
+fn decision(bet: Bet, verdict: Verdict, cause: Cause, intent_at: Option<u64>) -> Decision {
+    Decision { bet, verdict, at: cause.at, caused_at: cause.said_at, intent_at }
 }
 
 fn void(decision: &Decision, out: &mut Output) -> Result<(), StopError> {

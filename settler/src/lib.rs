@@ -19,3 +19,6 @@ mod reconciler;
 
 pub use machine::{Settler, SettlerOptions};
 pub use reconciler::{AskOwed, Owed, Reconciler, ReconcilerOptions};
+
+#[cfg(test)]
+mod tests;

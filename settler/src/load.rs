@@ -41,15 +41,21 @@ pub(crate) struct Loaded {
 }
 
 impl Memory {
-    /// The state of `id` below offset `below`: exactly the facts whose `at` is lower (R2). Those at or
-    /// above will be computed again, and published again.
+    /// The state of `id` below offset `below`: the facts whose `at` is lower (R2). Those at or above will
+    /// be computed again, and published again.
+    ///
+    /// One kind of fact above counts all the same: what ended an intent that stands below. Its intent will
+    /// not be read again, so it cannot be computed again; and it need not be, since an offset behind an
+    /// intent is stored only when all that followed from its decision is durable (R1).
     pub(crate) fn load(id: &RoundId, below: u64, facts: &[Fact]) -> Result<Loaded, LoadError> {
         let mut loading = Loading::default();
         for fact in facts {
-            if below <= fact.key.at && !planted::active(Bug::FactMeansDone) {
-                continue;
+            let counts = fact.key.at < below
+                || planted::active(Bug::FactMeansDone)
+                || ends_intent_below(fact, below)?;
+            if counts {
+                loading.take(fact)?;
             }
-            loading.take(fact)?;
         }
         loading.finish(id)
     }
@@ -156,6 +162,24 @@ impl Loading {
             }
         }
     }
+}
+
+/// Whether the fact ended an intent that stands below `below`.
+fn ends_intent_below(fact: &Fact, below: u64) -> Result<bool, LoadError> {
+    let intent_at = match fact.key.kind {
+        facts::ACCEPTED | facts::REJECTED | facts::CANCELLED => {
+            match DecisionSaid::decode(&fact.body).map_err(|error| bad(fact, error))? {
+                DecisionSaid::Decided(decision) => decision.intent_at,
+                DecisionSaid::CancelRefused(_) => None,
+            }
+        }
+        facts::FREEZE => frame::decode::<FreezeRecord>(&fact.body)
+            .map_err(|error| LoadError::from((fact, error)))?
+            .intent_at
+            .and_then(|at| u64::try_from(at).ok()),
+        _ => None,
+    };
+    Ok(intent_at.is_some_and(|intent_at| intent_at < below))
 }
 
 fn bad(fact: &Fact, source: Unreadable) -> LoadError {

@@ -77,16 +77,17 @@ impl Output {
         Ok(())
     }
 
-    /// Freezes a bet at offset `at`, with the intent if it was not decided, and pages.
+    /// Freezes a bet at offset `at`, with its intent and the intent's offset if it was not decided, and
+    /// pages.
     pub(crate) fn freeze_bet(
         &mut self,
         bet: &BetId,
         partner: Option<&PartnerId>,
-        intent: Option<&Intent>,
+        pending: Option<(&Intent, u64)>,
         at: u64,
         code: &str,
     ) -> Result<(), FrameError> {
-        let known = intent.map(|intent| BetEvent {
+        let known = pending.map(|(intent, _)| BetEvent {
             round: Some(bet.round()),
             said_at: intent.bet.placed_at,
             said: BetSaid::Intent(intent.clone()),
@@ -97,6 +98,7 @@ impl Output {
             frozen: true,
             code: code.to_owned(),
             text: format!("bet {bet} is frozen at offset {at}: {code}"),
+            intent_at: pending.and_then(|(_, intent_at)| i64::try_from(intent_at).ok()),
             known: known.map(|event| event.encode()).transpose()?.unwrap_or_default(),
         };
         let lane = partner.map(Lane::of);
@@ -137,6 +139,7 @@ impl Output {
             frozen: false,
             code: "thawed".to_owned(),
             text: reason.to_owned(),
+            intent_at: None,
             known: Vec::new(),
         };
         let lane = bet.map(|(_, partner)| Lane::of(partner));

@@ -87,8 +87,12 @@ impl<'a> Stories<'a> {
     pub(super) fn of(books: &'a Books) -> Result<Self, String> {
         let log = PartitionLog::all(books);
         let frozen = frozen(books);
-        let mut stories =
-            Self { log: Vec::new(), bets: BTreeMap::new(), strays: Vec::new(), left_out: BTreeSet::new() };
+        let mut stories = Self {
+            log: Vec::new(),
+            bets: BTreeMap::new(),
+            strays: Vec::new(),
+            left_out: BTreeSet::new(),
+        };
         for (partition, lines) in (0..).zip(&log) {
             for (bet_id, bet) in &lines.bets {
                 let Some(first) = bet.intents.first() else {

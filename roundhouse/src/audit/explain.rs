@@ -47,7 +47,9 @@ fn of_log(log: &PartitionLog<'_>, story: &Story<'_>) -> Vec<(u64, String)> {
             let text = match (index, intent.what.bet.content_hash() == story.bet.content_hash()) {
                 (0, _) => "the intent was written; the partner was asked after it.",
                 (_, true) => "the intent was written again, with the same content.",
-                (_, false) => "an intent with other content came under the same reference; it was ignored.",
+                (_, false) => {
+                    "an intent with other content came under the same reference; it was ignored."
+                }
             };
             at(intent.offset, intent.said_at, text.to_owned());
         }

@@ -41,7 +41,8 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let entries =
             path.read_dir().with_context(|| format!("{} cannot be listed", path.display()))?;
         for entry in entries {
-            let file = entry.with_context(|| format!("{} cannot be listed", path.display()))?.path();
+            let file =
+                entry.with_context(|| format!("{} cannot be listed", path.display()))?.path();
             if file.extension().is_some_and(|extension| extension == EXTENSION) {
                 files.push(file);
             }

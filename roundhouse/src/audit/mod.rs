@@ -87,7 +87,8 @@ fn notes(books: &Books, stories: &Stories<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     match &books.journals {
         None => notes.push(
-            "no wallet journal was given: what partners moved was not checked (--journal)".to_owned(),
+            "no wallet journal was given: what partners moved was not checked (--journal)"
+                .to_owned(),
         ),
         Some(journals) => {
             let without: std::collections::BTreeSet<&str> = stories

@@ -152,14 +152,29 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:<22} {:>7} {:>9} {:>12} {:>12} {:>12} {:>12} {:>12} {:>9} {:>6}",
-            "partner, currency", "bets", "accepted", "stakes", "payouts", "released", "due",
-            "moved", "differs", "owed"
+            "partner, currency",
+            "bets",
+            "accepted",
+            "stakes",
+            "payouts",
+            "released",
+            "due",
+            "moved",
+            "differs",
+            "owed"
         )?;
         for (name, t) in &self.totals {
             writeln!(
                 f,
                 "{name:<22} {:>7} {:>9} {:>12} {:>12} {:>12} {:>12} {:>12} {:>9} {:>6}",
-                t.bets, t.accepted, t.stakes, t.payouts, t.released, t.due, t.moved, t.difference,
+                t.bets,
+                t.accepted,
+                t.stakes,
+                t.payouts,
+                t.released,
+                t.due,
+                t.moved,
+                t.difference,
                 t.owed
             )?;
         }

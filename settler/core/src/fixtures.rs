@@ -42,7 +42,7 @@ pub(crate) fn euro(units: i64) -> Money {
 }
 
 pub(crate) fn decided(bet: Bet, verdict: Verdict) -> Decision {
-    Decision { bet, verdict, at: 7, caused_at: 2_000 }
+    Decision { bet, verdict, at: 7, caused_at: 2_000, intent_at: Some(6) }
 }
 
 /// `4` is an outcome of the game, `won:a,b` and `won:a/void:b` name, `withdrawn` and `voided` say so.

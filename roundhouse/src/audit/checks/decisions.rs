@@ -52,7 +52,8 @@ fn told(scene: &Scene<'_>) -> Finding {
             || format!("said twice with two contents: {stands:?} and {said:?}"),
         );
         if let DecisionSaid::Decided(decision) = said {
-            let (accepted, rejected, cancelled) = ranks.entry(decision.bet.id.as_str()).or_default();
+            let (accepted, rejected, cancelled) =
+                ranks.entry(decision.bet.id.as_str()).or_default();
             match decision.verdict {
                 Verdict::Accepted => *accepted = true,
                 Verdict::Rejected(_) => *rejected = true,
@@ -139,12 +140,15 @@ fn defined(scene: &Scene<'_>, said: &Said<'_>) -> Finding {
 }
 
 fn refused(scene: &Scene<'_>, said: &Said<'_>) -> Finding {
-    let mut finding =
-        Finding::new("cancels-refused", "cancels behind `closed` or without a bet are refused, and no others");
+    let mut finding = Finding::new(
+        "cancels-refused",
+        "cancels behind `closed` or without a bet are refused, and no others",
+    );
     let mut expected = BTreeSet::new();
     let strays = scene.stories.strays.iter();
-    let mut due: Vec<(u32, &str, u64, &str)> =
-        strays.map(|(partition, bet, at, request)| (*partition, *bet, *at, request.as_str())).collect();
+    let mut due: Vec<(u32, &str, u64, &str)> = strays
+        .map(|(partition, bet, at, request)| (*partition, *bet, *at, request.as_str()))
+        .collect();
     for (bet, story) in &scene.stories.bets {
         let cancels = story.refused.iter();
         due.extend(cancels.map(|(at, request)| (story.partition, *bet, *at, request.as_str())));

@@ -52,7 +52,11 @@ fn decisions(scene: &Scene<'_>) -> Finding {
         let Some((kind, at, decision)) = facts.first() else { continue };
         let bet = decision.bet.id.as_str();
         if !expected.contains(&(*partition, id.clone())) && !scene.exempt(*partition, bet) {
-            finding.that(false, || bet.to_owned(), || format!("{kind} at {at} follows from nothing"));
+            finding.that(
+                false,
+                || bet.to_owned(),
+                || format!("{kind} at {at} follows from nothing"),
+            );
         }
     }
     finding
@@ -183,9 +187,9 @@ fn admissions(scene: &Scene<'_>) -> Finding {
         let partition = fact.scope.partition;
         let lines = usize::try_from(partition).ok().and_then(|p| scene.books.rounds.get(p));
         let stands = lines.is_some_and(|lines| {
-            lines.binary_search_by_key(&fact.at, |(offset, _)| *offset).is_ok_and(|index| {
-                lines.get(index).is_some_and(|(_, said)| said == event)
-            })
+            lines
+                .binary_search_by_key(&fact.at, |(offset, _)| *offset)
+                .is_ok_and(|index| lines.get(index).is_some_and(|(_, said)| said == event))
         });
         let verdict = verdicts.get(&(partition, fact.at));
         finding.that(

@@ -29,9 +29,11 @@ pub(super) fn check(scene: &Scene<'_>) -> (Vec<Finding>, BTreeMap<String, Totals
         match story.net().filter(|_| at_rest(scene, story)) {
             Some(due) => {
                 total.difference += moved - due;
-                rest.that(moved == due, || (*id).to_owned(), || {
-                    format!("{} moved {moved}, should be {due}", story.bet.partner)
-                });
+                rest.that(
+                    moved == due,
+                    || (*id).to_owned(),
+                    || format!("{} moved {moved}, should be {due}", story.bet.partner),
+                );
             }
             None => flight.that(
                 states(story).contains(&moved),
@@ -52,13 +54,7 @@ pub(super) fn check(scene: &Scene<'_>) -> (Vec<Finding>, BTreeMap<String, Totals
     (vec![rest, flight, conserved], totals)
 }
 
-fn finding_totals(
-    conserved: &mut Finding,
-    name: &str,
-    total: &Totals,
-    places: i128,
-    worth: i128,
-) {
+fn finding_totals(conserved: &mut Finding, name: &str, total: &Totals, places: i128, worth: i128) {
     conserved.that(
         total.stakes == places && worth == total.due && total.difference == 0,
         || name.to_owned(),

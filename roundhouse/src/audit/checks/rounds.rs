@@ -109,7 +109,12 @@ fn copies(scene: &Scene<'_>, rounds: &BTreeMap<&str, Vec<Admitted<'_>>>) -> Find
                         marker.what.body == body && marker.said_at == record.event.said_at
                     }),
                     || format!("{round} in bets/{partition}"),
-                    || format!("marker {} should be {body:?}, is {marker:?}", record.verdict.number),
+                    || {
+                        format!(
+                            "marker {} should be {body:?}, is {marker:?}",
+                            record.verdict.number
+                        )
+                    },
                 );
             }
         }
@@ -142,11 +147,9 @@ fn no_other(scene: &Scene<'_>) -> Finding {
                         &[RoundKind::Result, RoundKind::Withdrawn, RoundKind::Voided]
                     }
                 };
-                finding.that(
-                    known.iter().any(|kind| kinds.contains(kind)),
-                    subject,
-                    || format!("{:?} copies nothing", marker.what),
-                );
+                finding.that(known.iter().any(|kind| kinds.contains(kind)), subject, || {
+                    format!("{:?} copies nothing", marker.what)
+                });
             }
         }
     }

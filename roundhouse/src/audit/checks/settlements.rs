@@ -144,9 +144,11 @@ fn accounted(scene: &Scene<'_>, said: &BTreeMap<String, (u32, &Settlement)>) -> 
             continue;
         }
         let over = count.settled + count.voided + count.cancelled + count.exempt;
-        finding.that(over == count.accepted, || format!("{round} in partition {partition}"), || {
-            format!("{count:?}")
-        });
+        finding.that(
+            over == count.accepted,
+            || format!("{round} in partition {partition}"),
+            || format!("{count:?}"),
+        );
     }
     finding
 }

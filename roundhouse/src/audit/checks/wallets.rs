@@ -107,9 +107,11 @@ fn only_what_was_said(scene: &Scene<'_>) -> Finding {
 fn out_of_sight(scene: &Scene<'_>, bet: &str) -> bool {
     let round = bet.split(':').next().unwrap_or_default();
     !scene.books.begins.is_empty()
-        && !scene.stories.log.iter().any(|log| {
-            log.rounds.get(round).is_some_and(|round| round.opened().is_some())
-        })
+        && !scene
+            .stories
+            .log
+            .iter()
+            .any(|log| log.rounds.get(round).is_some_and(|round| round.opened().is_some()))
 }
 
 fn nobody_else(scene: &Scene<'_>) -> Finding {

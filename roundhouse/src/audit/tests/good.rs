@@ -68,7 +68,8 @@ fn marker(number: u32, body: MarkerBody) -> BetLine {
 }
 
 fn opened() -> Opened {
-    let offer = |name: &str| Offer { selection: name.parse().unwrap(), odds: Odds::new(200).unwrap() };
+    let offer =
+        |name: &str| Offer { selection: name.parse().unwrap(), odds: Odds::new(200).unwrap() };
     Opened {
         game: "die".to_owned(),
         rules_version: 1,
@@ -84,8 +85,9 @@ fn markers() -> [BetLine; 4] {
         rules_version: 1,
         selections: opened().offers.into_iter().map(|offer| offer.selection).collect(),
     };
-    let version = |version, text: &str| {
-        MarkerBody::Version { version, outcome: Outcome::Game(text.to_owned()) }
+    let version = |version, text: &str| MarkerBody::Version {
+        version,
+        outcome: Outcome::Game(text.to_owned()),
     };
     [
         marker(1, body),
@@ -300,12 +302,7 @@ fn settlements(books: &mut Books) {
     books.deliveries[lane()] = numbered(answers);
 }
 
-pub(super) fn movement(
-    name: &str,
-    revision: u32,
-    target: Option<Target>,
-    moved: i64,
-) -> Movement {
+pub(super) fn movement(name: &str, revision: u32, target: Option<Target>, moved: i64) -> Movement {
     let bet = bet(name);
     Movement {
         partner: PARTNER.to_owned(),

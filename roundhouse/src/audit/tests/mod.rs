@@ -221,10 +221,7 @@ fn voided_and_settled() {
         let wrong = settlement("b4", 3, held, Target::Settled(0), Reason::Result, 3000);
         books.settlements[lane()].push((7, wrong));
     };
-    broken(
-        both,
-        &["settlements-defined", "two-or-above"],
-    );
+    broken(both, &["settlements-defined", "two-or-above"]);
 }
 
 #[test]
@@ -295,9 +292,9 @@ fn facts_that_differ() {
     let without = |at: u64, kind: &'static str| {
         move |books: &mut Books| {
             let lane = u32::try_from(lane()).unwrap();
-            books.facts.retain(|fact| {
-                fact.kind != kind || fact.at != at || fact.scope.partition != lane
-            });
+            books
+                .facts
+                .retain(|fact| fact.kind != kind || fact.at != at || fact.scope.partition != lane);
         }
     };
     broken(without(9, "cancelled"), &["facts-are-decisions"]);
@@ -364,10 +361,7 @@ fn a_herald_past_an_unsealed_round() {
         verdict.refused = Some("not_closed".to_owned());
         stored(books, "herald", ROUNDS, table(), 12);
     };
-    broken(
-        unsealed,
-        &["result-behind-seal", "facts-are-admissions", "offset-below-unsealed"],
-    );
+    broken(unsealed, &["result-behind-seal", "facts-are-admissions", "offset-below-unsealed"]);
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! Broken invariants stop one bet, or one round in one partition, and nothing else.
+
+use super::{Lane, bet, partner, round};
+use runtime::Fact;
+use schemas::bets::{Bet, BetSaid, HoldAnswer};
+use schemas::facts;
+
+fn headers(kind: &str, bet: Option<&Bet>) -> Vec<(String, String)> {
+    let mut headers = vec![
+        (facts::HEADER_KIND.to_owned(), kind.to_owned()),
+        (facts::HEADER_ROUND.to_owned(), round().to_string()),
+    ];
+    if let Some(bet) = bet {
+        headers.push((facts::HEADER_BET.to_owned(), bet.id.to_string()));
+        headers.push((facts::HEADER_PARTNER.to_owned(), partner().to_string()));
+    }
+    headers
+}
+
+fn thaw(lane: &mut Lane, bet: Option<&Bet>) {
+    lane.say(BetSaid::Thaw {
+        bet: bet.map(|bet| (bet.id.clone(), bet.partner.clone())),
+        request: "t1".parse().unwrap(),
+        reason: "looked at by hand".to_owned(),
+    });
+}
+
+/// R23: one bad record freezes its bet; the offset goes on and the others are settled.
+#[test]
+fn an_unreadable_answer_freezes_its_bet_alone() {
+    let mut lane = Lane::default();
+    let (broken, sound) = (bet("a", "odd"), bet("b", "odd"));
+    lane.open();
+    lane.intent(&broken);
+    lane.raw(headers("approved", Some(&broken)), vec![0, 0, 0, 0, 2, 255, 255]);
+    lane.answer(&broken, HoldAnswer::Approved);
+    lane.held(&sound);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    assert_eq!(lane.decisions(&broken), Vec::<String>::new());
+    assert_eq!(lane.targets(&sound), ["3 Settled(2500)"]);
+    assert_eq!(lane.stored, lane.log.len() as u64, "a frozen bet counts as decided (R1)");
+    assert!(lane.alarmed("bet_frozen") && lane.alarmed("record_unreadable"));
+
+    // A settler that takes over here knows the freeze from its facts; the thaw ends it in a void.
+    thaw(&mut lane, Some(&broken));
+    lane.settle();
+    assert_eq!(lane.decisions(&broken), ["rejected"]);
+    assert_eq!(lane.targets(&broken), ["2 Voided"]);
+}
+
+#[test]
+fn an_unreadable_marker_freezes_the_round_until_the_thaw() {
+    let mut lane = Lane::default();
+    let (accepted, pending) = (bet("a", "odd"), bet("b", "odd"));
+    lane.open();
+    lane.held(&accepted);
+    lane.intent(&pending);
+    lane.raw(headers("closed", None), vec![1, 2, 3]);
+    lane.answer(&pending, HoldAnswer::Approved);
+    lane.cancel(&accepted);
+    lane.settle();
+    assert_eq!(lane.decisions(&accepted), ["accepted", "cancel_refused"]);
+    assert_eq!(lane.decisions(&pending), Vec::<String>::new());
+    assert_eq!(lane.stored, lane.log.len() as u64);
+
+    thaw(&mut lane, None);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    assert_eq!(lane.targets(&accepted), ["3 Settled(2500)"]);
+    assert_eq!(lane.targets(&pending), ["2 Voided"]);
+}
+
+#[test]
+fn a_gap_in_the_markers_freezes_the_round() {
+    let mut lane = Lane::default();
+    let bet = bet("a", "odd");
+    lane.open();
+    lane.held(&bet);
+    lane.outcome(1, "3");
+    lane.settle();
+    assert!(lane.alarmed("round_frozen"));
+    assert_eq!(lane.targets(&bet), Vec::<String>::new());
+}
+
+/// R5: a bet that is missing in the store a week later is noticed, and nobody is settled on the rest.
+#[test]
+fn a_lost_fact_is_noticed_by_the_tally() {
+    let mut lane = Lane::default();
+    let (lost, kept) = (bet("a", "odd"), bet("b", "odd"));
+    lane.open();
+    lane.held(&lost);
+    lane.held(&kept);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    lane.facts.retain(|key, _| key.subject != lost.id.as_str());
+    lane.outcome(2, "2");
+    lane.settle();
+    assert!(lane.alarmed("tally_differs") && lane.alarmed("round_frozen"));
+    assert_eq!(lane.targets(&kept), ["3 Settled(2500)"], "version 2 must wait");
+}
+
+/// R5: two contents of one fact are two rows, and that bet is frozen.
+#[test]
+fn two_contents_of_one_decision_freeze_the_bet() {
+    let mut lane = Lane::default();
+    let (bet, sound) = (bet("a", "odd"), bet("b", "odd"));
+    lane.open();
+    lane.held(&bet);
+    lane.held(&sound);
+    lane.settle();
+    let (key, body) = lane.facts.iter().find(|(key, _)| key.subject == bet.id.as_str()).unwrap();
+    let mut twin = Fact { key: key.clone(), body: body.clone() };
+    twin.key.hash = [9; 16];
+    lane.facts.insert(twin.key, twin.body);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    assert!(lane.alarmed("bet_frozen"));
+    assert_eq!(lane.targets(&bet), Vec::<String>::new());
+    assert_eq!(lane.targets(&sound), ["3 Settled(2500)"]);
+}
