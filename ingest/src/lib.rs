@@ -1,6 +1,10 @@
 //! Rounds and results in, bets in: herald, bet placing, the HTTP API.
 
+pub mod auth;
+pub mod bet_view;
 pub mod line;
+pub mod placing;
+pub mod problem;
 pub mod rounds_view;
 
 pub mod herald;
