@@ -54,9 +54,12 @@ pub struct FactRow {
     pub body: Vec<u8>,
 }
 
+/// Topic, partition, key, headers, value.
+pub type RecordParts = (&'static str, u32, String, Vec<(&'static str, String)>, Vec<u8>);
+
 impl Outgoing {
     /// Topic, partition, key, headers, value.
-    pub fn into_parts(self) -> (&'static str, u32, String, Vec<(&'static str, String)>, Vec<u8>) {
+    pub fn into_parts(self) -> RecordParts {
         (self.topic, self.partition, self.key, self.headers, self.value)
     }
 }

@@ -128,9 +128,9 @@ impl Loading {
                     self.round.bets.insert(bet, state);
                 }
                 Err(decision) => {
-                    let known = Known::Decision(decision.clone());
+                    let known = Known::Decision(*decision.clone());
                     self.round.bets.insert(bet.clone(), BetState::Frozen(known));
-                    contradicted.push((bet, decision));
+                    contradicted.push((bet, *decision));
                 }
             }
         }
@@ -194,7 +194,7 @@ fn subject(fact: &Fact) -> Option<BetId> {
 ///
 /// # Errors
 /// The last decision, if they contradict each other (R5).
-fn one_story(decisions: &[(u64, Decision)]) -> Result<BetState, Decision> {
+fn one_story(decisions: &[(u64, Decision)]) -> Result<BetState, Box<Decision>> {
     use schemas::decisions::Verdict;
     let mut sorted: Vec<&(u64, Decision)> = decisions.iter().collect();
     sorted.sort_by_key(|(at, _)| *at);
@@ -211,7 +211,7 @@ fn one_story(decisions: &[(u64, Decision)]) -> Result<BetState, Decision> {
                 BetState::Cancelled(decision)
             }
             (Some(_), Verdict::Accepted | Verdict::Rejected(_) | Verdict::Cancelled(_)) => {
-                return Err(decision);
+                return Err(Box::new(decision));
             }
         });
     }

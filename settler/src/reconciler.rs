@@ -65,6 +65,7 @@ pub struct Reconciler {
     options: ReconcilerOptions,
     /// When each round is to be looked at next, ms. Rounds that owe nothing are absent.
     due: BTreeMap<RoundId, Millis>,
+    queue: BTreeSet<(Millis, RoundId)>,
     owed: BTreeMap<RoundId, BTreeMap<PartnerId, Owed>>,
     repeated: BTreeMap<(BetId, u32), Millis>,
     looking: Option<(RoundId, Look)>,
@@ -79,10 +80,22 @@ impl Reconciler {
         Self {
             options,
             due: BTreeMap::new(),
+            queue: BTreeSet::new(),
             owed: BTreeMap::new(),
             repeated: BTreeMap::new(),
             looking: None,
             timer_set: false,
+        }
+    }
+
+    /// Looks at the round next at `at`, whatever was planned before; never, if there is no `at`.
+    fn plan(&mut self, round: &RoundId, at: Option<Millis>) {
+        if let Some(before) = self.due.remove(round) {
+            self.queue.remove(&(before, round.clone()));
+        }
+        if let Some(at) = at {
+            self.due.insert(round.clone(), at);
+            self.queue.insert((at, round.clone()));
         }
     }
 
@@ -96,11 +109,8 @@ impl Reconciler {
         if self.looking.is_some() {
             return Vec::new();
         }
-        let Some((round, at)) = self.due.iter().min_by_key(|(_, at)| **at) else {
-            return Vec::new();
-        };
-        if *at <= now {
-            let round = round.clone();
+        let Some((at, round)) = self.queue.first().cloned() else { return Vec::new() };
+        if at <= now {
             let scope = self.scope(&round, BETS);
             self.looking = Some((round, Look::Bets));
             return vec![Effect::Load { token: TOKEN, scope }];
@@ -109,7 +119,7 @@ impl Reconciler {
             return Vec::new();
         }
         self.timer_set = true;
-        let at = (*at).min(now.saturating_add(self.options.look_ms));
+        let at = at.min(now.saturating_add(self.options.look_ms));
         vec![Effect::Timer { token: TOKEN, at }]
     }
 
@@ -131,7 +141,7 @@ impl Reconciler {
 
     fn look_later(&mut self, now: Millis, round: RoundId, error: &LoadError) -> Vec<Effect<Self>> {
         let text = format!("round {round} in partition {}: {error}", self.options.partition);
-        self.due.insert(round, now.saturating_add(self.options.look_ms));
+        self.plan(&round, Some(now.saturating_add(self.options.look_ms)));
         let mut effects = vec![Effect::Alarm(Alarm { name: "round_not_reconciled", text })];
         effects.extend(self.next(now));
         effects
@@ -167,10 +177,10 @@ impl Reconciler {
         }
         owed.retain(|_, line| *line != Owed::default());
         if owed.is_empty() && bets.closed_at.is_some() {
-            self.due.remove(&round);
+            self.plan(&round, None);
             self.owed.remove(&round);
         } else {
-            self.due.insert(round.clone(), now.saturating_add(self.options.look_ms));
+            self.plan(&round, Some(now.saturating_add(self.options.look_ms)));
             self.owed.insert(round, owed);
         }
         let mut effects = self.say_again(now, again);
@@ -302,7 +312,7 @@ impl Machine for Reconciler {
                         && verdict.refused.is_none()
                     {
                         let due = event.said_at.saturating_add(self.options.stale_ms);
-                        self.due.insert(event.round, due);
+                        self.plan(&event.round, Some(due));
                     }
                 }
                 self.next(now)

@@ -18,7 +18,7 @@ fn an_approved_hold_before_closed_is_a_bet_and_is_settled() {
     assert_eq!(lane.decisions(&odd), ["accepted"]);
     assert_eq!(lane.targets(&odd), ["3 Settled(2500)"]);
     assert_eq!(lane.targets(&even), ["3 Settled(0)"]);
-    assert_eq!(lane.stored, lane.log.len() as u64);
+    assert_eq!(lane.stored, lane.end());
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_intent_expires_at_the_sixth_tick_behind_it() {
     lane.settle();
     assert_eq!(lane.decisions(&bet), ["rejected"]);
     assert_eq!(lane.targets(&bet), ["2 Voided"]);
-    assert_eq!(lane.stored, lane.log.len() as u64);
+    assert_eq!(lane.stored, lane.end());
 }
 
 #[test]

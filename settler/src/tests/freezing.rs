@@ -40,7 +40,7 @@ fn an_unreadable_answer_freezes_its_bet_alone() {
     lane.settle();
     assert_eq!(lane.decisions(&broken), Vec::<String>::new());
     assert_eq!(lane.targets(&sound), ["3 Settled(2500)"]);
-    assert_eq!(lane.stored, lane.log.len() as u64, "a frozen bet counts as decided (R1)");
+    assert_eq!(lane.stored, lane.end(), "a frozen bet counts as decided (R1)");
     assert!(lane.alarmed("bet_frozen") && lane.alarmed("record_unreadable"));
 
     // A settler that takes over here knows the freeze from its facts; the thaw ends it in a void.
@@ -63,7 +63,7 @@ fn an_unreadable_marker_freezes_the_round_until_the_thaw() {
     lane.settle();
     assert_eq!(lane.decisions(&accepted), ["accepted", "cancel_refused"]);
     assert_eq!(lane.decisions(&pending), Vec::<String>::new());
-    assert_eq!(lane.stored, lane.log.len() as u64);
+    assert_eq!(lane.stored, lane.end());
 
     thaw(&mut lane, None);
     lane.close();

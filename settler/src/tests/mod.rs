@@ -62,7 +62,7 @@ impl Lane {
     }
 
     fn raw(&mut self, headers: Vec<(String, String)>, value: Vec<u8>) -> u64 {
-        let offset = self.log.len() as u64;
+        let offset = self.end();
         self.log.push(Record {
             offset,
             appended_at: 0,
@@ -71,6 +71,10 @@ impl Lane {
             value: value.into(),
         });
         offset
+    }
+
+    fn end(&self) -> u64 {
+        u64::try_from(self.log.len()).unwrap()
     }
 
     fn marker(&mut self, number: u32, body: MarkerBody) -> u64 {
@@ -134,7 +138,7 @@ impl Lane {
                 return;
             }
             let records = self.log[from..to].to_vec();
-            let end = self.log.len() as u64;
+            let end = self.end();
             self.feed(settler, Input::Records { source, records, end });
         }
     }

@@ -93,6 +93,9 @@ fn bounds_of_a_round() {
         assert_verdict(check_amended(&offered, &[], Some(closes_at), SAID_AT), wanted);
     }
     assert_eq!(OPEN_MS_MAX, 2_592_000_000, "30 days in ms");
+    // Apart by more than 64 bits hold, which wrapped around would be a second ahead.
+    let round = Opened { closes_at: i64::MIN + 999, ..opened("die", "odd") };
+    assert_verdict(check_opened(&round, i64::MAX), "deadline_out_of_range");
 }
 
 /// R6: a newer build's round is not refused by an older one, which would give two verdicts; it stops.
