@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod bet_view;
+pub mod authorize;
 pub mod line;
 pub mod placing;
 pub mod problem;

@@ -11,7 +11,7 @@
 //!
 //! What it never does: ask a partner before the intent is acknowledged (R22); take silence, an error or a
 //! 422 for an answer (R12); say accepted, rejected or cancelled without reading it in `decisions` (R13);
-//! write two answers for one bet.
+//! write two answers for what was asked once.
 
 mod ask;
 mod bets;

@@ -1,1 +1,8 @@
-//! Tests follow.
+//! Tests of bet placing: scripted paths, the interleavings of the protocol notes, and random orders.
+
+mod checks;
+mod interleavings;
+mod judging;
+mod paths;
+mod property;
+mod script;

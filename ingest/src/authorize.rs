@@ -1,0 +1,206 @@
+//! Asks partners for stakes over HTTP: the caller of bet placing.
+//!
+//! A pool of its own, so that settlements and voids never wait for it nor it for them, and a bound per
+//! partner, so that one that hangs takes no connection from the others. What an answer means is
+//! judged in one place, [`judge_hold`](crate::placing::judge_hold). Nothing is signed yet.
+
+use crate::placing::{AuthorizeCall, HoldReply, Placing};
+use http::uri::InvalidUri;
+use http::{HeaderName, HeaderValue, Uri};
+use runtime::Caller;
+use runtime::http::{HttpClient, HttpOptions};
+use schemas::PartnerId;
+use schemas::contract::AUTHORIZE_PATH;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+/// Bytes an answer to authorize may have: a hundred times what the contract's fields need.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Header: the number of the attempt, 1, 2, ...; the body never changes.
+const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
+/// Header: the message id.
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+
+/// Bounds of the calls to partners.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthorizeOptions {
+    /// The pool. The wait for a connection counts within the attempt's budget.
+    pub http: HttpOptions,
+    /// Calls to one partner at once; the rest wait within their budgets.
+    pub partner_calls_max: usize,
+}
+
+impl AuthorizeOptions {
+    /// Fits partners that answer within 50 ms at 5,000 bets a second.
+    pub const STANDARD: Self = Self {
+        http: HttpOptions {
+            connect_wait_max: Duration::from_secs(1),
+            // Below the 5 s after which common servers close an idle connection.
+            idle_max: Duration::from_secs(4),
+            idle_connections_max: 256,
+        },
+        partner_calls_max: 256,
+    };
+}
+
+/// A wallet that cannot be called.
+#[derive(Debug, Error)]
+#[error("the wallet of partner {partner} has no usable address: `{url}`")]
+pub struct BadWallet {
+    /// The partner.
+    pub partner: PartnerId,
+    /// The address as given.
+    pub url: String,
+    /// Why.
+    pub source: InvalidUri,
+}
+
+struct Wallet {
+    url: Uri,
+    free: Semaphore,
+}
+
+/// The wallets of the partners.
+pub struct Authorize {
+    client: HttpClient,
+    wallets: BTreeMap<PartnerId, Wallet>,
+}
+
+impl Authorize {
+    /// A caller of `wallets`: the base address of each partner's, such as `http://wallet.example:9000`.
+    ///
+    /// # Errors
+    /// [`BadWallet`] for the first address that is none.
+    pub fn new(
+        wallets: impl IntoIterator<Item = (PartnerId, String)>,
+        options: AuthorizeOptions,
+    ) -> Result<Self, BadWallet> {
+        let wallet = |(partner, base): (PartnerId, String)| {
+            let url = format!("{}{AUTHORIZE_PATH}", base.trim_end_matches('/'));
+            match url.parse() {
+                Ok(url) => {
+                    let free = Semaphore::new(options.partner_calls_max);
+                    Ok((partner, Wallet { url, free }))
+                }
+                Err(source) => Err(BadWallet { partner, url: base, source }),
+            }
+        };
+        let wallets = wallets.into_iter().map(wallet).collect::<Result<_, _>>()?;
+        Ok(Self { client: HttpClient::new(options.http), wallets })
+    }
+
+    async fn post(&self, wallet: &Wallet, call: AuthorizeCall) -> Result<HoldReply, String> {
+        let deadline = Instant::now() + Duration::from_millis(u64::from(call.budget_ms));
+        let permit = timeout_at(deadline, wallet.free.acquire()).await;
+        let _permit = permit
+            .map_err(|_| "the partner's calls in flight took the whole budget".to_owned())?
+            .map_err(|error| error.to_string())?;
+        let message = HeaderValue::try_from(format!("{}:1", call.bet));
+        let headers = [
+            (WEBHOOK_ID, message.map_err(|error| error.to_string())?),
+            (ATTEMPT, HeaderValue::from(call.attempt)),
+        ];
+        let left = deadline.saturating_duration_since(Instant::now());
+        let posted =
+            self.client.post_json(&wallet.url, &headers, call.body, left, ANSWER_BYTES_MAX);
+        let answer = posted.await.map_err(|error| error.to_string())?;
+        Ok(HoldReply::Http { status: answer.status, body: answer.body })
+    }
+}
+
+impl Caller<Placing> for Authorize {
+    async fn call(&self, call: AuthorizeCall) -> HoldReply {
+        let (partner, bet) = (call.partner.clone(), call.bet.clone());
+        let posted = match self.wallets.get(&partner) {
+            Some(wallet) => self.post(wallet, call).await,
+            None => Err("the partner has no wallet here".to_owned()),
+        };
+        posted.unwrap_or_else(|why| {
+            tracing::debug!(partner.id = %partner, bet.id = %bet, why, "authorize got no answer");
+            HoldReply::Nothing { why }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::post;
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use tokio::net::TcpListener;
+
+    /// A wallet that says back what it was sent, unless it is told to hang.
+    async fn wallet() -> String {
+        let echo = async |headers: HeaderMap, body: String| {
+            if body == "hang" {
+                std::future::pending::<()>().await;
+            }
+            let header = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
+            format!("{} {} {body}", header(WEBHOOK_ID), header(ATTEMPT))
+        };
+        let router = Router::new().route(AUTHORIZE_PATH, post(echo));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        base
+    }
+
+    fn call(partner: &str, body: &'static str, budget_ms: u32) -> AuthorizeCall {
+        AuthorizeCall {
+            partner: partner.parse().unwrap(),
+            bet: "r_1:abc".parse().unwrap(),
+            body: Bytes::from_static(body.as_bytes()),
+            attempt: 2,
+            budget_ms,
+        }
+    }
+
+    async fn authorize() -> Authorize {
+        let wallets =
+            [("acme".parse().unwrap(), wallet().await), ("bolt".parse().unwrap(), wallet().await)];
+        let options = AuthorizeOptions { partner_calls_max: 1, ..AuthorizeOptions::STANDARD };
+        Authorize::new(wallets, options).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_bytes_and_the_attempt_reach_the_wallet() {
+        let body = Bytes::from_static(b"r_1:abc:1 2 {\"a\":1}");
+        let reply = authorize().await.call(call("acme", "{\"a\":1}", 5_000)).await;
+        assert_eq!(reply, HoldReply::Http { status: 200, body });
+    }
+
+    #[tokio::test]
+    async fn no_wallet_and_no_time_are_no_answer() {
+        let authorize = authorize().await;
+        for call in [call("nobody", "{}", 5_000), call("acme", "hang", 50)] {
+            assert!(matches!(authorize.call(call).await, HoldReply::Nothing { .. }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_partner_that_hangs_takes_its_own_calls_alone() {
+        let authorize = std::sync::Arc::new(authorize().await);
+        let hanging = std::sync::Arc::clone(&authorize);
+        let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 60_000)).await });
+        while authorize.wallets.values().all(|wallet| wallet.free.available_permits() == 1) {
+            tokio::task::yield_now().await;
+        }
+        let reply = authorize.call(call("acme", "{}", 50)).await;
+        assert!(matches!(reply, HoldReply::Nothing { .. }));
+        let reply = authorize.call(call("bolt", "{}", 5_000)).await;
+        assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
+        hanging.abort();
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named() {
+        let wallets = [("acme".parse().unwrap(), "http://a b".to_owned())];
+        let error = Authorize::new(wallets, AuthorizeOptions::STANDARD).err().unwrap();
+        assert_eq!(error.partner.as_str(), "acme");
+    }
+}
