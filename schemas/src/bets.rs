@@ -183,6 +183,14 @@ pub(crate) fn small(number: i64, name: &'static str) -> Result<u32, Unreadable> 
     u32::try_from(number).map_err(|_| Unreadable::Range(name))
 }
 
+/// Counts from 1.
+fn positive(number: Option<i64>, name: &'static str) -> Result<u32, Unreadable> {
+    match small(need(number, name)?, name)? {
+        0 => Err(Unreadable::Range(name)),
+        number => Ok(number),
+    }
+}
+
 impl BetEvent {
     /// Reads a framed record.
     ///
@@ -295,7 +303,10 @@ impl BetRecord {
     }
 
     fn names(&self) -> Result<(BetId, PartnerId), Unreadable> {
-        let bet = need(self.bet_id.as_deref(), "bet_id")?.parse()?;
+        let bet: BetId = need(self.bet_id.as_deref(), "bet_id")?.parse()?;
+        if bet.round_str() != self.round_id {
+            return Err(Unreadable::Range("round_id"));
+        }
         let partner = need(self.partner_id.as_deref(), "partner_id")?.parse()?;
         Ok((bet, partner))
     }
@@ -320,16 +331,20 @@ impl BetRecord {
         if bet.stake.units <= 0 {
             return Err(Unreadable::Range("stake_units"));
         }
+        let told: ContentHash = need(self.content_hash.as_deref(), "content_hash")?.parse()?;
+        if told != bet.content_hash() {
+            return Err(Unreadable::Range("content_hash"));
+        }
         Ok(Intent { bet, expires_at: need(self.expires_at, "expires_at")? })
     }
 
     fn marker(&self, body: MarkerBody) -> Result<BetSaid, Unreadable> {
-        let number = small(need(self.number, "number")?, "number")?;
+        let number = positive(self.number, "number")?;
         Ok(BetSaid::Marker(Marker { number, body }))
     }
 
     fn version(&self, outcome: Outcome) -> Result<BetSaid, Unreadable> {
-        let version = small(need(self.version, "version")?, "version")?;
+        let version = positive(self.version, "version")?;
         self.marker(MarkerBody::Version { version, outcome })
     }
 
@@ -391,3 +406,6 @@ impl TryFrom<BetRecord> for BetEvent {
         Ok(Self { round, said_at: record.said_at, said })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,3 +176,6 @@ fn murmur2(data: &[u8]) -> u32 {
     h = h.wrapping_mul(M);
     h ^ (h >> 15)
 }
+
+#[cfg(test)]
+mod tests;

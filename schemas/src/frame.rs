@@ -39,6 +39,10 @@ pub enum FrameError {
     BadSchema(u32),
 }
 
+/// The most bytes that one text or byte field of a record may have: 16 MiB, far above any record that a
+/// broker takes. A corrupt length can make the codec ask for no more memory than this.
+pub const FIELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// A parsed schema with its writer and reader, made once per type: resolving it per call would be
 /// most of the cost.
 pub struct Codec {
@@ -48,6 +52,8 @@ pub struct Codec {
 
 impl Codec {
     fn parse(text: &str) -> Self {
+        // Once per process, and the first call wins; its own default is 512 MiB.
+        apache_avro::util::max_allocation_bytes(FIELD_BYTES_MAX);
         let schema: Option<&'static Schema> =
             Schema::parse_str(text).ok().map(|schema| &*Box::leak(Box::new(schema)));
         Self {
@@ -99,3 +105,6 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, FrameError> {
         .map_err(|source| FrameError::Datum { schema: expected, source: Box::new(source) })?;
     if datum.is_empty() { Ok(record) } else { Err(FrameError::Trailing(datum.len())) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,8 +263,10 @@ impl FromStr for ContentHash {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError::new(text, "content hash", "32 hexadecimal digits");
-        if text.len() != 32 || !text.is_ascii() {
+        let error = || IdError::new(text, "content hash", "32 of 0-9 and a-f");
+        // One text per hash: `from_str_radix` alone would take capitals and signs as well.
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 32 || !text.bytes().all(digit) {
             return Err(error());
         }
         let mut bytes = [0; 16];
@@ -275,3 +277,6 @@ impl FromStr for ContentHash {
         Ok(Self(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ pub mod catalogue;
 pub mod contract;
 pub mod decisions;
 pub mod facts;
+#[cfg(test)]
+mod fixtures;
 pub mod frame;
 pub mod ids;
 pub mod money;

@@ -217,3 +217,6 @@ pub(crate) fn plain_decimal(text: &str) -> Option<Decimal> {
         && text.ends_with(|c: char| c.is_ascii_digit());
     if plain { Decimal::from_str_exact(text).ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ impl From<Odds> for String {
         odds.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

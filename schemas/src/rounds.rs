@@ -301,3 +301,6 @@ impl TryFrom<RoundRecord> for RoundEvent {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

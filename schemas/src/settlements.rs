@@ -216,9 +216,18 @@ impl TryFrom<SettlementRecord> for Settlement {
         if settlement.revision < REVISION_VOID {
             return Err(Unreadable::Range("revision"));
         }
+        if settlement.bet.round_str() != record.round_id {
+            return Err(Unreadable::Range("round_id"));
+        }
+        if i64::from(settlement.result_version()) != record.result_version {
+            return Err(Unreadable::Range("result_version"));
+        }
         if settlement.id() != record.settlement_id {
             return Err(Unreadable::Range("settlement_id"));
         }
         Ok(settlement)
     }
 }
+
+#[cfg(test)]
+mod tests;

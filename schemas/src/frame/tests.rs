@@ -1,0 +1,95 @@
+use super::{FIELD_BYTES_MAX, FrameError, decode, encode};
+use crate::wire::{SettlementRecord, TallyRecord, TargetKind, UnreadableRecord, Wire};
+
+fn a_tally() -> TallyRecord {
+    TallyRecord { round_id: "r_77".to_owned(), bets: 3, ..TallyRecord::default() }
+}
+
+#[test]
+fn the_frame_is_confluents() {
+    let bytes = encode(&a_tally()).unwrap();
+    assert_eq!(bytes[..5], [0, 0, 0, 0, 8]);
+    // The length and text of the round, the number, no stakes, no digest.
+    assert_eq!(bytes[5..], *b"\x08r_77\x06\x00\x00");
+    assert_eq!(decode::<TallyRecord>(&bytes).unwrap(), a_tally());
+}
+
+/// Every text shorter than the frame, or with another first byte, or of another type.
+#[test]
+fn other_frames_are_refused() {
+    let bytes = encode(&a_tally()).unwrap();
+    for short in 0..5 {
+        let error = decode::<TallyRecord>(&bytes[..short]).unwrap_err();
+        assert!(matches!(error, FrameError::NotFramed), "{error}");
+    }
+    let mut other = bytes.clone();
+    other[0] = 1;
+    assert!(matches!(decode::<TallyRecord>(&other), Err(FrameError::NotFramed)));
+    let error = decode::<SettlementRecord>(&bytes).unwrap_err();
+    let (found, expected) = (TallyRecord::SCHEMA_ID, SettlementRecord::SCHEMA_ID);
+    assert!(
+        matches!(error, FrameError::Schema { found: f, expected: e } if f == found && e == expected)
+    );
+}
+
+#[test]
+fn too_short_and_too_long_are_refused() {
+    let bytes = encode(&a_tally()).unwrap();
+    for cut in 5..bytes.len() {
+        let error = decode::<TallyRecord>(&bytes[..cut]).unwrap_err();
+        assert!(matches!(error, FrameError::Datum { schema: 8, .. }), "cut at {cut}: {error}");
+    }
+    let long = [bytes.as_slice(), &[0, 0]].concat();
+    assert!(matches!(decode::<TallyRecord>(&long), Err(FrameError::Trailing(2))));
+}
+
+/// A length of nearly 2^63, of 512 MiB, and one beyond the limit, each with nothing behind it.
+#[test]
+fn corrupt_lengths_allocate_little() {
+    drop(encode(&a_tally()).unwrap());
+    // The limit is the process's; whatever is asked for now, it stays.
+    let limit = apache_avro::util::max_allocation_bytes(usize::MAX);
+    assert_eq!(limit, FIELD_BYTES_MAX);
+    for length in [i64::MAX, 512 << 20, 1 << 30, i64::try_from(FIELD_BYTES_MAX).unwrap() + 1, -1] {
+        let mut bytes = vec![0, 0, 0, 0, 8];
+        let mut rest = (length << 1 ^ length >> 63).cast_unsigned();
+        while 0x7f < rest {
+            bytes.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest).unwrap());
+        let error = decode::<TallyRecord>(&bytes).unwrap_err();
+        let FrameError::Datum { source, .. } = error else { panic!("{length}: {error}") };
+        let told = source.to_string();
+        let wanted = if length < 0 { "convert" } else { "maximum allowed: 16777216" };
+        assert!(told.contains(wanted), "{length}: {told}");
+    }
+}
+
+/// R23: a symbol that this build lacks is `unknown` nowhere but in a reader's own schema; written, it
+/// is a record that says nothing, and stays what it is.
+#[test]
+fn unknown_is_written_and_read() {
+    let record = SettlementRecord { target: TargetKind::Unknown, ..SettlementRecord::default() };
+    assert_eq!(decode::<SettlementRecord>(&encode(&record).unwrap()).unwrap(), record);
+}
+
+/// What could not be decoded is kept byte for byte.
+#[test]
+fn bytes_survive() {
+    let value: Vec<u8> = (0..=255).collect();
+    let record = UnreadableRecord {
+        value: value.repeat(4_000),
+        key: vec![0, 0xff, 0x80],
+        ..UnreadableRecord::default()
+    };
+    assert_eq!(decode::<UnreadableRecord>(&encode(&record).unwrap()).unwrap(), record);
+}
+
+/// Nothing that cannot be read again is ever sent (R23).
+#[test]
+fn what_would_not_decode_is_not_encoded() {
+    let digest = "0".repeat(FIELD_BYTES_MAX + 1);
+    let record = TallyRecord { digest, ..a_tally() };
+    assert!(matches!(encode(&record), Err(FrameError::Datum { schema: 8, .. })));
+}
