@@ -1,0 +1,197 @@
+//! What a dispatcher owes and has in memory: a cache of the log, item by item.
+//!
+//! An item is one (bet, revision), however often it was read. Of one bet only the newest revision read
+//! waits to be sent; an older one is dropped as soon as the newer is read (R15), unless it is on its
+//! way. Dropping is safe because the newer revision stands in a topic and is not done before this
+//! memory, or the next reader's, has carried it on.
+
+use crate::offsets::{Offsets, Place};
+use planted::Bug;
+use schemas::BetId;
+use schemas::settlements::Settlement;
+use std::collections::BTreeMap;
+
+/// Where an item is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Read from the tier and not due.
+    Resting,
+    /// Due; whether it is final already is being looked up.
+    LookedUp,
+    /// Waits for a free slot of its partner.
+    Queued,
+    /// In a chunk that is not answered.
+    Sent,
+    /// Failed once; waits for the repeat from memory.
+    Repeating,
+    /// Answered `superseded` by a revision not read; the store is being asked.
+    Proving,
+    /// Its end is being made durable.
+    Ending,
+    /// Its move to the tier is being made durable. The record there is a new item when it is read, even
+    /// if that is before we hear that it is durable.
+    Moving,
+}
+
+/// One settlement that is owed, or whose end is not durable.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) settlement: Settlement,
+    /// Its offset in `settlements.v1`, where its facts stand.
+    pub(crate) orig: u64,
+    /// The records that carry it; all are done when it is.
+    pub(crate) places: Vec<Place>,
+    pub(crate) stage: Stage,
+    /// How often it was sent, before and after a restart.
+    pub(crate) attempts: u32,
+    /// A failure is followed by one repeat from memory; the next, or one behind the tier, by the tier.
+    pub(crate) repeat_left: bool,
+}
+
+/// What is known of a bet of which anything is in memory.
+#[derive(Debug)]
+struct Known {
+    /// The highest revision read.
+    newest: u32,
+    ids: Vec<u64>,
+}
+
+/// What became of a record that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing new: it is superseded, or joins an item that is already there.
+    Known,
+    /// A new item.
+    New(u64),
+    /// A second content under a (bet, revision) that is in memory: an item that must not be sent.
+    Conflict(u64),
+}
+
+/// All items, by an own number that rises as they are read.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pub(crate) offsets: Offsets,
+    items: BTreeMap<u64, Item>,
+    bets: BTreeMap<BetId, Known>,
+    count: u64,
+    /// Items dropped for a newer revision; to be taken out of the queues.
+    dropped: Vec<(u64, Item)>,
+}
+
+impl Book {
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Item> {
+        self.items.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.items.values()
+    }
+
+    /// Puts an item into `stage`, if it is still there and in stage `from`.
+    pub(crate) fn step(&mut self, id: u64, from: Stage, stage: Stage) -> bool {
+        let item = self.items.get_mut(&id).filter(|item| item.stage == from);
+        item.map(|item| item.stage = stage).is_some()
+    }
+
+    /// The highest revision of the bet read; 0 if nothing of it is in memory.
+    pub(crate) fn newest(&self, bet: &BetId) -> u32 {
+        self.bets.get(bet).map_or(0, |known| known.newest)
+    }
+
+    /// True if a newer revision of the item's bet was read (R15).
+    pub(crate) fn outdated(&self, item: &Item) -> bool {
+        self.newest(&item.settlement.bet) != item.settlement.revision
+    }
+
+    /// Takes a settlement read at `item.places`, and drops what it supersedes.
+    pub(crate) fn read(&mut self, item: Item) -> Read {
+        item.places.iter().for_each(|place| self.offsets.read(*place));
+        let revision = item.settlement.revision;
+        let known = self
+            .bets
+            .entry(item.settlement.bet.clone())
+            .or_insert_with(|| Known { newest: revision, ids: Vec::new() });
+        known.newest = if planted::active(Bug::LastArrivalNewest) {
+            revision
+        } else {
+            known.newest.max(revision)
+        };
+        if revision < known.newest {
+            item.places.iter().for_each(|place| self.offsets.done(*place));
+            return Read::Known;
+        }
+        let twins = known.ids.clone();
+        self.drop_outdated(&item.settlement.bet);
+        let twin = twins.into_iter().find(|id| {
+            let twin = self.items.get(id).filter(|twin| twin.stage != Stage::Moving);
+            twin.is_some_and(|twin| twin.settlement.revision == revision)
+        });
+        match twin.and_then(|id| self.items.get_mut(&id)) {
+            None => Read::New(self.insert(item)),
+            Some(twin) if twin.settlement == item.settlement => {
+                twin.places.extend(item.places);
+                Read::Known
+            }
+            Some(_) => Read::Conflict(self.insert(item)),
+        }
+    }
+
+    fn insert(&mut self, item: Item) -> u64 {
+        self.count += 1;
+        if let Some(known) = self.bets.get_mut(&item.settlement.bet) {
+            known.ids.push(self.count);
+        }
+        self.items.insert(self.count, item);
+        self.count
+    }
+
+    fn drop_outdated(&mut self, bet: &BetId) {
+        let ids = self.bets.get(bet).map(|known| known.ids.clone()).unwrap_or_default();
+        for id in ids {
+            let waits = self.items.get(&id).is_some_and(|item| match item.stage {
+                Stage::Sent | Stage::Ending | Stage::Moving => false,
+                Stage::Resting
+                | Stage::LookedUp
+                | Stage::Queued
+                | Stage::Repeating
+                | Stage::Proving => self.outdated(item),
+            });
+            if waits && let Some(item) = self.done(id) {
+                self.dropped.push((id, item));
+            }
+        }
+    }
+
+    /// The items dropped since the last call.
+    pub(crate) fn take_dropped(&mut self) -> Vec<(u64, Item)> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// The item is done: its records count, and it leaves the memory.
+    pub(crate) fn done(&mut self, id: u64) -> Option<Item> {
+        let item = self.items.remove(&id)?;
+        item.places.iter().for_each(|place| self.offsets.done(*place));
+        if let Some(known) = self.bets.get_mut(&item.settlement.bet) {
+            known.ids.retain(|other| *other != id);
+            if known.ids.is_empty() {
+                self.bets.remove(&item.settlement.bet);
+            }
+        }
+        Some(item)
+    }
+
+    /// The item's records go with the batch that is being issued.
+    pub(crate) fn goes(&mut self, id: u64) {
+        if let Some(item) = self.items.get(&id) {
+            item.places.iter().for_each(|place| self.offsets.done(*place));
+        }
+    }
+}

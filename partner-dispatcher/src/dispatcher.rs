@@ -1,0 +1,254 @@
+//! The loop: one partition of settlements, and its partition of the tier, as a machine without IO.
+
+mod answers;
+mod intake;
+mod owed;
+mod sending;
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+pub use owed::{Owed, OwedOf, OwedQuery};
+
+use crate::book::{Book, Item, Stage};
+use crate::chunk::StateCall;
+use crate::judge::Answer;
+use crate::limits::Limits;
+use crate::queue::Partner;
+use crate::retry::Jitter;
+use runtime::{Alarm, Effect, Input, Machine, Millis, Source, Topic};
+use schemas::catalogue::{RETRY_5S, SETTLEMENTS};
+use schemas::contract::Traffic;
+use schemas::outgoing::Partitions;
+use schemas::{PartnerId, RoundId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use writing::Writer;
+
+/// Where a dispatcher starts and what it may do.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatcherOptions {
+    /// The partition of `settlements.v1` and of the tier.
+    pub partition: u32,
+    /// The offset to start from in `settlements.v1`.
+    pub from: u64,
+    /// The offset to start from in the tier.
+    pub from_tier: u64,
+    /// How many partitions the topics written to have.
+    pub partitions: Partitions,
+    /// The bounds.
+    pub limits: Limits,
+    /// Of the jitter alone. Any number will do; the same one gives the same waits.
+    pub seed: u64,
+}
+
+/// The dispatcher of one partition.
+#[derive(Debug)]
+pub struct Dispatcher {
+    options: DispatcherOptions,
+    settlements: Source,
+    tier: Source,
+    book: Book,
+    partners: BTreeMap<PartnerId, Partner>,
+    /// Partners that may start a chunk since the last look.
+    touched: BTreeSet<PartnerId>,
+    flights: BTreeMap<u64, Flight>,
+    timers: BTreeMap<u64, Due>,
+    /// Items of the tier by the time they are due, which is their order there.
+    resting: VecDeque<(Millis, u64)>,
+    /// A timer for the head of `resting` is set.
+    rest_timed: bool,
+    lookups: Lookups,
+    writer: Writer,
+    jitter: Jitter,
+    tokens: u64,
+    effects: Vec<Effect<Self>>,
+}
+
+/// A chunk that is not answered.
+#[derive(Debug)]
+struct Flight {
+    partner: PartnerId,
+    traffic: Traffic,
+    chunk_id: String,
+    /// In the order of the request.
+    ids: Vec<u64>,
+}
+
+/// What a timer is for.
+#[derive(Debug)]
+enum Due {
+    /// These items are sent again.
+    Repeat(Vec<u64>),
+    /// This partner may be called again.
+    Gate(PartnerId),
+    /// The head of the tier is due.
+    Tier,
+}
+
+/// What the store is asked: one load per round, for all that wants to know of it.
+#[derive(Debug, Default)]
+struct Lookups {
+    wanted: BTreeMap<RoundId, Lookup>,
+    /// The rounds wanted, in the order they came.
+    order: VecDeque<RoundId>,
+    running: BTreeMap<u64, Lookup>,
+    /// Items of the tier in all of these.
+    due_count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lookup {
+    /// Items of the tier that may be final already.
+    due: Vec<u64>,
+    claims: Vec<Claim>,
+}
+
+/// `superseded` by a revision that was not read here.
+#[derive(Debug)]
+struct Claim {
+    id: u64,
+    by: u32,
+    epoch: String,
+}
+
+impl Lookups {
+    /// The lookup of a round that has not begun.
+    fn wanted(&mut self, round: RoundId) -> &mut Lookup {
+        if !self.wanted.contains_key(&round) {
+            self.order.push_back(round.clone());
+        }
+        self.wanted.entry(round).or_default()
+    }
+}
+
+impl Dispatcher {
+    /// A dispatcher with an empty memory.
+    pub fn new(options: DispatcherOptions) -> Self {
+        let source = |topic| Source { topic: Topic(topic), partition: options.partition };
+        let (settlements, tier) = (source(SETTLEMENTS), source(RETRY_5S));
+        let mut book = Book::default();
+        book.offsets.track(settlements, options.from);
+        book.offsets.track(tier, options.from_tier);
+        Self {
+            options,
+            settlements,
+            tier,
+            book,
+            partners: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            flights: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            resting: VecDeque::new(),
+            rest_timed: false,
+            lookups: Lookups::default(),
+            writer: Writer::default(),
+            jitter: Jitter::new(options.seed),
+            tokens: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    fn token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    fn alarm(&mut self, name: &'static str, text: String) {
+        self.effects.push(Effect::Alarm(Alarm { name, text }));
+    }
+
+    fn timer(&mut self, at: Millis, due: Due) {
+        let token = self.token();
+        self.timers.insert(token, due);
+        self.effects.push(Effect::Timer { token, at });
+    }
+
+    fn partner(&mut self, partner: &PartnerId) -> &mut Partner {
+        if !self.partners.contains_key(partner) {
+            self.partners.insert(partner.clone(), Partner::default());
+        }
+        self.partners.entry(partner.clone()).or_default()
+    }
+
+    /// Puts an item into its partner's queue, out of stage `from`.
+    fn enqueue(&mut self, id: u64, from: Stage) {
+        if !self.book.step(id, from, Stage::Queued) {
+            return;
+        }
+        let Some(item) = self.book.get(id) else { return };
+        let (partner, traffic) = home(item);
+        self.partner(&partner).queue(traffic).ids.insert(id);
+        self.touched.insert(partner);
+    }
+
+    /// Takes what a newer revision superseded out of the queues.
+    fn forget_dropped(&mut self) {
+        for (id, item) in self.book.take_dropped() {
+            let (partner, traffic) = home(&item);
+            self.partner(&partner).queue(traffic).ids.remove(&id);
+        }
+    }
+
+    fn timed(&mut self, now: Millis, token: u64) {
+        match self.timers.remove(&token) {
+            Some(Due::Repeat(ids)) => {
+                ids.into_iter().for_each(|id| self.enqueue(id, Stage::Repeating));
+            }
+            Some(Due::Gate(partner)) => {
+                self.partner(&partner).gated = false;
+                self.touched.insert(partner);
+            }
+            Some(Due::Tier) => {
+                self.rest_timed = false;
+                self.wake(now);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Whose item it is and which traffic it travels in.
+fn home(item: &Item) -> (PartnerId, Traffic) {
+    (item.settlement.partner.clone(), Traffic::of(item.settlement.revision))
+}
+
+impl Machine for Dispatcher {
+    type Call = StateCall;
+    type Answer = Answer;
+    type Request = OwedQuery;
+    type Reply = Owed;
+
+    fn sources(&self) -> Vec<(Source, u64)> {
+        vec![(self.settlements, self.options.from), (self.tier, self.options.from_tier)]
+    }
+
+    fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
+        match input {
+            Input::Records { source, records, end: _ } => self.take_in(now, source, &records),
+            Input::Loaded { token, facts } => self.loaded(now, token, &facts),
+            Input::Applied { token } => self.applied(token),
+            // Not told: a batch that failed ends this machine, and the next starts from the offset.
+            Input::Failed { .. } => {}
+            Input::Answered { token, answer } => self.answered(now, token, &answer),
+            Input::Timer { token } => self.timed(now, token),
+            Input::Request { token, request: OwedQuery } => {
+                let reply = self.owed();
+                self.effects.push(Effect::Reply { token, reply });
+            }
+        }
+        self.forget_dropped();
+        self.look_up();
+        self.start_chunks(now);
+        self.rest(now);
+        self.write();
+        std::mem::take(&mut self.effects)
+    }
+
+    fn ready_for(&self, source: Source) -> bool {
+        let limits = &self.options.limits;
+        let crowded = limits.items_held_max.saturating_mul(2) <= self.book.len();
+        let tier_full = source == self.tier && limits.tier_items_max <= self.tier_held();
+        !crowded && !tier_full
+    }
+}

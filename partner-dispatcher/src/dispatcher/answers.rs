@@ -1,0 +1,227 @@
+//! Answers in, from partners and from the store.
+
+use super::{Claim, Dispatcher, Due, Flight};
+use crate::book::Stage;
+use crate::judge::{Answer, Asked, Judgement, ParkCode, Verdict, judge};
+use crate::output;
+use crate::retry::later;
+use runtime::{Fact, Millis};
+use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use schemas::{PartnerId, facts, frame};
+use std::collections::BTreeMap;
+
+impl Dispatcher {
+    /// Carries out what [`judge`] says of an answer.
+    pub(super) fn answered(&mut self, now: Millis, token: u64, answer: &Answer) {
+        let Some(flight) = self.flights.remove(&token) else { return };
+        let queue = self.partner(&flight.partner).queue(flight.traffic);
+        queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
+        self.touched.insert(flight.partner.clone());
+        let judgement = self.judged(&flight, answer);
+        if let Some(wait_ms) = judgement.retry_after_ms {
+            self.gate(now, &flight.partner, wait_ms);
+        }
+        let epoch = judgement.epoch.unwrap_or_default();
+        let mut owed = Vec::new();
+        for (id, verdict) in flight.ids.into_iter().zip(judgement.verdicts) {
+            match verdict {
+                Verdict::Applied => self.end(id, &epoch, None),
+                Verdict::Superseded { by } => self.end(id, &epoch, Some(by)),
+                Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
+                Verdict::Owed => owed.push(id),
+                Verdict::Park { code, said } => self.park(id, &epoch, code, &said),
+            }
+        }
+        self.failed(now, owed);
+    }
+
+    fn judged(&mut self, flight: &Flight, answer: &Answer) -> Judgement {
+        let items = flight.ids.iter().filter_map(|id| self.book.get(*id));
+        let sent: Vec<Asked<'_>> = items
+            .map(|item| {
+                let newest_read = self.book.newest(&item.settlement.bet);
+                Asked { settlement: &item.settlement, newest_read }
+            })
+            .collect();
+        // Items on their way are never taken out of the book, so verdicts and numbers go in step.
+        debug_assert_eq!(sent.len(), flight.ids.len(), "an item left the book on its way");
+        let judgement = judge(&flight.chunk_id, &sent, answer);
+        if let Some(epoch) = &judgement.epoch {
+            self.note_epoch(&flight.partner, epoch);
+        }
+        judgement
+    }
+
+    /// A new epoch says that the partner's ledger was restored from a backup (R20). From here on final
+    /// answers are keyed by it, so that none of an older epoch closes anything. Pausing the partner and
+    /// sending everything since again comes with the case that a human signs off; until then this pages.
+    fn note_epoch(&mut self, name: &PartnerId, epoch: &str) {
+        let partner = self.partner(name);
+        let before = partner.epoch.replace(epoch.to_owned());
+        if let Some(before) = before.filter(|before| before != epoch) {
+            let text = format!("ledger epoch of {name} went from `{before}` to `{epoch}`");
+            self.alarm("ledger_epoch_changed", text);
+        }
+    }
+
+    /// Leaves the partner alone for as long as it asked, within bounds.
+    fn gate(&mut self, now: Millis, name: &PartnerId, wait_ms: u64) {
+        let until = later(now, wait_ms.min(self.options.limits.retry_after_ms_max));
+        let partner = self.partner(name);
+        partner.not_before = partner.not_before.max(until);
+    }
+
+    /// A final answer.
+    fn end(&mut self, id: u64, epoch: &str, superseded_by: Option<u32>) {
+        let Some(item) = self.book.get_mut(id) else { return };
+        item.stage = Stage::Ending;
+        let output = output::delivered(item, epoch, superseded_by, self.options.partition);
+        self.settle_output(id, output);
+    }
+
+    /// Sets an item aside for a human (R18). It is still owed, and a newer revision goes its own way.
+    pub(super) fn park(&mut self, id: u64, epoch: &str, code: ParkCode, said: &str) {
+        let (partition, partitions) = (self.options.partition, self.options.partitions);
+        let Some(item) = self.book.get_mut(id) else { return };
+        item.stage = Stage::Ending;
+        let settlement = &item.settlement;
+        let (name, code_text) = (settlement.partner.clone(), code.code());
+        let text = format!("{} of {name}: {code_text}: {said}", settlement.id());
+        let output = output::parked(item, epoch, (code, said), partition, partitions);
+        self.settle_output(id, output);
+        self.partner(&name).parked += 1;
+        self.alarm("delivery_parked", text);
+    }
+
+    /// Has a claim of `superseded` looked up in the store.
+    fn prove(&mut self, id: u64, by: u32, epoch: String) {
+        if !self.book.step(id, Stage::Sent, Stage::Proving) {
+            return;
+        }
+        if let Some(round) = self.book.get(id).map(|item| item.settlement.bet.round()) {
+            self.lookups.wanted(round).claims.push(Claim { id, by, epoch });
+        }
+    }
+
+    /// Items without a final answer: dropped if a newer revision was read (R15), else repeated once from
+    /// memory, else moved to the tier.
+    fn failed(&mut self, now: Millis, ids: Vec<u64>) {
+        let mut repeated = Vec::new();
+        for id in ids {
+            let Some(item) = self.book.get_mut(id) else { continue };
+            item.attempts = item.attempts.saturating_add(1);
+            item.stage = Stage::Repeating;
+            let repeats = std::mem::replace(&mut item.repeat_left, false);
+            if self.book.get(id).is_some_and(|item| self.book.outdated(item)) {
+                self.book.done(id);
+            } else if repeats {
+                repeated.push(id);
+            } else {
+                self.move_to_tier(id);
+            }
+        }
+        if !repeated.is_empty() {
+            let wait = self.jitter.repeat_wait_ms(&self.options.limits);
+            self.timer(later(now, wait), Due::Repeat(repeated));
+        }
+    }
+
+    /// Moves an item to the tier; it leaves the memory when the record there is durable.
+    pub(super) fn move_to_tier(&mut self, id: u64) {
+        let Some(item) = self.book.get_mut(id) else { return };
+        item.stage = Stage::Moving;
+        let output = output::to_tier(item, self.options.partition);
+        self.settle_output(id, output);
+    }
+
+    /// What stands in the store of one round.
+    pub(super) fn loaded(&mut self, now: Millis, token: u64, found: &[Fact]) {
+        let Some(lookup) = self.lookups.running.remove(&token) else { return };
+        let standing = self.standing(found);
+        self.lookups.due_count = self.lookups.due_count.saturating_sub(lookup.due.len());
+        for id in lookup.due {
+            self.close_or_queue(id, &standing);
+        }
+        let mut owed = Vec::new();
+        for Claim { id, by, epoch } in lookup.claims {
+            let Some(item) = self.book.get(id).filter(|item| item.stage == Stage::Proving) else {
+                continue;
+            };
+            let answers = standing.get(item.settlement.bet.as_str());
+            if answers.is_some_and(|answers| answers.iter().any(|one| one.proves(by, &epoch))) {
+                self.end(id, &epoch, Some(by));
+            } else {
+                owed.push(id);
+            }
+        }
+        self.failed(now, owed);
+    }
+
+    /// An item of the tier that is final in the ledger as it is now is done; any other is sent. While
+    /// the epoch is not known nothing counts as final: sending again moves no money.
+    fn close_or_queue(&mut self, id: u64, standing: &BTreeMap<String, Vec<Standing>>) {
+        let Some(item) = self.book.get(id).filter(|item| item.stage == Stage::LookedUp) else {
+            return;
+        };
+        let partner = self.partners.get(&item.settlement.partner);
+        let epoch = partner.and_then(|partner| partner.epoch.as_deref());
+        let answers = standing.get(item.settlement.bet.as_str());
+        let closed = epoch.zip(answers).is_some_and(|(epoch, answers)| {
+            answers.iter().any(|answer| answer.closes(item.settlement.revision, epoch))
+        });
+        if closed {
+            self.book.done(id);
+        } else {
+            self.enqueue(id, Stage::LookedUp);
+        }
+    }
+
+    /// The answers among the facts of a round, by bet.
+    fn standing(&mut self, found: &[Fact]) -> BTreeMap<String, Vec<Standing>> {
+        let mut standing: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
+        for fact in found.iter().filter(|fact| fact.key.kind == facts::DELIVERED) {
+            match frame::decode::<DeliveryRecord>(&fact.body) {
+                Ok(record) => {
+                    let answer = Standing {
+                        revision: u32::try_from(record.revision).unwrap_or(0),
+                        epoch: record.ledger_epoch,
+                        outcome: record.outcome,
+                    };
+                    standing.entry(record.bet_id).or_default().push(answer);
+                }
+                // It proves nothing; the item is sent again, which moves no money.
+                Err(error) => {
+                    self.alarm("fact_unreadable", format!("{:?}: {error}", fact.key));
+                }
+            }
+        }
+        standing
+    }
+}
+
+/// A final answer or a parking that stands in the store.
+#[derive(Debug)]
+struct Standing {
+    revision: u32,
+    epoch: String,
+    outcome: DeliveryOutcome,
+}
+
+impl Standing {
+    /// True if nothing at `revision` need be sent: a final answer at it or above, in the ledger as it
+    /// is now. A parking closes nothing.
+    fn closes(&self, revision: u32, epoch: &str) -> bool {
+        let last = match self.outcome {
+            DeliveryOutcome::Applied | DeliveryOutcome::Superseded => true,
+            DeliveryOutcome::Parked | DeliveryOutcome::Unknown => false,
+        };
+        last && revision <= self.revision && self.epoch == epoch
+    }
+
+    /// True if the partner's row can be at revision `by`: a final answer says so (R17), or it was parked
+    /// and so read from a log, where it is still owed (R15, R18).
+    fn proves(&self, by: u32, epoch: &str) -> bool {
+        let parked = self.outcome == DeliveryOutcome::Parked && by <= self.revision;
+        parked || self.closes(by, epoch)
+    }
+}

@@ -1,0 +1,93 @@
+//! What becomes durable, one batch at a time.
+//!
+//! While a batch is on its way, what other chunks bring is collected for the next: the slower the
+//! engine, the larger the batches. An offset goes with the batch that frees it and never before, since
+//! no batch is issued before the one ahead of it is durable.
+
+use super::Dispatcher;
+use crate::book::Stage;
+use crate::offsets::Place;
+use crate::output::Output;
+use runtime::{Batch, Effect};
+use schemas::frame::FrameError;
+use std::collections::VecDeque;
+
+/// What waits to become durable, and what is on its way.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    waiting: VecDeque<(Subject, Output)>,
+    /// The token of the batch on its way, and the items it ends.
+    on_its_way: Option<(u64, Vec<u64>)>,
+}
+
+/// Whose output it is.
+#[derive(Debug)]
+enum Subject {
+    Item(u64),
+    /// A record that is no item.
+    Record(Place),
+}
+
+impl Writer {
+    /// Output about a record that is no item.
+    pub(super) fn note(&mut self, place: Place, output: Output) {
+        self.waiting.push_back((Subject::Record(place), output));
+    }
+}
+
+impl Dispatcher {
+    /// Takes the output that ends an item here. Output that cannot be written leaves the item undone:
+    /// the offset stays before it, and people are told.
+    pub(super) fn settle_output(&mut self, id: u64, output: Result<Output, FrameError>) {
+        match output {
+            Ok(output) => self.writer.waiting.push_back((Subject::Item(id), output)),
+            Err(error) => {
+                let name = self.book.get(id).map(|item| item.settlement.id()).unwrap_or_default();
+                self.alarm("unwritable", format!("{name}: {error}"));
+            }
+        }
+    }
+
+    /// Issues the next batch, if none is on its way and there is something to write or to store.
+    pub(super) fn write(&mut self) {
+        if self.writer.on_its_way.is_some() {
+            return;
+        }
+        let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
+        let mut ids = Vec::with_capacity(count);
+        let (mut facts, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (subject, output) in self.writer.waiting.drain(..count) {
+            facts.extend(output.facts);
+            records.extend(output.records);
+            match subject {
+                Subject::Item(id) => {
+                    self.book.goes(id);
+                    ids.push(id);
+                }
+                Subject::Record(place) => self.book.offsets.done(place),
+            }
+        }
+        let offsets = self.book.offsets.take_risen();
+        let batch = Batch { facts: vec![facts], records: vec![records], offsets };
+        if !batch.is_empty() {
+            let token = self.token();
+            self.writer.on_its_way = Some((token, ids));
+            self.effects.push(Effect::Apply { token, batch });
+        }
+    }
+
+    /// The batch is durable: its items leave the memory.
+    pub(super) fn applied(&mut self, token: u64) {
+        if self.writer.on_its_way.as_ref().is_none_or(|(on_its_way, _)| *on_its_way != token) {
+            return;
+        }
+        let Some((_, ids)) = self.writer.on_its_way.take() else { return };
+        for id in ids {
+            if let Some(item) = self.book.done(id)
+                && item.stage == Stage::Moving
+            {
+                self.partner(&item.settlement.partner).tier_unread += 1;
+            }
+        }
+    }
+}

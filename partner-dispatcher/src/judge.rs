@@ -1,0 +1,160 @@
+//! What an answer of a partner is worth.
+//!
+//! [`judge`] is the one place where an answer becomes a verdict. **Answers are not signed yet**: until
+//! they are, this function trusts the connection for who speaks, and nothing else. What counts is a
+//! status of 200, a body that echoes the chunk, and in it an item that echoes bet and revision. All
+//! else (another status, a redirect, HTML, half a body, a word that this build does not know) is no
+//! answer: the item stays owed and is sent again.
+
+mod item;
+#[cfg(test)]
+mod tests;
+
+pub use item::ParkCode;
+
+use planted::Bug;
+use runtime::http::{CallError, HttpAnswer};
+use schemas::contract::{Problem, StateResponse, StateResult};
+use schemas::settlements::Settlement;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What came back from one call.
+pub type Answer = Result<HttpAnswer, CallError>;
+
+/// Characters a ledger epoch may have. It is part of keys; a longer one is no answer.
+const EPOCH_CHARS_MAX: usize = 64;
+
+/// One item that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What was sent.
+    pub settlement: &'a Settlement,
+    /// The highest revision of the bet that this dispatcher has read from a log (R17).
+    pub newest_read: u32,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Final: the partner's row is in the target state and the money says so.
+    Applied,
+    /// Final: the partner's row is at a higher revision that was read from a log.
+    Superseded {
+        /// The row's revision.
+        by: u32,
+    },
+    /// Final only if an answer to this revision, or a higher one, stands in the store; else owed.
+    Claimed {
+        /// The row's revision, as the partner says.
+        by: u32,
+    },
+    /// Not final: to be sent again.
+    Owed,
+    /// For a human: sending it again would not help.
+    Park {
+        /// Why.
+        code: ParkCode,
+        /// What the partner said, for people.
+        said: String,
+    },
+}
+
+/// What one answer is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The ledger epoch, if the answer is one. Empty where the partner names none.
+    pub epoch: Option<String>,
+    /// How long the partner wants to be left alone, in ms.
+    pub retry_after_ms: Option<u64>,
+    /// A verdict per item sent, in the order sent.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Judgement {
+    fn owed(sent: &[Asked<'_>], retry_after_ms: Option<u64>) -> Self {
+        Self { epoch: None, retry_after_ms, verdicts: vec![Verdict::Owed; sent.len()] }
+    }
+}
+
+/// Judges an answer to the chunk `chunk_id`, item by item. Pure: equal inputs, equal verdicts.
+///
+/// `sent` holds no bet twice.
+///
+/// # Source
+/// Contract 2 and 4; R17.
+pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(CallError::Timeout | CallError::Connect | CallError::Broken | CallError::TooLarge) => {
+            return Judgement::owed(sent, None);
+        }
+    };
+    if answer.status != 200 {
+        return Judgement::owed(sent, retry_after_ms(answer));
+    }
+    if planted::active(Bug::StatusMeansApplied) {
+        let verdicts = vec![Verdict::Applied; sent.len()];
+        return Judgement { epoch: Some(String::new()), retry_after_ms: None, verdicts };
+    }
+    let Some(body) = read(&answer.body) else {
+        return Judgement::owed(sent, retry_after_ms(answer));
+    };
+    if body.chunk_id != chunk_id || !well_formed(&body.ledger_epoch) {
+        return Judgement::owed(sent, retry_after_ms(answer));
+    }
+    let results = by_bet(&body.results);
+    let verdicts = sent.iter().map(|asked| {
+        let result = results.get(asked.settlement.bet.as_str()).copied().flatten();
+        result.map_or(Verdict::Owed, |result| item::judge(*asked, result))
+    });
+    Judgement {
+        verdicts: verdicts.collect(),
+        retry_after_ms: answer.retry_after_ms,
+        epoch: Some(body.ledger_epoch),
+    }
+}
+
+/// The body as the contract has it; items that are not are left out, and do not cost the others.
+fn read(body: &[u8]) -> Option<StateResponse> {
+    #[derive(Deserialize)]
+    struct Loose {
+        chunk_id: String,
+        #[serde(default)]
+        ledger_epoch: String,
+        results: Vec<serde_json::Value>,
+    }
+    if let Ok(strict) = serde_json::from_slice(body) {
+        return Some(strict);
+    }
+    let loose: Loose = serde_json::from_slice(body).ok()?;
+    let results = loose.results.into_iter().filter_map(|item| serde_json::from_value(item).ok());
+    Some(StateResponse {
+        results: results.collect(),
+        chunk_id: loose.chunk_id,
+        ledger_epoch: loose.ledger_epoch,
+    })
+}
+
+fn well_formed(epoch: &str) -> bool {
+    epoch.len() <= EPOCH_CHARS_MAX
+        && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
+}
+
+/// The results by bet; `None` for a bet with two results that differ, which say nothing.
+fn by_bet(results: &[StateResult]) -> BTreeMap<&str, Option<&StateResult>> {
+    let mut found: BTreeMap<&str, Option<&StateResult>> = BTreeMap::new();
+    for result in results {
+        let entry = found.entry(&result.bet_id).or_insert(Some(result));
+        if *entry != Some(result) {
+            *entry = None;
+        }
+    }
+    found
+}
+
+/// The longer of what header and problem body ask for.
+fn retry_after_ms(answer: &HttpAnswer) -> Option<u64> {
+    let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
+    answer.retry_after_ms.max(problem.and_then(|problem| problem.retry_after_ms))
+}

@@ -1,0 +1,69 @@
+//! The bounds of a dispatcher: how much it keeps, sends and waits.
+
+use schemas::contract::{STATE_BYTES_MAX, STATE_ITEMS_MAX};
+
+/// What one dispatcher, the owner of one partition, may hold and do at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Items in a chunk. Origin: contract 2; a partner answers `too_large` above it.
+    pub chunk_items_max: usize,
+    /// Bytes of a chunk's body. Origin: contract 2; a partner answers `too_large` above it.
+    pub chunk_bytes_max: usize,
+    /// Chunks on their way to one partner, per kind of traffic. Origin: 4 chunks of 500 at 20 ms carry
+    /// 100,000 items a second, more than a partition brings; more would only press on a slow wallet.
+    pub chunks_in_flight_max: usize,
+    /// Items that wait for a free slot, per partner and kind of traffic; more go to the tier. Origin: two
+    /// full rounds of 10,000 bets. Lower spills a burst that a healthy partner would take; higher
+    /// makes a restart read more again.
+    pub items_queued_max: usize,
+    /// Items of the whole partition above which a partner may queue no more than one chunk per traffic,
+    /// and twice which nothing more is read. Origin: about 1 KB each. Without it a few hundred
+    /// partners that hang would fill the memory.
+    pub items_held_max: usize,
+    /// Records of the tier kept in memory until they are due. Origin: two reads' worth and more; the
+    /// head alone decides when the next is due, so more would not be faster, only larger.
+    pub tier_items_max: usize,
+    /// Rounds looked up in the store at once. More overtake the store, fewer make a drain wait.
+    pub loads_in_flight_max: usize,
+    /// Items made durable in one batch. More means fewer syncs and a later offset.
+    pub apply_items_max: usize,
+    /// Shortest wait before the first repeat, in ms. Origin: DESIGN 7.
+    pub repeat_wait_ms_min: u64,
+    /// Longest wait before the first repeat, in ms. Origin: DESIGN 7. Equal bounds would let all
+    /// chunks that failed together come again together.
+    pub repeat_wait_ms_max: u64,
+    /// Longest pause that a partner can ask for, in ms. Origin: the tier's wait, since it is the latest
+    /// time. Unbounded, one wrong header would stop a partner's money for a year.
+    pub retry_after_ms_max: u64,
+    /// How long a record rests in the tier, in ms. Origin: DESIGN 7; the tier's name says it.
+    pub tier_wait_ms: u64,
+}
+
+impl Limits {
+    /// The bounds in production.
+    pub const PRODUCTION: Self = Self {
+        chunk_items_max: STATE_ITEMS_MAX,
+        chunk_bytes_max: STATE_BYTES_MAX,
+        chunks_in_flight_max: 4,
+        items_queued_max: 20_000,
+        items_held_max: 200_000,
+        tier_items_max: 5_000,
+        loads_in_flight_max: 16,
+        apply_items_max: 5_000,
+        repeat_wait_ms_min: 100,
+        repeat_wait_ms_max: 250,
+        retry_after_ms_max: 5_000,
+        tier_wait_ms: 5_000,
+    };
+}
+
+const _: () = {
+    let limits = Limits::PRODUCTION;
+    assert!(limits.chunk_items_max <= limits.items_queued_max, "a full chunk must fit a queue");
+    assert!(
+        limits.items_queued_max < limits.items_held_max,
+        "one partner must not fill a partition"
+    );
+    assert!(limits.repeat_wait_ms_min < limits.repeat_wait_ms_max, "jitter needs room");
+    assert!(limits.repeat_wait_ms_max < limits.tier_wait_ms, "memory comes before the tier");
+};

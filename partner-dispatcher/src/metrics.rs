@@ -1,0 +1,205 @@
+//! What a dispatcher shows on `/metrics`.
+//!
+//! Calls are counted where they are made. What is owed is asked of the machines, since a machine does
+//! no IO: [`Metrics::show`] takes their reply, [`Metrics::watch`] asks again and again.
+
+use crate::dispatcher::{Dispatcher, Owed, OwedOf, OwedQuery};
+use crate::judge::Answer;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use runtime::http::CallError;
+use runtime::telemetry;
+use runtime::{Handles, Millis};
+use schemas::PartnerId;
+use schemas::contract::Traffic;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Upper bounds of the durations, in seconds: a wallet's 20 ms in the middle, the call's 10 s and the
+/// tier's 5 s at the end.
+const SECONDS: [f64; 13] =
+    [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    partner: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    partner: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Backlog {
+    partner: String,
+    tier: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OwedItems {
+    partner: String,
+    traffic: &'static str,
+}
+
+type Histograms = Family<Of, Histogram, fn() -> Histogram>;
+
+/// The metrics of all dispatchers of a process. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    attempts: Family<Attempt, Counter>,
+    durations: Histograms,
+    acknowledged: Histograms,
+    owed: Family<OwedItems, Gauge>,
+    backlog: Family<Backlog, Gauge>,
+    parked: Family<Of, Gauge>,
+    oldest_void: Family<Of, Gauge>,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn of(partner: &PartnerId) -> Of {
+    Of { partner: partner.to_string() }
+}
+
+impl Metrics {
+    /// Registers them in the metrics of the process.
+    pub fn register(metrics: &telemetry::Metrics) -> Self {
+        let histograms = || Histograms::new_with_constructor(histogram);
+        Self {
+            attempts: metrics.register(
+                "partner_delivery_attempts",
+                "State calls made, by partner and how the call ended",
+                Family::default(),
+            ),
+            durations: metrics.register(
+                "partner_delivery_duration_seconds",
+                "Time of a state call, until its answer or the certainty that none will come",
+                histograms(),
+            ),
+            acknowledged: metrics.register(
+                "settlement_result_to_partner_ack_seconds",
+                "From the record that caused a chunk's oldest settlement to the partner's 200",
+                histograms(),
+            ),
+            owed: metrics.register(
+                "partner_owed_records",
+                "Settlements in memory without a durable end, by partner and traffic",
+                Family::default(),
+            ),
+            backlog: metrics.register(
+                "partner_retry_backlog",
+                "Settlements in a retry tier",
+                Family::default(),
+            ),
+            parked: metrics.register(
+                "partner_parked_records",
+                "Settlements parked since their dispatcher started",
+                Family::default(),
+            ),
+            oldest_void: metrics.register(
+                "partner_oldest_void_timestamp_ms",
+                "When the oldest void without a durable end was caused; 0 if there is none",
+                Family::default(),
+            ),
+        }
+    }
+
+    /// A call ended.
+    pub(crate) fn attempt(&self, partner: &PartnerId, answer: &Answer, took: Duration) {
+        let labels = Attempt { partner: partner.to_string(), outcome: outcome(answer) };
+        self.attempts.get_or_create(&labels).inc();
+        self.durations.get_or_create(&of(partner)).observe(took.as_secs_f64());
+    }
+
+    /// A chunk was answered with 200.
+    pub(crate) fn acknowledged(&self, partner: &PartnerId, now: Millis, caused_at: Millis) {
+        let ms = u64::try_from(now.saturating_sub(caused_at)).unwrap_or(0);
+        self.acknowledged
+            .get_or_create(&of(partner))
+            .observe(Duration::from_millis(ms).as_secs_f64());
+    }
+
+    /// Shows what the dispatchers of this process owe. A partner that is in none of them any more, since
+    /// its partition moved on, shows nothing owed here.
+    pub fn show(&self, owed: &[Owed], before: &mut BTreeSet<PartnerId>) {
+        let mut partners: BTreeMap<&PartnerId, &OwedOf> = BTreeMap::new();
+        for one in owed {
+            // A partner has one lane and so one partition.
+            partners.extend(&one.partners);
+        }
+        let nothing = OwedOf::default();
+        for gone in before.iter().filter(|partner| !partners.contains_key(partner)) {
+            self.show_one(gone, &nothing);
+        }
+        *before = partners.keys().map(|partner| (*partner).clone()).collect();
+        for (partner, owed) in partners {
+            self.show_one(partner, owed);
+        }
+    }
+
+    fn show_one(&self, partner: &PartnerId, owed: &OwedOf) {
+        for (traffic, name) in
+            [(Traffic::Void, "void"), (Traffic::Live, "live"), (Traffic::Correction, "correction")]
+        {
+            let labels = OwedItems { partner: partner.to_string(), traffic: name };
+            let items = owed.items.get(&traffic).copied().unwrap_or(0);
+            self.owed.get_or_create(&labels).set(gauge(items));
+        }
+        let backlog = Backlog { partner: partner.to_string(), tier: "5s" };
+        self.backlog.get_or_create(&backlog).set(gauge(owed.tier));
+        self.parked.get_or_create(&of(partner)).set(gauge(owed.parked));
+        self.oldest_void.get_or_create(&of(partner)).set(owed.oldest_void_at.unwrap_or(0));
+    }
+
+    /// Asks the dispatchers of this process what they owe, every `period` until `shutdown`.
+    pub async fn watch(
+        self,
+        handles: Handles<Dispatcher>,
+        partitions: u32,
+        period: Duration,
+        shutdown: CancellationToken,
+    ) {
+        let mut before = BTreeSet::new();
+        loop {
+            let mut owed = Vec::new();
+            for handle in (0..partitions).filter_map(|partition| handles.get(partition)) {
+                // A dispatcher that is gone owes nothing here; its successor does.
+                owed.extend(handle.ask(OwedQuery).await.ok());
+            }
+            self.show(&owed, &mut before);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(period) => {}
+            }
+        }
+    }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// How a call ended. A 200 says nothing of the items in it: that is for the judge.
+fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(answer) => match answer.status {
+            200 => "answered",
+            429 | 503 => "busy",
+            500..=599 => "server_error",
+            400..=499 => "refused",
+            _ => "no_answer",
+        },
+        Err(CallError::Timeout) => "timeout",
+        Err(CallError::Connect) => "no_connection",
+        Err(CallError::Broken) => "broken",
+        Err(CallError::TooLarge) => "too_large",
+    }
+}

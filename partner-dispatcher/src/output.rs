@@ -1,0 +1,152 @@
+//! The facts and records of an item's end, of its move to the tier, and of what cannot be read.
+
+use crate::book::Item;
+use crate::judge::ParkCode;
+use crate::retry::{HEADER_ATTEMPT, HEADER_CODE, HEADER_ORIG_OFFSET};
+use runtime::{Append, Fact, Record, Source};
+use schemas::frame::FrameError;
+use schemas::outgoing::{self, Partitions, SettlementTopic};
+use schemas::wire::{CaseRecord, DeliveryOutcome, DeliveryRecord, UnreadableRecord};
+use schemas::{ContentHash, Lane, PartnerId, facts};
+
+/// What must become durable before an item, or a record that is no item, is done.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) records: Vec<Append>,
+}
+
+/// A final answer: a fact and its record.
+///
+/// # Errors
+/// [`FrameError`] if either does not survive its own encoding; nothing may be written then.
+pub(crate) fn delivered(
+    item: &Item,
+    epoch: &str,
+    superseded_by: Option<u32>,
+    partition: u32,
+) -> Result<Output, FrameError> {
+    let outcome = match superseded_by {
+        Some(_) => DeliveryOutcome::Superseded,
+        None => DeliveryOutcome::Applied,
+    };
+    let record = DeliveryRecord {
+        superseded_by: superseded_by.map(i64::from),
+        ..delivery(item, epoch, outcome)
+    };
+    ended(item, &record, partition)
+}
+
+/// A parking (R18): the fact, its record, the settlement in the parking place, and a case.
+///
+/// # Errors
+/// [`FrameError`], as for [`delivered`].
+pub(crate) fn parked(
+    item: &Item,
+    epoch: &str,
+    (code, said): (ParkCode, &str),
+    partition: u32,
+    partitions: Partitions,
+) -> Result<Output, FrameError> {
+    let code = code.code();
+    let record = DeliveryRecord {
+        code: Some(code.to_owned()),
+        ..delivery(item, epoch, DeliveryOutcome::Parked)
+    };
+    let mut output = ended(item, &record, partition)?;
+    let headers = [(HEADER_CODE, code.to_owned())];
+    output.records.push(moved(item, SettlementTopic::Parked, partition, headers)?);
+    let case = case(item, code, said);
+    output.records.push(outgoing::case(&case, partitions)?.into_parts().into());
+    Ok(output)
+}
+
+/// The move to the tier.
+///
+/// # Errors
+/// [`FrameError`], as for [`delivered`].
+pub(crate) fn to_tier(item: &Item, partition: u32) -> Result<Output, FrameError> {
+    let headers = [(HEADER_ATTEMPT, item.attempts.to_string())];
+    let record = moved(item, SettlementTopic::Retry5s, partition, headers)?;
+    Ok(Output { facts: Vec::new(), records: vec![record] })
+}
+
+/// A record that cannot be decoded (R23): the fact keeps its bytes.
+///
+/// # Errors
+/// [`FrameError`], as for [`delivered`].
+pub(crate) fn unreadable(
+    record: &Record,
+    source: Source,
+    error: &dyn std::error::Error,
+) -> Result<Output, FrameError> {
+    let body = UnreadableRecord {
+        topic: source.topic.0.to_owned(),
+        partition: i64::from(source.partition),
+        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
+        headers: record.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+        error: error.to_string(),
+        key: record.key.to_vec(),
+        value: record.value.to_vec(),
+    };
+    let header = |name| record.header(name).unwrap_or_default();
+    let lane = header(facts::HEADER_PARTNER).parse::<PartnerId>();
+    let lane = lane.map(|partner| Lane::of(&partner).to_string()).unwrap_or_default();
+    let names = (header(facts::HEADER_ROUND), lane.as_str(), header(facts::HEADER_BET));
+    let row = outgoing::unreadable_fact(&body, source.topic.0, names)?;
+    Ok(Output { facts: vec![Fact::from(row.into_parts())], records: Vec::new() })
+}
+
+fn delivery(item: &Item, epoch: &str, outcome: DeliveryOutcome) -> DeliveryRecord {
+    let settlement = &item.settlement;
+    let bet = settlement.bet.as_str();
+    DeliveryRecord {
+        delivery_id: outgoing::delivery_id(bet, settlement.revision, epoch, outcome),
+        bet_id: bet.to_owned(),
+        revision: i64::from(settlement.revision),
+        round_id: settlement.bet.round_str().to_owned(),
+        partner_id: settlement.partner.to_string(),
+        ledger_epoch: epoch.to_owned(),
+        outcome,
+        superseded_by: None,
+        code: None,
+    }
+}
+
+fn ended(item: &Item, record: &DeliveryRecord, partition: u32) -> Result<Output, FrameError> {
+    let row = outgoing::delivered_fact(record, partition, item.orig)?;
+    let append = outgoing::delivery(record, partition)?;
+    Ok(Output {
+        facts: vec![Fact::from(row.into_parts())],
+        records: vec![Append::from(append.into_parts())],
+    })
+}
+
+fn moved(
+    item: &Item,
+    topic: SettlementTopic,
+    partition: u32,
+    headers: [(&'static str, String); 1],
+) -> Result<Append, FrameError> {
+    let mut record = outgoing::settlement(&item.settlement, topic, partition)?;
+    record.headers.push((HEADER_ORIG_OFFSET, item.orig.to_string()));
+    record.headers.extend(headers);
+    Ok(record.into_parts().into())
+}
+
+/// Named by all it says, so that a repeat names the same case and another difference another one.
+fn case(item: &Item, code: &str, said: &str) -> CaseRecord {
+    let settlement = &item.settlement;
+    let (bet, revision) = (settlement.bet.as_str(), settlement.revision.to_string());
+    let name = ContentHash::of(&[settlement.partner.as_str(), bet, &revision, code, said]);
+    CaseRecord {
+        case_id: format!("case_{name}"),
+        step: 1,
+        code: code.to_owned(),
+        partner_id: Some(settlement.partner.to_string()),
+        round_id: Some(settlement.bet.round_str().to_owned()),
+        bet_id: Some(bet.to_owned()),
+        revision: Some(i64::from(settlement.revision)),
+        text: format!("revision {revision} of {bet} is parked: {said}"),
+    }
+}
