@@ -11,6 +11,7 @@
 //! never judges odds, limits or deadlines: what stands in the log counts.
 
 mod decide;
+mod freeze;
 mod load;
 mod machine;
 mod memory;
