@@ -1,4 +1,27 @@
-//! The partner's side: the reference wallet.
+//! The partner's side: a reference wallet that implements the partner contract.
+//!
+//! **Guarantee.** Whatever arrives, however often and in whatever order, every bet ends at what its
+//! highest revision says, and every answer is on disk before it leaves. **Reads** HTTP requests and its
+//! own journal; **writes** the journal, one line per accepted change. **A crash** leaves whole lines;
+//! what was answered is there again after the restart, what was not may be, and a repeat finds out.
+//! **Never** moves money twice for one revision, and never holds a stake behind a void.
+//!
+//! [`register`] is the ledger, pure; [`journal`] makes it last; [`wallet`] is the two together;
+//! [`serve()`] puts it on a port, with [`faults`] around it if asked for. Requests and answers are not
+//! signed yet: the wallet believes whoever can reach its port.
 
+pub mod args;
+mod connection;
+pub mod faults;
+mod http;
+pub mod journal;
+mod misbehave;
 pub mod movement;
+mod problem;
 pub mod register;
+pub mod serve;
+pub mod wallet;
+
+pub use args::WalletArgs;
+pub use serve::{ServeError, run, serve};
+pub use wallet::{Keep, Wallet, WalletOptions, system_clock};

@@ -25,7 +25,7 @@ pub use authorize::Refusal;
 pub use books::API_VERSION;
 pub use replay::ReplayError;
 
-use crate::movement::{Block, DeclineCode, Deposit, Entry, Movement};
+use crate::movement::{Block, DeclineCode, Deposit, Entry, Epoch, Movement};
 use schemas::contract::{AuthorizeRequest, AuthorizeResponse, RowStatus, StateItem, StateResult};
 use schemas::{Currency, Money, PartnerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,7 +203,7 @@ impl Register {
     }
 
     /// Every row, ordered by bet id.
-    pub fn rows(&self) -> impl Iterator<Item = (&str, &Row)> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (&str, &Row)> {
         self.rows.iter().map(|(bet_id, row)| (bet_id.as_str(), row))
     }
 
@@ -224,13 +224,19 @@ impl Register {
     }
 
     /// Every account, ordered by player.
-    pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = (&str, &Account)> {
         self.accounts.iter().map(|(player, account)| (player.as_ref(), account))
     }
 
     /// Number of the newest entry; 0 before the first.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Begins a ledger epoch (R20).
+    pub fn begin_epoch(&mut self, epoch: Epoch) -> Entry {
+        self.options.ledger_epoch = epoch.ledger_epoch;
+        Entry::Epoch(epoch)
     }
 
     /// Blocks a player or lets them bet again. Payouts and voids are taken all the same.
@@ -280,6 +286,11 @@ impl Register {
                 (Arc::from(player), money.with_units(opening), Some(opening))
             }
         })
+    }
+
+    /// Whether a player may not bet.
+    pub fn is_blocked(&self, player: &str) -> bool {
+        self.blocked.contains(player)
     }
 
     fn set_blocked(&mut self, player: &str, blocked: bool) {

@@ -1,0 +1,293 @@
+//! How to misbehave: switches, a seeded generator that throws them, and counters of what was thrown.
+//!
+//! Pure, so that a simulation can use the same switches. Rates are per mille of the calls.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// A rate of "always".
+const RATE_MAX: u32 = 1000;
+
+/// The switches. All 0: behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
+pub struct FaultSettings {
+    /// Wait this long before every call is looked at, in ms
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency_ms: u64,
+    /// Wait up to this much longer, drawn evenly, in ms
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub jitter_ms: u64,
+    /// Answer 500 without applying the call, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub error_500_rate: u32,
+    /// Apply the call, then answer 500, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub error_500_after_apply_rate: u32,
+    /// Apply the call, then stay silent for --timeout-ms and drop the connection, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub timeout_after_apply_rate: u32,
+    /// How long a silent answer stays silent, in ms
+    #[arg(long, value_name = "MS", default_value_t = 30_000)]
+    pub timeout_ms: u64,
+    /// Reset the connection, before or after applying the call, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub reset_rate: u32,
+    /// Answer the items of a chunk in reverse, and only after a later call was answered, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub swap_rate: u32,
+    /// Apply the call twice and answer every item twice, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub repeat_rate: u32,
+    /// Decline stakes for the wallet's own reasons, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub decline_rate: u32,
+}
+
+fn rate() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=i64::from(RATE_MAX))
+}
+
+/// Why a change of the switches was refused.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// Not an object of known switches with whole numbers.
+    #[error("not a set of switches: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// A rate above 1000.
+    #[error("a rate is per mille: 0 to 1000")]
+    Rate,
+}
+
+impl FaultSettings {
+    /// No faults. Silence, if it is switched on, lasts 30 s.
+    pub const NONE: Self = Self {
+        latency_ms: 0,
+        jitter_ms: 0,
+        error_500_rate: 0,
+        error_500_after_apply_rate: 0,
+        timeout_after_apply_rate: 0,
+        timeout_ms: 30_000,
+        reset_rate: 0,
+        swap_rate: 0,
+        repeat_rate: 0,
+        decline_rate: 0,
+    };
+
+    /// The same switches but for those that `change` names: a JSON object.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: an unknown switch, a value that is no whole number, a rate above 1000.
+    pub fn changed(self, change: &[u8]) -> Result<Self, SettingsError> {
+        let named: serde_json::Map<String, Value> = serde_json::from_slice(change)?;
+        let mut merged = serde_json::to_value(self)?;
+        if let Some(switches) = merged.as_object_mut() {
+            switches.extend(named);
+        }
+        let settings: Self = serde_json::from_value(merged)?;
+        if settings.rates().iter().any(|rate| RATE_MAX < *rate) {
+            return Err(SettingsError::Rate);
+        }
+        Ok(settings)
+    }
+
+    /// Whether every call is answered as it should be, at once.
+    pub fn is_quiet(&self) -> bool {
+        self.latency_ms == 0 && self.jitter_ms == 0 && self.rates() == [0; 7]
+    }
+
+    fn rates(&self) -> [u32; 7] {
+        [
+            self.error_500_rate,
+            self.error_500_after_apply_rate,
+            self.timeout_after_apply_rate,
+            self.reset_rate,
+            self.swap_rate,
+            self.repeat_rate,
+            self.decline_rate,
+        ]
+    }
+}
+
+/// What befalls one call. At most one of the ways to lose the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Ms to wait first.
+    pub delay_ms: u64,
+    /// How the answer is lost, if it is.
+    pub lost: Option<Loss>,
+    /// Swap the answers of the items, and hold the answer back.
+    pub swap: bool,
+    /// Apply and answer twice.
+    pub repeat: bool,
+    /// Decline a stake.
+    pub decline: bool,
+}
+
+/// How an answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// A 500, nothing applied.
+    ErrorBefore,
+    /// A reset, nothing applied.
+    ResetBefore,
+    /// Applied, then a 500.
+    ErrorAfter,
+    /// Applied, then a reset.
+    ResetAfter,
+    /// Applied, then silence of so many ms, then a reset.
+    Silence(u64),
+}
+
+/// How often each fault really happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCounts {
+    /// Calls that waited first.
+    pub delayed: u64,
+    /// 500 without applying.
+    pub error_500: u64,
+    /// 500 after applying.
+    pub error_500_after_apply: u64,
+    /// Silence after applying.
+    pub timeout_after_apply: u64,
+    /// Resets without applying.
+    pub reset_before_apply: u64,
+    /// Resets after applying.
+    pub reset_after_apply: u64,
+    /// Answers held back, with their items in reverse.
+    pub swapped: u64,
+    /// Answers held back that left behind a later call's answer.
+    pub overtaken: u64,
+    /// Calls applied and answered twice.
+    pub repeated: u64,
+    /// Stakes that were to be declined (one that has a row already is answered as it stands).
+    pub declined: u64,
+}
+
+/// The switches with their generator and counters.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// The switches as they are.
+    pub settings: FaultSettings,
+    /// What happened so far.
+    pub counts: FaultCounts,
+    random: SplitMix,
+}
+
+impl Faults {
+    /// Switches thrown by a generator of this seed.
+    pub fn new(settings: FaultSettings, seed: u64) -> Self {
+        Self { settings, counts: FaultCounts::default(), random: SplitMix::new(seed) }
+    }
+
+    /// What befalls the next call. Takes as many numbers whatever the switches, so that the calls behind
+    /// a changed switch are thrown as before.
+    pub fn draw(&mut self) -> Plan {
+        let settings = self.settings;
+        let jitter_ms = self.random.below(settings.jitter_ms.saturating_add(1));
+        let early = self.random.below(2) == 0;
+        let [error, reset, error_after, silence, swap, repeat, decline] = [
+            settings.error_500_rate,
+            settings.reset_rate,
+            settings.error_500_after_apply_rate,
+            settings.timeout_after_apply_rate,
+            settings.swap_rate,
+            settings.repeat_rate,
+            settings.decline_rate,
+        ]
+        .map(|rate| self.random.below(u64::from(RATE_MAX)) < u64::from(rate));
+        let lost = match () {
+            () if error => Some(Loss::ErrorBefore),
+            () if reset && early => Some(Loss::ResetBefore),
+            () if reset => Some(Loss::ResetAfter),
+            () if error_after => Some(Loss::ErrorAfter),
+            () if silence => Some(Loss::Silence(settings.timeout_ms)),
+            () => None,
+        };
+        Plan {
+            delay_ms: settings.latency_ms.saturating_add(jitter_ms),
+            lost,
+            swap,
+            repeat,
+            decline,
+        }
+    }
+}
+
+/// SplitMix64: the generator of the faults. Not for secrets.
+#[derive(Clone, Debug)]
+pub struct SplitMix {
+    state: u64,
+}
+
+impl SplitMix {
+    /// A generator of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// The next number.
+    pub fn next_number(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; 0 if the bound is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next_number().checked_rem(bound).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_splitmix64() {
+        // The reference implementation's first numbers for seed 1234567.
+        let mut random = SplitMix::new(1_234_567);
+        let wanted =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!([(); 3].map(|()| random.next_number()), wanted);
+    }
+
+    #[test]
+    fn rates_are_per_mille() {
+        let settings = FaultSettings { swap_rate: 100, repeat_rate: 1000, ..FaultSettings::NONE };
+        let mut faults = Faults::new(settings, 42);
+        let plans: Vec<Plan> = (0..10_000).map(|_| faults.draw()).collect();
+        let swapped = plans.iter().filter(|plan| plan.swap).count();
+        assert!((900..1100).contains(&swapped), "{swapped} of 10000");
+        assert!(plans.iter().all(|plan| plan.repeat && plan.lost.is_none() && !plan.decline));
+    }
+
+    #[test]
+    fn one_seed_throws_one_sequence() {
+        let settings = FaultSettings { reset_rate: 300, jitter_ms: 9, ..FaultSettings::NONE };
+        let draw = |seed| {
+            let mut faults = Faults::new(settings, seed);
+            (0..100).map(|_| faults.draw()).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        let lost: Vec<_> = draw(7).into_iter().filter_map(|plan| plan.lost).collect();
+        assert!(lost.contains(&Loss::ResetBefore) && lost.contains(&Loss::ResetAfter));
+    }
+
+    #[test]
+    fn switches_change_one_by_one() {
+        let settings = FaultSettings { latency_ms: 5, ..FaultSettings::NONE };
+        let changed = settings.changed(br#"{"reset_rate":1000}"#).unwrap();
+        assert_eq!(changed, FaultSettings { reset_rate: 1000, ..settings });
+        assert!(!changed.is_quiet() && FaultSettings::NONE.is_quiet());
+        assert!(matches!(settings.changed(br#"{"reset_rate":1001}"#), Err(SettingsError::Rate)));
+        for bad in [r#"{"rest_rate":1}"#, r#"{"reset_rate":0.5}"#, r#"{"reset_rate":-1}"#, "[]"] {
+            assert!(matches!(settings.changed(bad.as_bytes()), Err(SettingsError::Syntax(_))));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The wallet over HTTP: the contract's paths, and those of whoever runs the reference wallet.
+
+use crate::faults::{FaultCounts, FaultSettings};
+use crate::misbehave::{Decline, Mischief, misbehave};
+use crate::movement::DeclineCode;
+use crate::problem::Problem;
+use crate::register::API_VERSION;
+use crate::wallet::Wallet;
+use axum::Json;
+use axum::Router;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Extension, FromRef, Path, Query, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use schemas::contract::{
+    AUTHORIZE_PATH, AuthorizeRequest, CAPABILITIES_PATH, CLOSE_PATH, CloseRequest, HEALTH_PATH,
+    HealthResponse, MoneyBody, QUERY_BETS_MAX, QUERY_PATH, QueryRequest, ROUND_BETS_MAX,
+    ROUND_BETS_PATH, STATE_BYTES_MAX, STATE_ITEMS_MAX, STATE_PATH, StateRequest, timestamp,
+};
+use schemas::{Money, PlayerId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Request and answer header: the date of the contract.
+const API_VERSION_HEADER: &str = "api-version";
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) mischief: Arc<Mischief>,
+    /// One permit per request answered at once.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+impl FromRef<App> for Arc<Wallet> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.wallet)
+    }
+}
+
+impl FromRef<App> for Arc<Mischief> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.mischief)
+    }
+}
+
+type Answer = Result<Response, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+/// Every path of the wallet.
+pub(crate) fn router(app: App) -> Router {
+    let calls = Router::new()
+        .route(AUTHORIZE_PATH, post(authorize))
+        .route(STATE_PATH, post(state))
+        .route(CLOSE_PATH, post(close))
+        .route(QUERY_PATH, post(query))
+        .route(ROUND_BETS_PATH, get(round_bets))
+        .route_layer(from_fn_with_state(app.clone(), limit))
+        .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave));
+    let contract = calls
+        .route(CAPABILITIES_PATH, get(capabilities))
+        .route(HEALTH_PATH, get(health))
+        .route_layer(from_fn(version));
+    contract
+        .route("/faults", get(faults).post(change_faults))
+        .route("/stats", get(stats))
+        .route("/players", get(player).post(change_player))
+        .method_not_allowed_fallback(async || Problem::method())
+        .fallback(async || Problem::not_found())
+        .layer(DefaultBodyLimit::max(STATE_BYTES_MAX))
+        .with_state(app)
+}
+
+/// One request more than allowed is told so before anything is done.
+async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.permits.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Problem::overloaded().into_response(),
+    }
+}
+
+/// Refuses another date of the contract, and says which one is spoken.
+async fn version(request: Request, next: Next) -> Response {
+    let spoken = match request.headers().get(API_VERSION_HEADER) {
+        Some(asked) => asked.as_bytes() == API_VERSION.as_bytes(),
+        None => true,
+    };
+    let mut response = match spoken {
+        true => next.run(request).await,
+        false => Problem::version_unsupported().into_response(),
+    };
+    response.headers_mut().insert(API_VERSION_HEADER, HeaderValue::from_static(API_VERSION));
+    response
+}
+
+async fn authorize(
+    State(wallet): State<Arc<Wallet>>,
+    decline: Option<Extension<Decline>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let request: AuthorizeRequest = read(&headers, body)?;
+    let decline = decline.map(|Extension(Decline)| DeclineCode::LimitExceeded);
+    let about = |problem: Problem| problem.about(&request.message_id);
+    let answer = wallet.authorize(&request, decline).await.map_err(|e| about(e.into()))?;
+    Ok(Json(answer.map_err(|refusal| about(refusal.into()))?).into_response())
+}
+
+async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
+    let request: StateRequest = read(&headers, body)?;
+    let about = |problem: Problem| problem.about(&request.chunk_id);
+    if request.op != "state" || request.items.is_empty() {
+        return Err(about(Problem::bad_request("op must be `state`, with 1 to 500 items")));
+    }
+    if STATE_ITEMS_MAX < request.items.len() {
+        return Err(about(Problem::too_large()));
+    }
+    let ours = |partner_id: &str| wallet.peek(|register| register.serves(partner_id));
+    if !request.items.iter().all(|item| ours(&item.partner_id)) {
+        return Err(about(Problem::wrong_partner()));
+    }
+    let answer = wallet.state(&request).await.map_err(|stopped| about(stopped.into()))?;
+    Ok(Json(answer).into_response())
+}
+
+async fn close(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
+    let request: CloseRequest = read(&headers, body)?;
+    Ok(Json(wallet.close(&request).await?).into_response())
+}
+
+async fn query(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
+    let request: QueryRequest = read(&headers, body)?;
+    if QUERY_BETS_MAX < request.bet_ids.len() {
+        return Err(Problem::too_large());
+    }
+    Ok(Json(wallet.query(&request).await?).into_response())
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    after: String,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+async fn round_bets(
+    State(wallet): State<Arc<Wallet>>,
+    Path(round_id): Path<String>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer {
+    let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let limit = page.limit.unwrap_or(ROUND_BETS_MAX);
+    Ok(Json(wallet.round_bets(&round_id, &page.after, limit).await?).into_response())
+}
+
+async fn capabilities(State(wallet): State<Arc<Wallet>>) -> Response {
+    Json(wallet.peek(|register| register.capabilities())).into_response()
+}
+
+async fn health(State(wallet): State<Arc<Wallet>>) -> Response {
+    let status = if wallet.is_open() { "ok" } else { "failed" };
+    let time = timestamp(wallet.now());
+    Json(wallet.peek(|register| HealthResponse {
+        status: status.to_owned(),
+        partner_id: register.options().partner.to_string(),
+        time,
+        ledger_epoch: register.ledger_epoch(),
+    }))
+    .into_response()
+}
+
+async fn faults(State(mischief): State<Arc<Mischief>>) -> Json<FaultSettings> {
+    Json(mischief.settings())
+}
+
+async fn change_faults(State(mischief): State<Arc<Mischief>>, body: Body) -> Answer {
+    let change = bytes_of(body)?;
+    let settings = mischief
+        .change(|settings| settings.changed(&change))
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(Json(settings).into_response())
+}
+
+/// What the wallet has done so far.
+#[derive(Debug, Serialize)]
+struct Stats {
+    partner: String,
+    rows: usize,
+    players: usize,
+    /// Entries of the journal, without epochs.
+    entries: u64,
+    faults: FaultCounts,
+}
+
+async fn stats(State(app): State<App>) -> Json<Stats> {
+    let faults = app.mischief.counts();
+    Json(app.wallet.peek(|register| Stats {
+        partner: register.options().partner.to_string(),
+        rows: register.rows().len(),
+        players: register.accounts().len(),
+        entries: register.seq(),
+        faults,
+    }))
+}
+
+/// One player, as whoever runs the wallet sees and changes them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Player {
+    player: String,
+    /// Answer: the free balance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    balance: Option<MoneyBody>,
+    /// Request: money to put in; negative takes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deposit: Option<MoneyBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct PlayerName {
+    player: String,
+}
+
+async fn player(
+    State(wallet): State<Arc<Wallet>>,
+    name: Result<Query<PlayerName>, QueryRejection>,
+) -> Answer {
+    let Query(PlayerName { player }) =
+        name.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    show(&wallet, player).await
+}
+
+async fn change_player(
+    State(wallet): State<Arc<Wallet>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let change: Player = read(&headers, body)?;
+    if change.player.parse::<PlayerId>().is_err() {
+        return Err(Problem::bad_request("player is not 1 to 128 printable characters"));
+    }
+    if let Some(deposit) = &change.deposit {
+        let money = Money::try_from(deposit);
+        let money = money.map_err(|error| Problem::bad_request(error.to_string()))?;
+        wallet.deposit(&change.player, money).await??;
+    }
+    if let Some(blocked) = change.blocked {
+        wallet.block(&change.player, blocked).await?;
+    }
+    show(&wallet, change.player).await
+}
+
+async fn show(wallet: &Wallet, player: String) -> Answer {
+    let (balance, blocked) =
+        wallet.read(|register| (register.balance(&player), register.is_blocked(&player))).await?;
+    let balance = balance.map(Into::into);
+    let shown = Player { player, balance, deposit: None, blocked: Some(blocked) };
+    Ok(Json(shown).into_response())
+}
+
+/// A JSON body, whatever its content type says.
+fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value == "identity");
+    if !plain {
+        return Err(Problem::encoding());
+    }
+    serde_json::from_slice(&bytes_of(body)?)
+        .map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+fn bytes_of(body: Body) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        _ => Problem::bad_request(rejection.body_text()),
+    })
+}

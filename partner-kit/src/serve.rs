@@ -1,0 +1,165 @@
+//! Serving wallets: one partner on one port, several partners in one process.
+
+use crate::args::WalletArgs;
+use crate::connection;
+use crate::faults::Faults;
+use crate::http::{App, router};
+use crate::journal::JournalError;
+use crate::misbehave::Mischief;
+use crate::wallet::{Wallet, WalletOptions};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Why wallets cannot be served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The ports run out above the first one.
+    #[error("there are not enough ports above {first} for {partners} partners")]
+    Ports {
+        /// The first address.
+        first: SocketAddr,
+        /// How many are needed.
+        partners: usize,
+    },
+    /// The directory of the journals cannot be made.
+    #[error("cannot make the directory {path}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A journal cannot be opened.
+    #[error("a journal cannot be opened")]
+    Journal(#[from] JournalError),
+    /// The addresses cannot be told.
+    #[error("cannot write to standard output")]
+    Announce(#[source] io::Error),
+    /// A task panicked.
+    #[error("a wallet broke down")]
+    Task(#[from] JoinError),
+}
+
+/// Opens a wallet and serves it until `shutdown`, then lets the requests in flight end.
+///
+/// # Errors
+/// [`ServeError::Journal`], before anything is answered.
+pub async fn serve(
+    options: WalletOptions,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let wallet = open(&options).await?;
+    serve_opened(wallet, &options, listener, shutdown).await
+}
+
+/// Serves the partners of `args`, each on its own port, until `shutdown`.
+///
+/// Prints one JSON line per partner once all of them can be asked:
+/// `{"partner":"p01","url":"http://127.0.0.1:9100"}`.
+///
+/// # Errors
+/// [`ServeError`]: a port or journal that cannot be had, before any line is printed; afterwards none but
+/// a panic, which ends the other wallets too.
+pub async fn run(args: WalletArgs, shutdown: CancellationToken) -> Result<(), ServeError> {
+    if let Some(path) = args.directory() {
+        let made = tokio::fs::create_dir_all(path).await;
+        made.map_err(|source| ServeError::Directory { path: path.to_owned(), source })?;
+    }
+    let mut opened = Vec::new();
+    let partners = args.wallets(&crate::wallet::system_clock());
+    for (index, options) in partners.iter().enumerate() {
+        let address = nth_address(args.listen, index)
+            .ok_or(ServeError::Ports { first: args.listen, partners: partners.len() })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServeError::Listen { address, source })?;
+        opened.push((open(options).await?, options.clone(), listener));
+    }
+    announce(opened.iter().map(|(_, options, listener)| (options, listener)))
+        .map_err(ServeError::Announce)?;
+    let stop = shutdown.child_token();
+    let mut serving = JoinSet::new();
+    for (wallet, options, listener) in opened {
+        let stop = stop.clone();
+        serving.spawn(async move { serve_opened(wallet, &options, listener, stop).await });
+    }
+    let mut ended = Ok(());
+    while let Some(result) = serving.join_next().await {
+        let result = result.map_err(ServeError::from).and_then(|result| result);
+        if result.is_err() && ended.is_ok() {
+            stop.cancel();
+            ended = result;
+        }
+    }
+    ended
+}
+
+/// The address of the wallet `index`; with port 0 every wallet gets any free port.
+fn nth_address(first: SocketAddr, index: usize) -> Option<SocketAddr> {
+    let mut address = first;
+    if first.port() != 0 {
+        address.set_port(first.port().checked_add(u16::try_from(index).ok()?)?);
+    }
+    Some(address)
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    partner: &'a str,
+    url: String,
+}
+
+fn announce<'a>(
+    wallets: impl Iterator<Item = (&'a WalletOptions, &'a TcpListener)>,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for (options, listener) in wallets {
+        let url = format!("http://{}", listener.local_addr()?);
+        let line = Line { partner: options.ledger.partner.as_str(), url };
+        serde_json::to_writer(&mut out, &line)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+async fn open(options: &WalletOptions) -> Result<Wallet, ServeError> {
+    let WalletOptions { ledger, keep, clock, .. } = options.clone();
+    let opening = tokio::task::spawn_blocking(move || Wallet::open(ledger, &keep, clock));
+    Ok(opening.await??)
+}
+
+async fn serve_opened(
+    wallet: Wallet,
+    options: &WalletOptions,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let faults = Faults::new(options.faults, options.seed);
+    let app = App {
+        wallet: Arc::new(wallet),
+        mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
+        permits: Arc::new(Semaphore::new(options.requests_max)),
+    };
+    let wallet = Arc::clone(&app.wallet);
+    connection::serve(listener, router(app), shutdown).await;
+    // The last one to let go of the wallet waits for the journal's writer.
+    tokio::task::spawn_blocking(move || drop(wallet)).await?;
+    Ok(())
+}
