@@ -478,3 +478,6 @@ impl Machine for Herald {
         matches!(self.phase, Phase::ReadingAhead | Phase::Idle)
     }
 }
+
+#[cfg(test)]
+mod tests;
