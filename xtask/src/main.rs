@@ -1,3 +1,113 @@
-//! Chores.
+//! Chores: the steps of the test command, and writing generated files anew.
 
-fn main() {}
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use std::process::Command;
+use std::time::Instant;
+
+/// Chores of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every step of the test command, or those named.
+    Test {
+        /// Names of steps; all of them where none is given.
+        #[arg(value_parser = step_names())]
+        steps: Vec<String>,
+    },
+    /// Write the schema files from the Rust types, for review.
+    Bless,
+    /// Run the demo with faults for ten seeds; every audit must be clean.
+    Demos {
+        /// Bets a round.
+        #[arg(long, default_value_t = 10_000)]
+        bets: u32,
+        /// How many seeds.
+        #[arg(long, default_value_t = 10)]
+        seeds: u32,
+    },
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    cargo: &'static [&'static str],
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", what: "formatting", cargo: &["fmt", "--all", "--check"] },
+    Step { name: "lint", what: "lints, warnings denied", cargo: &["lint"] },
+    Step {
+        name: "tests",
+        what: "tests of every crate and of whole processes",
+        cargo: &["test", "--workspace", "--profile", "sim"],
+    },
+    Step {
+        name: "seeds",
+        what: "20,000 seeds of the simulation",
+        cargo: &["sim", "--seeds", "20000", "--threads", "2"],
+    },
+    Step {
+        name: "planted",
+        what: "every planted bug is caught within 2,000 seeds",
+        cargo: &["sim", "--planted", "all", "--seeds", "2000"],
+    },
+];
+
+fn step_names() -> clap::builder::PossibleValuesParser {
+    STEPS.iter().map(|step| step.name).collect::<Vec<_>>().into()
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::Test { steps } => test(&steps),
+        Chore::Bless => bless(),
+        Chore::Demos { bets, seeds } => demos(bets, seeds),
+    }
+}
+
+fn test(named: &[String]) -> anyhow::Result<()> {
+    let wanted = |step: &&Step| named.is_empty() || named.iter().any(|name| name == step.name);
+    let mut done = Vec::new();
+    for step in STEPS.iter().filter(wanted) {
+        eprintln!("== {}: {}", step.name, step.what);
+        let started = Instant::now();
+        run(Command::new("cargo").args(step.cargo)).with_context(|| {
+            format!("step `{0}` failed; run it alone with `scripts/test {0}`", step.name)
+        })?;
+        done.push(format!("{} {} s", step.name, started.elapsed().as_secs()));
+    }
+    eprintln!("== all passed: {}", done.join(", "));
+    Ok(())
+}
+
+fn bless() -> anyhow::Result<()> {
+    run(Command::new("cargo").args(["test", "--quiet", "--package", "schemas"]).env("BLESS", "1"))
+}
+
+fn demos(bets: u32, seeds: u32) -> anyhow::Result<()> {
+    run(Command::new("cargo").args(["build", "--release", "--package", "roundhouse"]))?;
+    for seed in 1..=seeds {
+        eprintln!("== seed {seed}");
+        let mut demo = Command::new("target/release/roundhouse");
+        demo.args(["demo", "--rounds", "3", "--partners", "20", "--faults"]);
+        run(demo.args(["--bets", &bets.to_string(), "--seed", &seed.to_string()]))
+            .with_context(|| format!("the demo failed with seed {seed}"))?;
+    }
+    eprintln!("== {seeds} seeds, every audit clean");
+    Ok(())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} cannot be started"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
