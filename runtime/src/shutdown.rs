@@ -31,3 +31,18 @@ async fn either(one: &mut Signal, other: &mut Signal) {
         _ = other.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_cancels() {
+        let token = on_signal().unwrap();
+        assert!(!token.is_cancelled());
+        let process = std::process::id().to_string();
+        let kill = std::process::Command::new("kill").args(["-TERM", &process]).status();
+        assert!(kill.unwrap().success());
+        token.cancelled().await;
+    }
+}

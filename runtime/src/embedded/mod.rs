@@ -107,6 +107,10 @@ impl Shared {
         self.partitions.iter().map(|(source, partition)| (*source, partition.log)).collect()
     }
 
+    fn not_closed(&self) -> Result<(), EngineError> {
+        if self.ended.is_cancelled() { Err(EngineError::Closed) } else { Ok(()) }
+    }
+
     fn unlock(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -126,13 +130,14 @@ impl Embedded {
 
     /// The facts whose keys begin with `prefix`.
     async fn facts(&self, scope: Scope, prefix: Vec<u8>) -> Result<Vec<Fact>, EngineError> {
-        if self.open.shared.ended.is_cancelled() {
-            return Err(EngineError::Closed);
-        }
+        self.open.shared.not_closed()?;
         let shared = self.shared();
         let read = tokio::task::spawn_blocking(move || facts_in_file(&shared, &scope, &prefix));
         let facts = read.await.map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        facts.map_err(|failure| EngineError::Unavailable(failure.text))
+        facts.map_err(|failure| match self.open.shared.not_closed() {
+            Ok(()) => EngineError::Unavailable(failure.text),
+            Err(closed) => closed,
+        })
     }
 }
 
@@ -171,6 +176,7 @@ impl RecordLog for Embedded {
     }
 
     async fn range(&self, source: Source) -> Result<(u64, u64), EngineError> {
+        self.open.shared.not_closed()?;
         Ok(plan::partition_of(&self.open.shared, source)?.tail.range())
     }
 
@@ -179,6 +185,7 @@ impl RecordLog for Embedded {
         group: &'static str,
         source: Source,
     ) -> Result<Option<u64>, EngineError> {
+        self.open.shared.not_closed()?;
         let stored = self.open.shared.stored.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(stored.get(&(group.to_owned(), source)).copied())
     }

@@ -19,13 +19,16 @@ struct Known {
 }
 
 /// Works until it is done or the disk is gone.
-async fn work(engine: &Embedded, known: &mut Known) -> Result<(), EngineError> {
+async fn work(engine: &Embedded, disk: &Disk, known: &mut Known) -> Result<(), EngineError> {
     let mut member = engine.join(GROUP, LOG);
     let mut lease = None;
     while lease.is_none() {
-        let assigned = timeout(Duration::from_millis(500), member.next()).await;
-        let gone = EngineError::Unavailable("no lease".to_owned());
-        let Change::Assigned(found) = assigned.map_err(|_| gone)?? else { panic!("revoked") };
+        let change = match timeout(Duration::from_millis(20), member.next()).await {
+            Ok(change) => change?,
+            Err(_) if disk.crashed() => return Err(EngineError::Closed),
+            Err(_) => continue,
+        };
+        let Change::Assigned(found) = change else { panic!("revoked") };
         lease = Some(found).filter(|lease| lease.source.partition == 0);
     }
     let lease = lease.unwrap();
@@ -113,7 +116,7 @@ fn live(disk: Disk, crash_at: u64, random: &mut Random) -> (Disk, Known, bool) {
         bench.disk.crash_at(crash_at);
         let mut known = Known::default();
         if let Ok(engine) = bench.open() {
-            let worked = work(&engine, &mut known).await;
+            let worked = work(&engine, &bench.disk, &mut known).await;
             assert_eq!(worked.is_err(), bench.disk.crashed(), "{worked:?}");
             engine.close().await;
         }

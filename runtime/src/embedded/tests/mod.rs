@@ -152,8 +152,18 @@ async fn a_directory_is_for_one() {
     let refused = open(&directory).err().unwrap();
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
     assert!(refused.to_string().contains(directory.path().to_str().unwrap()), "{refused}");
+    // The lock holds against other processes too.
+    let mut other = std::process::Command::new("flock");
+    let other = other.arg("--nonblock").arg(directory.path().join("lock")).arg("true");
+    assert!(!other.status().unwrap().success());
     engine.close().await;
+    assert!(other.status().unwrap().success());
+    let at = source(conformance::TOPICS[0].0, 0);
     assert_eq!(engine.append(vec![]).await, Err(EngineError::Closed));
+    assert_eq!(engine.scan(scope()).await, Err(EngineError::Closed));
+    assert_eq!(engine.range(at).await, Err(EngineError::Closed));
+    assert_eq!(engine.reader(at, 0).next(1).await, Err(EngineError::Closed));
+    assert_eq!(engine.join(GROUP, at.topic).next().await, Err(EngineError::Closed));
     open(&directory).unwrap();
 }
 
