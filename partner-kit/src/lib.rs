@@ -23,5 +23,5 @@ pub mod serve;
 pub mod wallet;
 
 pub use args::WalletArgs;
-pub use serve::{ServeError, run, serve};
+pub use serve::{ServeError, run, serve, serve_wallet};
 pub use wallet::{Keep, Wallet, WalletOptions, system_clock};

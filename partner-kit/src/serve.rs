@@ -66,7 +66,31 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let wallet = open(&options).await?;
-    serve_opened(wallet, &options, listener, shutdown).await
+    serve_wallet(wallet, &options, listener, shutdown).await
+}
+
+/// Serves a wallet that is open until `shutdown`, then lets the requests in flight end. Of the options,
+/// faults, seed and `requests_max` count.
+///
+/// # Errors
+/// [`ServeError::Task`] if the journal's end panicked.
+pub async fn serve_wallet(
+    wallet: Wallet,
+    options: &WalletOptions,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let faults = Faults::new(options.faults, options.seed);
+    let app = App {
+        wallet: Arc::new(wallet),
+        mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
+        permits: Arc::new(Semaphore::new(options.requests_max)),
+    };
+    let wallet = Arc::clone(&app.wallet);
+    connection::serve(listener, router(app), shutdown).await;
+    // The last one to let go of the wallet waits for the journal's writer.
+    tokio::task::spawn_blocking(move || drop(wallet)).await?;
+    Ok(())
 }
 
 /// Serves the partners of `args`, each on its own port, until `shutdown`.
@@ -98,7 +122,7 @@ pub async fn run(args: WalletArgs, shutdown: CancellationToken) -> Result<(), Se
     let mut serving = JoinSet::new();
     for (wallet, options, listener) in opened {
         let stop = stop.clone();
-        serving.spawn(async move { serve_opened(wallet, &options, listener, stop).await });
+        serving.spawn(async move { serve_wallet(wallet, &options, listener, stop).await });
     }
     let mut ended = Ok(());
     while let Some(result) = serving.join_next().await {
@@ -143,23 +167,4 @@ async fn open(options: &WalletOptions) -> Result<Wallet, ServeError> {
     let WalletOptions { ledger, keep, clock, .. } = options.clone();
     let opening = tokio::task::spawn_blocking(move || Wallet::open(ledger, &keep, clock));
     Ok(opening.await??)
-}
-
-async fn serve_opened(
-    wallet: Wallet,
-    options: &WalletOptions,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let faults = Faults::new(options.faults, options.seed);
-    let app = App {
-        wallet: Arc::new(wallet),
-        mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
-        permits: Arc::new(Semaphore::new(options.requests_max)),
-    };
-    let wallet = Arc::clone(&app.wallet);
-    connection::serve(listener, router(app), shutdown).await;
-    // The last one to let go of the wallet waits for the journal's writer.
-    tokio::task::spawn_blocking(move || drop(wallet)).await?;
-    Ok(())
 }

@@ -1,0 +1,158 @@
+use crate::client::*;
+use hyper::Request;
+use partner_kit::Keep;
+use schemas::contract::STATE_BYTES_MAX;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn a_bet_from_hold_to_close() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    let held = wallet.post(AUTHORIZE, &ask("b")).await;
+    assert_eq!(held.status, 200);
+    assert_eq!(held.headers["api-version"], "2026-06-01");
+    assert_eq!(
+        (held.body["decision"].as_str(), held.body["status"].as_str()),
+        (Some("approved"), Some("held"))
+    );
+    assert_eq!(held.body["balance"]["units"], "999000");
+
+    let answer = wallet.post(STATE, &chunk([settled("b", 3, 2500), settled("unseen", 3, 1)])).await;
+    assert_eq!(
+        (&answer.body["chunk_id"], &answer.body["ledger_epoch"]),
+        (&json!("c_1"), &json!("1"))
+    );
+    let wanted = json!({
+        "bet_id": "r_1:b", "revision": 3, "outcome": "applied", "status": "settled",
+        "moved": "2500", "collected_net": "1500", "replayed": false, "partner_ref": "tx-2",
+    });
+    assert_eq!(answer.body["results"][0], wanted);
+    assert_eq!(answer.body["results"][1]["code"], "unknown_bet");
+
+    let page = wallet.get("/wallet/v1/rounds/r_1/bets?after=&limit=10").await;
+    assert_eq!(page["rows"][0]["payout"]["units"], "2500");
+    assert_eq!(page["next"], Value::Null);
+    let close = json!({"round_id": "r_1", "result_version": 1, "totals": [], "open_holds": 0, "digest": ""});
+    let closed = wallet.post("/wallet/v1/rounds/close", &close).await.body;
+    let total = json!([{"currency": "EUR", "exponent": 2, "bets": 1, "stake": "1000",
+        "payout": "2500", "voided": 0, "parked": 0}]);
+    assert_eq!((&closed["totals"], &closed["open_holds"]), (&total, &json!(0)));
+    wallet.stop().await;
+}
+
+#[tokio::test]
+async fn capabilities_and_health() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    let capabilities = wallet.get("/wallet/v1/capabilities").await;
+    assert_eq!(capabilities["currencies"], json!([{"currency": "EUR", "exponent": 2}]));
+    assert_eq!((&capabilities["items_max"], &capabilities["signed"]), (&json!(500), &json!(false)));
+    let health = wallet.get("/wallet/v1/health").await;
+    assert_eq!((&health["status"], &health["partner_id"]), (&json!("ok"), &json!("acme")));
+}
+
+/// Twenty at once: one hold, and every answer the same.
+#[tokio::test]
+async fn c03_parallel_authorizes_hold_once() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..20 {
+        let address = wallet.address;
+        asking.spawn(async move { Line::to(address).await.post(AUTHORIZE, &ask("b")).await });
+    }
+    let answers = asking.join_all().await;
+    let first = answers.iter().filter(|answer| {
+        let body = &answer.as_ref().unwrap().body;
+        assert_eq!((&body["decision"], &body["partner_ref"]), (&json!("approved"), &json!("tx-1")));
+        body["replayed"] == json!(false)
+    });
+    assert_eq!(first.count(), 1);
+    assert_eq!(wallet.free().await, 999_000);
+}
+
+#[tokio::test]
+async fn c10_authorize_and_void_race() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    let address = wallet.address;
+    let hold = tokio::spawn(async move {
+        let mut line = Line::to(address).await;
+        for number in 0..1000 {
+            line.post(AUTHORIZE, &ask(&format!("b{number}"))).await.unwrap();
+        }
+    });
+    let mut line = Line::to(address).await;
+    for number in 0..1000 {
+        let bet = format!("b{number}");
+        let answer = line.post(STATE, &chunk([voided(&bet, 2)])).await.unwrap();
+        assert_eq!(answer.body["results"][0]["outcome"], "applied");
+    }
+    hold.await.unwrap();
+    assert_eq!(wallet.free().await, 1_000_000);
+    let stats = wallet.get("/stats").await;
+    assert_eq!(stats["rows"], 1000);
+    let page = wallet.get("/wallet/v1/rounds/r_1/bets").await;
+    let rows = page["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["status"] == "voided" && row["collected_net"] == "0"));
+}
+
+#[tokio::test]
+async fn problems_say_what_to_do() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    wallet.post(AUTHORIZE, &ask("b")).await;
+    let mut foreign = ask("b");
+    foreign["partner_id"] = "rival".into();
+    let mut dearer = ask("b");
+    dearer["stake"]["units"] = "1001".into();
+    let mut wrong = ask("new");
+    wrong["stake"]["exponent"] = 3.into();
+    let mut foreign_item = settled("b", 3, 1);
+    foreign_item["partner_id"] = "rival".into();
+    let many: Vec<Value> = (0..501).map(|number| voided(&format!("b{number}"), 2)).collect();
+    let large = " ".repeat(STATE_BYTES_MAX + 1);
+    let packed = Request::post(STATE).header("content-encoding", "gzip").body(Default::default());
+    let dated = Request::post(STATE).header("api-version", "2020-01-01").body(Default::default());
+    let rows = [
+        (posted(AUTHORIZE, foreign.to_string()), 403, "wrong_partner", "fix_then_retry"),
+        (
+            posted(STATE, chunk([settled("b", 3, 1), foreign_item]).to_string()),
+            403,
+            "wrong_partner",
+            "fix_then_retry",
+        ),
+        (posted(AUTHORIZE, dearer.to_string()), 422, "revision_conflict", "conflict"),
+        (posted(AUTHORIZE, wrong.to_string()), 422, "currency_unknown", "fix_then_retry"),
+        (posted(AUTHORIZE, "{"), 400, "bad_request", "fix_then_retry"),
+        (posted(STATE, chunk([]).to_string()), 400, "bad_request", "fix_then_retry"),
+        (posted(STATE, chunk(many).to_string()), 413, "too_large", "fix_then_retry"),
+        (posted(STATE, large), 413, "too_large", "fix_then_retry"),
+        (packed.unwrap(), 415, "bad_request", "fix_then_retry"),
+        (dated.unwrap(), 406, "version_unsupported", "fix_then_retry"),
+        (posted("/wallet/v1/nothing", ""), 404, "not_found", "fix_then_retry"),
+        (posted("/wallet/v1/health", ""), 405, "method", "fix_then_retry"),
+    ];
+    for (request, status, code, class) in rows {
+        let answer = Line::to(wallet.address).await.ask(request).await.unwrap();
+        assert_eq!(answer.status, status, "{code}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        let body = &answer.body;
+        assert_eq!((&body["code"], &body["class"]), (&json!(code), &json!(class)), "{body}");
+        assert_eq!(body["status"], status);
+    }
+    assert_eq!(wallet.row("b").await, (1, "held".into()), "one foreign item stops the chunk");
+    assert_eq!(wallet.get("/stats").await["entries"], 1);
+    let answer = wallet.post(AUTHORIZE, &foreign).await;
+    assert_eq!(answer.body["message_id"], "r_1:b:1");
+}
+
+#[tokio::test]
+async fn players_are_changed_from_outside() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    let deposit = json!({"units": "5000", "currency": "EUR", "exponent": 2});
+    let change = json!({"player": "p_9", "deposit": deposit, "blocked": true});
+    let shown = wallet.post("/players", &change).await.body;
+    assert_eq!((&shown["balance"]["units"], &shown["blocked"]), (&json!("1005000"), &json!(true)));
+    assert_eq!(wallet.post(AUTHORIZE, &ask("b")).await.body["code"], "player_blocked");
+    wallet.post("/players", &json!({"player": "p_9", "blocked": false})).await;
+    assert_eq!(wallet.post(AUTHORIZE, &ask("c")).await.body["decision"], "approved");
+    let unknown = wallet.post("/players", &json!({"player": "p_9", "gift": 1})).await;
+    assert_eq!(unknown.status, 400);
+}
