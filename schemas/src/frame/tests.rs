@@ -1,5 +1,8 @@
 use super::{FIELD_BYTES_MAX, FrameError, decode, encode};
+use crate::frame::Codec;
 use crate::wire::{SettlementRecord, TallyRecord, TargetKind, UnreadableRecord, Wire};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 fn a_tally() -> TallyRecord {
     TallyRecord { round_id: "r_77".to_owned(), bets: 3, ..TallyRecord::default() }
@@ -92,4 +95,43 @@ fn what_would_not_decode_is_not_encoded() {
     let digest = "0".repeat(FIELD_BYTES_MAX + 1);
     let record = TallyRecord { digest, ..a_tally() };
     assert!(matches!(encode(&record), Err(FrameError::Datum { schema: 8, .. })));
+}
+
+/// A record whose text is lost when it is read.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Lossy {
+    #[serde(skip_deserializing)]
+    text: String,
+}
+
+impl Wire for Lossy {
+    const SCHEMA_ID: u32 = 98;
+    const SCHEMA: &'static str =
+        r#"{"type":"record","name":"Lossy","fields":[{"name":"text","type":"string"}]}"#;
+    fn codec() -> &'static OnceLock<Codec> {
+        static CODEC: OnceLock<Codec> = OnceLock::new();
+        &CODEC
+    }
+}
+
+/// A record whose schema file is cut short.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Cut;
+
+impl Wire for Cut {
+    const SCHEMA_ID: u32 = 99;
+    const SCHEMA: &'static str = r#"{"type":"record""#;
+    fn codec() -> &'static OnceLock<Codec> {
+        static CODEC: OnceLock<Codec> = OnceLock::new();
+        &CODEC
+    }
+}
+
+#[test]
+fn types_that_cannot_carry_a_record() {
+    let lossy = encode(&Lossy { text: "x".to_owned() });
+    assert!(matches!(lossy, Err(FrameError::NotFaithful(98))), "{lossy:?}");
+    assert!(encode(&Lossy { text: String::new() }).is_ok());
+    assert!(matches!(encode(&Cut), Err(FrameError::BadSchema(99))));
+    assert!(matches!(decode::<Cut>(&[0, 0, 0, 0, 99]), Err(FrameError::BadSchema(99))));
 }
