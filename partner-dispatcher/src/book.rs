@@ -146,9 +146,10 @@ impl Book {
 
     fn insert(&mut self, item: Item) -> u64 {
         self.count += 1;
-        if let Some(known) = self.bets.get_mut(&item.settlement.bet) {
-            known.ids.push(self.count);
-        }
+        let (bet, newest) = (item.settlement.bet.clone(), item.settlement.revision);
+        // What it superseded may have been all that was known of the bet.
+        let known = self.bets.entry(bet).or_insert_with(|| Known { newest, ids: Vec::new() });
+        known.ids.push(self.count);
         self.items.insert(self.count, item);
         self.count
     }

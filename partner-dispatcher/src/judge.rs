@@ -11,6 +11,8 @@ mod item;
 mod tests;
 
 pub use item::ParkCode;
+#[cfg(test)]
+pub(crate) use item::net as net_of;
 
 use planted::Bug;
 use runtime::http::{CallError, HttpAnswer};

@@ -55,6 +55,8 @@ pub mod dispatcher;
 
 mod book;
 pub mod chunk;
+#[cfg(test)]
+mod fixtures;
 pub mod judge;
 pub mod limits;
 mod offsets;

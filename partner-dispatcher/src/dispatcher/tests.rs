@@ -1,1 +1,7 @@
+//! The machine under scripted inputs: a rig plays log, store, clock and partners.
 
+mod delivery;
+mod property;
+mod retry;
+mod rig;
+mod superseding;

@@ -1,0 +1,194 @@
+//! Random answers, failures, orders and crashes: nothing owed is ever forgotten.
+
+use super::rig::{MAIN, Rig, TIER};
+use crate::chunk::StateCall;
+use crate::fixtures::{applied, net, ok, rejected, settlement, status, superseded};
+use crate::judge::Answer;
+use crate::limits::Limits;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use runtime::http::CallError;
+use schemas::contract::{ItemOutcome, StateItem, StateResult};
+use schemas::frame;
+use schemas::settlements::{Settlement, Target};
+use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use std::collections::BTreeMap;
+
+/// The one content of each (bet, revision).
+fn canonical(bet: u32, revision: u32) -> Settlement {
+    let target = match (bet + revision) % 4 {
+        _ if revision == 2 => Target::Voided,
+        0 => Target::Voided,
+        1 => Target::Settled(2_500),
+        2 => Target::Settled(0),
+        _ => Target::Held,
+    };
+    settlement(&format!("b{bet}"), revision, target)
+}
+
+/// A register per bet, as the contract has it: what the partner really moved.
+#[derive(Default)]
+struct Wallet {
+    rows: BTreeMap<String, (u32, i64)>,
+}
+
+impl Wallet {
+    fn apply(&mut self, item: &StateItem) -> StateResult {
+        let row = self.rows.entry(item.bet_id.clone()).or_insert((1, -1_000));
+        if item.revision < row.0 {
+            return superseded(item, row.0);
+        }
+        *row = (item.revision, net(item));
+        applied(item)
+    }
+
+    /// Answers a call; `mood` says how badly.
+    fn answer(&mut self, call: &StateCall, mood: u16) -> Answer {
+        let items = call.request.items.iter();
+        match mood % 8 {
+            0 => return Err(CallError::Timeout),
+            1 => return status(503, ""),
+            2 => {
+                // Applied, and the answer is lost.
+                items.for_each(|item| drop(self.apply(item)));
+                return Err(CallError::Broken);
+            }
+            3 => return status(200, "<html>"),
+            _ => {}
+        }
+        let results = items.zip(0_u16..).filter_map(|(item, index)| {
+            let result = match (mood / 8).wrapping_add(index) % 12 {
+                0 => superseded(item, item.revision + 1),
+                1 => superseded(item, item.revision + 2),
+                2 => rejected(item, "unknown_bet"),
+                3 => StateResult { outcome: ItemOutcome::Pending, ..applied(item) },
+                4 => return None,
+                5 => StateResult { collected_net: Some("7".to_owned()), ..self.apply(item) },
+                _ => self.apply(item),
+            };
+            Some(result)
+        });
+        ok(&call.request, results.collect())
+    }
+}
+
+/// Takes one step of the world.
+fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
+    let pick = |count: usize| usize::from(number) % count.max(1);
+    match kind {
+        0..=3 => {
+            let bet = u32::from(number % 5);
+            let revision = if bet == 0 { 2 } else { 3 + u32::from(number / 5 % 4) };
+            rig.publish(&[canonical(bet, revision)]);
+        }
+        4 => drop(rig.read(MAIN)),
+        5 => drop(rig.read(TIER)),
+        6 | 7 => {
+            let token = rig.calls.keys().nth(pick(rig.calls.len())).copied();
+            if let Some(token) = token {
+                let answer = wallet.answer(&rig.calls[&token], number);
+                rig.answer_one(token, |_| answer.clone());
+            }
+        }
+        8 | 9 => drop(rig.apply_steps(usize::MAX)),
+        10 => rig.load(),
+        11 => rig.advance(i64::from(number % 6_000)),
+        _ => {
+            rig.apply_steps(pick(4));
+            rig.crash();
+        }
+    }
+    assert_accounted(rig);
+}
+
+/// Every record below a stored offset is answered for by something durable: a final answer or a parking
+/// at its revision or above, or a record of such a revision that is still to be read.
+#[track_caller]
+fn assert_accounted(rig: &Rig) {
+    let (main, tier) = rig.offsets();
+    let mut covered: BTreeMap<String, u32> = BTreeMap::new();
+    let mut cover = |bet: &str, revision: u32| {
+        let highest = covered.entry(bet.to_owned()).or_default();
+        *highest = revision.max(*highest);
+    };
+    for fact in rig.facts.values() {
+        let delivery: DeliveryRecord = frame::decode(&fact.body).unwrap();
+        cover(&delivery.bet_id, u32::try_from(delivery.revision).unwrap());
+    }
+    let mut below = Vec::new();
+    for (source, stored) in [(MAIN, main), (TIER, tier)] {
+        for record in rig.log.get(&source).into_iter().flatten() {
+            let settlement = Settlement::decode(&record.value).unwrap();
+            if record.offset < stored {
+                below.push((source, record.offset, settlement));
+            } else {
+                cover(settlement.bet.as_str(), settlement.revision);
+            }
+        }
+    }
+    for (source, offset, settlement) in below {
+        let covered = covered.get(settlement.bet.as_str()).copied().unwrap_or(0);
+        assert!(settlement.revision <= covered, "{source} {offset}: {} is lost", settlement.id());
+    }
+}
+
+/// Faults stop: everything is read, answered well, and made durable.
+fn heal(rig: &mut Rig, wallet: &mut Wallet) {
+    for _ in 0..50 {
+        rig.read(MAIN);
+        rig.read(TIER);
+        rig.load();
+        let tokens: Vec<u64> = rig.calls.keys().copied().collect();
+        for token in tokens {
+            rig.answer_one_with(token, wallet);
+        }
+        rig.apply();
+        rig.advance(1_000);
+        assert_accounted(rig);
+    }
+}
+
+impl Rig {
+    fn answer_one_with(&mut self, token: u64, wallet: &mut Wallet) {
+        let call = self.calls[&token].clone();
+        let results = call.request.items.iter().map(|item| wallet.apply(item)).collect();
+        self.answer_one(token, |call| ok(&call.request, results));
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_owed_is_forgotten(steps in vec((0..13_u8, any::<u16>()), 0..150), small in any::<bool>()) {
+        let limits = Limits { chunk_items_max: 2, items_queued_max: 2, ..Limits::PRODUCTION };
+        let mut rig = if small { Rig::with(limits) } else { Rig::new() };
+        let mut wallet = Wallet::default();
+        for one in steps {
+            step(&mut rig, &mut wallet, one);
+        }
+        heal(&mut rig, &mut wallet);
+        let ends = |source| rig.log.get(&source).map_or(0, Vec::len);
+        let (main, tier) = rig.offsets();
+        prop_assert_eq!(usize::try_from(main).unwrap(), ends(MAIN), "all is done");
+        prop_assert_eq!(usize::try_from(tier).unwrap(), ends(TIER), "all is done");
+
+        let mut newest: BTreeMap<String, Settlement> = BTreeMap::new();
+        for record in rig.log.get(&MAIN).into_iter().flatten() {
+            let settlement = Settlement::decode(&record.value).unwrap();
+            let entry = newest.entry(settlement.bet.to_string()).or_insert(settlement.clone());
+            if entry.revision < settlement.revision {
+                *entry = settlement;
+            }
+        }
+        for (bet, settlement) in newest {
+            let parked = rig.facts.values().any(|fact| {
+                let delivery: DeliveryRecord = frame::decode(&fact.body).unwrap();
+                delivery.outcome == DeliveryOutcome::Parked
+                    && delivery.bet_id == bet
+                    && delivery.revision == i64::from(settlement.revision)
+            });
+            let row = wallet.rows.get(&bet).copied();
+            let wanted = (settlement.revision, crate::judge::net_of(&settlement).unwrap());
+            prop_assert!(parked || row == Some(wanted), "{}: {:?}, not {:?}", bet, row, wanted);
+        }
+    }
+}

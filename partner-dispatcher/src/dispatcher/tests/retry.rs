@@ -1,0 +1,337 @@
+//! Repeats from memory, the tier, and what the store is asked before anything of the tier is sent.
+
+use super::rig::{MAIN, Rig, TIER};
+use crate::fixtures::{applied, ok, ok_in, settlement, status, superseded, won};
+use crate::limits::Limits;
+use crate::retry::{HEADER_ATTEMPT, HEADER_ORIG_OFFSET};
+use runtime::http::{CallError, HttpAnswer};
+use schemas::catalogue::RETRY_5S;
+use schemas::contract::{ItemOutcome, StateResult};
+use schemas::settlements::Target;
+
+/// Sends `a/3`, lets it fail twice, and leaves it in the tier.
+fn in_the_tier() -> Rig {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.advance(250);
+    rig.answer_with(|_| status(500, ""));
+    rig.apply();
+    rig
+}
+
+#[test]
+fn owed_items_come_again_from_memory_in_a_chunk_of_their_own() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3), won("b", 3), won("c", 3)]);
+    let first = rig.calls.values().next().unwrap().request.chunk_id.clone();
+    rig.answer(|item| {
+        let pending = StateResult { outcome: ItemOutcome::Pending, ..applied(item) };
+        if item.bet_id.ends_with('b') { pending } else { applied(item) }
+    });
+    rig.apply();
+    assert_eq!(rig.deliveries(), ["a/3/1/applied", "c/3/1/applied"]);
+    assert_eq!(rig.offsets(), (1, 0), "b is not done");
+    rig.advance(99);
+    assert!(rig.calls.is_empty(), "not before 100 ms");
+    rig.advance(151);
+    assert_eq!(rig.sent(), [["b/3"]], "not after 250 ms");
+    let call = rig.calls.values().next().unwrap();
+    assert_ne!(call.request.chunk_id, first);
+    assert_eq!(call.attempt, 2);
+}
+
+#[test]
+fn a_chunk_that_failed_as_a_whole_comes_again_byte_for_byte() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3), won("b", 3)]);
+    let first = rig.calls.values().next().unwrap().clone();
+    rig.answer_with(|_| Err(CallError::Broken));
+    rig.advance(250);
+    let second = rig.calls.values().next().unwrap();
+    assert_eq!((&first.bytes, first.attempt), (&second.bytes, 1));
+    assert_eq!(second.attempt, 2);
+}
+
+#[test]
+fn the_second_failure_moves_it_to_the_tier_and_the_offset_goes_on() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.advance(250);
+    rig.answer_with(|_| status(500, ""));
+    assert_eq!(rig.offsets(), (0, 0), "not before its copy is durable");
+    rig.apply();
+    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 0), 1));
+    let record = rig.records(RETRY_5S)[0];
+    assert_eq!(record.value, rig.log[&MAIN][0].value);
+    assert_eq!(record.header(HEADER_ORIG_OFFSET), Some("0"));
+    assert_eq!(record.header(HEADER_ATTEMPT), Some("2"));
+    assert_eq!(rig.owed().partners[&"acme".parse().unwrap()].tier, 1);
+}
+
+#[test]
+fn the_tier_rests_five_seconds_and_fails_into_itself() {
+    let mut rig = in_the_tier();
+    rig.read(TIER);
+    rig.advance(4_999);
+    assert!(rig.loads.is_empty() && rig.calls.is_empty());
+    rig.advance(1);
+    assert_eq!(rig.loads.len(), 1, "the store is asked first");
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+    assert_eq!(rig.calls.values().next().unwrap().attempt, 3);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.apply();
+    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 1), 2), "no repeat from memory");
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    rig.answer(applied);
+    rig.apply();
+    assert_eq!(rig.offsets(), (1, 2));
+    let (key, _) = rig.facts.first_key_value().unwrap();
+    assert_eq!((key.scope.topic, key.at), (MAIN.topic, 0), "the fact stands at the settlement");
+}
+
+#[test]
+fn a_final_answer_in_the_store_closes_an_item_of_the_tier() {
+    let mut rig = in_the_tier();
+    // Somebody else, or we before a crash, got the answer; and the epoch is known.
+    rig.settle(&[won("a", 3)]);
+    rig.answer(applied);
+    rig.apply();
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert!(rig.calls.is_empty());
+    rig.apply();
+    assert_eq!((rig.offsets(), rig.facts.len()), ((2, 1), 1));
+}
+
+#[test]
+fn a_final_answer_closes_lower_revisions_of_the_tier_and_no_higher() {
+    for (answered, sent) in [(4, false), (3, false), (2, true)] {
+        let mut rig = in_the_tier();
+        rig.settle(&[won("a", answered)]);
+        rig.answer(applied);
+        rig.apply();
+        rig.read(TIER);
+        rig.advance(5_000);
+        rig.load();
+        assert_eq!(!rig.calls.is_empty(), sent, "answered at {answered}");
+    }
+}
+
+#[test]
+fn an_answer_of_another_ledger_epoch_closes_nothing() {
+    let mut rig = in_the_tier();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(applied);
+    rig.settle(&[won("b", 3)]);
+    rig.answer_with(|call| {
+        ok_in("2", &call.request, call.request.items.iter().map(applied).collect())
+    });
+    rig.apply();
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+}
+
+#[test]
+fn while_the_epoch_is_unknown_no_answer_closes_anything() {
+    let mut rig = in_the_tier();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(applied);
+    rig.apply();
+    rig.crash();
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+}
+
+#[test]
+fn a_parking_in_the_store_closes_nothing() {
+    let mut rig = in_the_tier();
+    rig.settle(&[won("a", 3), won("b", 3)]);
+    rig.answer(|item| {
+        let poison = item.bet_id.ends_with('a');
+        if poison { crate::fixtures::rejected(item, "unknown_bet") } else { applied(item) }
+    });
+    rig.apply();
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]], "a replay of the parked must be sent");
+}
+
+#[test]
+fn what_is_read_from_the_tier_before_we_hear_that_it_is_durable_is_not_lost() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.advance(250);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    let (token, batch) = rig.applies.pop_front().unwrap();
+    rig.log.entry(TIER).or_default();
+    let record = batch.records[0][0].clone();
+    rig.append(TIER, "a", record.value.to_vec());
+    rig.read(TIER);
+    rig.feed(runtime::Input::Applied { token });
+    rig.apply();
+    assert_eq!(rig.offsets().1, 0, "the record in the tier is not done");
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+}
+
+#[test]
+fn a_partner_that_asks_for_time_gets_it_up_to_a_bound() {
+    for (asked_ms, waits_ms) in [(2_000, 2_000), (3_600_000, 5_000)] {
+        let mut rig = Rig::new();
+        rig.settle(&[won("a", 3)]);
+        rig.answer_with(|_| {
+            let body = bytes::Bytes::new();
+            Ok(HttpAnswer { status: 429, retry_after_ms: Some(asked_ms), body })
+        });
+        rig.settle(&[won("b", 3)]);
+        rig.advance(waits_ms - 1);
+        assert!(rig.calls.is_empty(), "neither the repeat nor the next");
+        rig.advance(1);
+        assert_eq!(rig.sent(), [["a/3", "b/3"]]);
+    }
+}
+
+#[test]
+fn a_full_queue_goes_to_the_tier_and_back_without_a_lookup() {
+    let limits = Limits { chunk_items_max: 1, items_queued_max: 1, ..Limits::PRODUCTION };
+    let mut rig = Rig::with(limits);
+    // The slots are taken, one waits, the last does not fit.
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        rig.settle(&[won(name, 3)]);
+    }
+    assert_eq!(rig.calls.len(), 4);
+    rig.apply();
+    assert_eq!(rig.records(RETRY_5S).len(), 1);
+    rig.read(TIER);
+    rig.advance(5_000);
+    assert!(rig.loads.is_empty());
+    rig.apply();
+    assert_eq!((rig.offsets().1, rig.records(RETRY_5S).len()), (1, 2));
+    rig.answer(applied);
+    rig.answer(applied);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["f/3"]]);
+}
+
+#[test]
+fn one_load_serves_a_round_and_few_run_at_once() {
+    let limits = Limits { loads_in_flight_max: 2, ..Limits::PRODUCTION };
+    let mut rig = Rig::with(limits);
+    for round in ["r_2", "r_3", "r_4", "r_2"] {
+        let name = format!("{round}:{}", rig.log.get(&TIER).map_or(0, Vec::len));
+        let settlement =
+            schemas::settlements::Settlement { bet: name.parse().unwrap(), ..won("a", 3) };
+        rig.append(TIER, &name, settlement.encode().unwrap());
+    }
+    rig.read(TIER);
+    rig.advance(5_000);
+    let rounds = |rig: &Rig| -> Vec<String> {
+        rig.loads.values().map(|scope| scope.group.clone()).collect()
+    };
+    assert_eq!(rounds(&rig), ["r_2", "r_3"]);
+    let (token, _) = rig.loads.pop_first().unwrap();
+    rig.feed(runtime::Input::Loaded { token, facts: Vec::new() });
+    assert_eq!(rounds(&rig), ["r_3", "r_4"]);
+    let items: usize = rig.calls.values().map(|call| call.request.items.len()).sum();
+    assert_eq!(items, 2, "both of r_2");
+}
+
+#[test]
+fn the_head_of_the_tier_is_bounded() {
+    let limits = Limits { tier_items_max: 2, ..Limits::PRODUCTION };
+    let mut rig = Rig::with(limits);
+    for name in ["a", "b"] {
+        rig.append(TIER, name, won(name, 3).encode().unwrap());
+    }
+    rig.read(TIER);
+    assert!(!rig.ready_for(TIER) && rig.ready_for(MAIN));
+    rig.advance(5_000);
+    assert!(!rig.ready_for(TIER), "still while they are looked up");
+    rig.load();
+    assert!(rig.ready_for(TIER));
+}
+
+/// H21: a wallet that calls its newest revision superseded must not close a delivery.
+#[test]
+fn h21_a_claim_is_looked_up_and_stays_owed_without_proof() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(|item| superseded(item, 4));
+    assert_eq!(rig.loads.len(), 1);
+    rig.load();
+    rig.apply();
+    assert_eq!((rig.offsets(), rig.facts.len()), ((0, 0), 0));
+    rig.advance(250);
+    assert_eq!(rig.sent(), [["a/3"]], "sent again");
+}
+
+#[test]
+fn h21_a_claim_is_proven_by_a_final_answer_in_the_store() {
+    for (epoch, proven) in [("1", true), ("2", false)] {
+        let mut rig = Rig::new();
+        rig.settle(&[won("a", 4)]);
+        rig.answer(applied);
+        rig.apply();
+        // An older revision comes late; the newer has left the memory.
+        rig.settle(&[won("a", 3)]);
+        rig.answer_with(|call| {
+            ok_in(
+                epoch,
+                &call.request,
+                call.request.items.iter().map(|i| superseded(i, 4)).collect(),
+            )
+        });
+        rig.load();
+        rig.apply();
+        let wanted: &[&str] =
+            if proven { &["a/4/1/applied", "a/3/1/superseded"] } else { &["a/4/1/applied"] };
+        assert_eq!(rig.deliveries(), wanted);
+        assert_eq!(rig.offsets(), (if proven { 2 } else { 1 }, 0));
+    }
+}
+
+#[test]
+fn planted_bug_superseded_believed_closes_a_delivery_without_proof() {
+    planted::arm_thread(Some(planted::Bug::SupersededBelieved));
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(|item| superseded(item, 4));
+    rig.apply();
+    planted::arm_thread(None);
+    assert_eq!((rig.offsets(), rig.deliveries()), ((1, 0), vec!["a/3/1/superseded".to_owned()]));
+}
+
+#[test]
+fn h20_after_a_restart_other_items_travel_under_another_id() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3), won("b", 3)]);
+    let first = rig.calls.values().next().unwrap().request.chunk_id.clone();
+    rig.answer(|item| {
+        let pending = StateResult { outcome: ItemOutcome::Pending, ..applied(item) };
+        if item.bet_id.ends_with('b') { pending } else { applied(item) }
+    });
+    rig.apply();
+    rig.crash();
+    rig.publish(&[won("c", 3), settlement("d", 3, Target::Settled(0))]);
+    rig.read(MAIN);
+    assert_eq!(rig.sent(), [["b/3", "c/3", "d/3"]]);
+    assert_ne!(rig.calls.values().next().unwrap().request.chunk_id, first);
+    rig.answer_with(|call| ok(&call.request, call.request.items.iter().map(applied).collect()));
+    rig.apply();
+    assert_eq!(rig.offsets(), (4, 0));
+}
