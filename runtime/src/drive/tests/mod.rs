@@ -257,6 +257,13 @@ async fn partitions_move_between_members() {
         owned_by_one += usize::from(handles_of_one.get(partition).is_some());
     }
     assert_eq!(owned_by_one, 2);
+    // Four machines, two closures that build them, and this test.
+    let dropped = timeout(Duration::from_secs(20), async {
+        while Arc::strong_count(&alive) != 7 {
+            tokio::task::yield_now().await;
+        }
+    });
+    dropped.await.expect("the machines of revoked partitions are dropped");
     shutdown_one.cancel();
     assert_eq!(one.await.unwrap(), Ok(()));
     for partition in 0..4 {
