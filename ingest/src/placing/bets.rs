@@ -10,7 +10,7 @@ use super::step::{Due, Written};
 use super::{Effects, Placing};
 use planted::Bug;
 use runtime::{Alarm, Append, Batch, Effect, EngineError, Millis};
-use schemas::bets::{BetEvent, BetSaid, HoldAnswer, Intent};
+use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Intent};
 use schemas::decisions::{Decision, Verdict};
 use schemas::{BetId, ContentHash, outgoing};
 
@@ -22,8 +22,8 @@ impl Placing {
         let content = bet.content_hash();
         let reply = match self.known(now, token, &bet.id, content) {
             Known::Waits => return,
-            Known::Told(told) => told,
-            Known::Not => match self.take(now, token, place, out) {
+            Known::Told(told) => *told,
+            Known::Not => match self.take(now, token, place, (bet, content), out) {
                 Ok(()) => return,
                 Err(refusal) => refusal.into(),
             },
@@ -33,10 +33,10 @@ impl Placing {
 
     /// What a bet of this id, decided or in flight, means for a request with this content.
     fn known(&mut self, now: Millis, token: u64, bet: &BetId, content: ContentHash) -> Known {
-        let reused = || Known::Told(Told::ReferenceReused { bet: bet.clone() });
+        let reused = || Known::told(Told::ReferenceReused { bet: bet.clone() });
         if let Some(decision) = self.recent.get(bet) {
             if decision.bet.content_hash() == content {
-                return Known::Told(Told::Decided(decision.clone()));
+                return Known::told(Told::Decided(decision.clone()));
             }
             return reused();
         }
@@ -45,10 +45,10 @@ impl Placing {
             return reused();
         }
         if flight.answer_by <= now {
-            return Known::Told(Told::Undecided { bet: bet.clone() });
+            return Known::told(Told::Undecided { bet: bet.clone() });
         }
         if self.options.limits.waiters_max <= flight.waiters.len() {
-            return Known::Told(overloaded().into());
+            return Known::told(overloaded().into());
         }
         flight.waiters.push(token);
         Known::Waits
@@ -60,6 +60,7 @@ impl Placing {
         now: Millis,
         token: u64,
         place: Place,
+        (mut bet, content): (Bet, ContentHash),
         out: &mut Effects,
     ) -> Result<(), Refusal> {
         let limits = self.options.limits;
@@ -74,7 +75,6 @@ impl Placing {
         if !self.room.has(&place.partner, &limits) {
             return Err(overloaded());
         }
-        let mut bet = place.bet(now);
         bet.rules_version = terms.rules_version;
         let intent = Intent { bet, expires_at: terms.expires_at };
         let unencodable = |what: String| Refusal::new(NotTaken::Unencodable, what);
@@ -94,8 +94,8 @@ impl Placing {
         self.room.enter(&intent.bet.partner);
         self.exposure.add(&intent.bet);
         let mut flight = Flight {
-            content: intent.bet.content_hash(),
             bet: intent.bet,
+            content,
             partition,
             body,
             expires_at: intent.expires_at,
@@ -288,10 +288,20 @@ impl Placing {
     }
 }
 
+/// What memory says to a request.
 enum Known {
+    /// Nothing: the bet is new here.
     Not,
+    /// The bet is in flight, and the request waits for it.
     Waits,
-    Told(Told),
+    /// This.
+    Told(Box<Told>),
+}
+
+impl Known {
+    fn told(told: Told) -> Self {
+        Self::Told(Box::new(told))
+    }
 }
 
 /// The record of the partner's answer, with the hash of what it was asked about (R12).

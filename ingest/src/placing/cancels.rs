@@ -35,6 +35,11 @@ impl Cancels {
         self.by_number.insert(number, waiting);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_number.is_empty() && self.by_bet.is_empty()
+    }
+
     fn remove(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.by_number.remove(&number)?;
         if let Some(numbers) = self.by_bet.get_mut(&waiting.cancel.bet) {

@@ -108,6 +108,11 @@ impl Flights {
         Some(flight)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_number.is_empty() && self.by_bet.is_empty()
+    }
+
     /// Takes the flight out if nothing is left of it.
     pub(super) fn take_over(&mut self, number: u64) -> Option<Flight> {
         if self.by_number.get(&number)?.is_over() { self.remove(number) } else { None }

@@ -56,14 +56,13 @@ fn judge_body(body: &[u8], bet: &BetId) -> Judged {
         return Judged::Unknown;
     }
     let row = (response.revision, response.decision, response.status);
-    let over = [RowStatus::Held, RowStatus::Settled, RowStatus::Voided].contains(&row.2);
+    let stands = [RowStatus::Held, RowStatus::Settled, RowStatus::Voided].contains(&row.2);
+    let voided = row.1 == Some(HoldDecision::Voided) && row.2 == RowStatus::Voided;
     if row == (1, Some(HoldDecision::Approved), RowStatus::Held) {
         Judged::Answer(HoldAnswer::Approved)
     } else if row == (1, Some(HoldDecision::Declined), RowStatus::Declined) {
         Judged::Answer(HoldAnswer::Declined(decline_code(response.code.as_deref())))
-    } else if row.1 == Some(HoldDecision::Voided) && row.2 == RowStatus::Voided {
-        Judged::Standing
-    } else if 3 <= row.0 && over {
+    } else if voided || (3 <= row.0 && stands) {
         Judged::Standing
     } else {
         Judged::Unknown

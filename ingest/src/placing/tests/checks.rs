@@ -109,13 +109,9 @@ fn the_hold_expires_with_the_stake_or_with_the_round() {
         let mut script = Script::betting();
         script.now = now;
         script.ask(Ask::Place(place()));
-        match script.applied() {
-            BetSaid::Intent(intent) => {
-                assert_eq!((intent.bet.placed_at, intent.expires_at), (now, wanted));
-                assert_eq!(intent.bet.rules_version, 1);
-            }
-            other => panic!("an intent: {other:?}"),
-        }
+        let BetSaid::Intent(intent) = script.applied() else { panic!("an intent") };
+        assert_eq!((intent.bet.placed_at, intent.expires_at), (now, wanted));
+        assert_eq!(intent.bet.rules_version, 1);
     }
 }
 

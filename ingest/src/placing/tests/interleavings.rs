@@ -81,15 +81,13 @@ fn h16_the_decision_about_another_content_is_not_this_bets() {
 fn h16_the_answer_names_its_content() {
     let (mut script, _) = Script::asking();
     script.answered(approved(&place().bet_id()));
-    match said(&script.applies[0].1) {
-        BetSaid::Answer { bet, content, .. } => {
-            assert_eq!(bet, place().bet_id());
-            assert_eq!(content, place().bet(0).content_hash());
-            let other = Place { stake: money(5_000), ..place() };
-            assert_ne!(content, other.bet(0).content_hash());
-        }
-        other => panic!("an answer: {other:?}"),
-    }
+    let BetSaid::Answer { bet, content, .. } = said(&script.applies[0].1) else {
+        panic!("an answer")
+    };
+    assert_eq!(bet, place().bet_id());
+    assert_eq!(content, place().bet(0).content_hash());
+    let other = Place { stake: money(5_000), ..place() };
+    assert_ne!(content, other.bet(0).content_hash());
 }
 
 /// The same reference in another round names another bet.

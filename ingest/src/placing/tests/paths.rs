@@ -114,6 +114,7 @@ fn nobody_is_asked_behind_the_expiry() {
     let (mut script, _) = Script::asking();
     script.pass(3_900);
     script.answered(nothing());
+    assert_eq!(script.timers.len(), 1, "only the wait for the decision");
     script.pass(1_000);
     assert!(script.calls.is_empty());
     // The repeat's timer came too late.
@@ -239,7 +240,9 @@ fn two_decisions_of_one_bet_alarm_and_the_first_stands() {
     let (mut script, token) = Script::asking();
     let accepted = decision(&place(), Verdict::Accepted);
     script.decided(accepted.clone());
+    let cancelling = script.ask(Ask::Cancel(cancel("c-1")));
     script.decided(decision(&place(), Verdict::Rejected(RejectReason::Closed)));
+    assert_eq!(script.told(cancelling), None);
     assert_eq!(
         script.alarms.iter().map(|alarm| alarm.name).collect::<Vec<_>>(),
         ["decision_conflict"]
@@ -320,13 +323,9 @@ fn a_cancel_is_written_and_answered_by_the_settler() {
     let mut script = Script::betting();
     script.decided(decision(&place(), Verdict::Accepted));
     let token = script.ask(Ask::Cancel(cancel("c-1")));
-    match script.applied() {
-        BetSaid::Cancel { bet, partner, request } => {
-            assert_eq!((bet, partner), (place().bet_id(), place().partner));
-            assert_eq!(request.as_str(), "c-1");
-        }
-        other => panic!("a cancel: {other:?}"),
-    }
+    let BetSaid::Cancel { bet, partner, request } = script.applied() else { panic!("a cancel") };
+    assert_eq!((bet, partner), (place().bet_id(), place().partner));
+    assert_eq!(request.as_str(), "c-1");
     assert_eq!(script.told(token), None);
     script.decided(decision(&place(), Verdict::Accepted));
     assert_eq!(script.told(token), None, "an acceptance published again is no word on the cancel");

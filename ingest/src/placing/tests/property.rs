@@ -29,7 +29,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let other = prop::bool::weighted(0.1);
     prop_oneof![
-        8 => (0..3_usize, other.clone()).prop_map(|(bet, other_content)| Event::Place { bet, other_content }),
+        8 => (0..3_usize, other).prop_map(|(bet, other_content)| Event::Place { bet, other_content }),
         3 => (0..3_usize, 0..2_u8).prop_map(|(bet, request)| Event::Cancel { bet, request }),
         8 => (0..4_usize).prop_map(|pick| Event::Applied { pick }),
         3 => (0..4_usize, any::<bool>()).prop_map(|(pick, full)| Event::Failed { pick, full }),
@@ -175,7 +175,9 @@ impl Watch {
         for token in &self.requests {
             assert!(self.script.told(*token).is_some(), "request {token} was never answered");
         }
-        assert_eq!(self.script.machine.in_flight(), 0, "something leaked");
+        let machine = &self.script.machine;
+        assert_eq!(machine.in_flight(), 0, "something leaked");
+        assert!(machine.flights.is_empty() && machine.cancels.is_empty(), "something leaked");
         assert!(self.script.timers.is_empty());
     }
 }
