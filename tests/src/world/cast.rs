@@ -1,0 +1,304 @@
+//! Which machines a world runs, and how they are built: as the one binary builds them.
+
+use super::actor::{Actor, Plug, RawEffect, RawInput};
+use super::calls::{Answer, Call, Endpoint};
+use super::clients::{Reply, Request};
+use super::group::Group;
+use super::slot::Role;
+use super::{Process, World};
+use ingest::herald::{Herald, RoundRules};
+use ingest::placing::{
+    AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerBook, PartnerEntry, Placing,
+    PlacingOptions,
+};
+use partner_dispatcher::{Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall};
+use runtime::http::{CallError, HttpAnswer};
+use runtime::{Millis, Source, Topic};
+use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::outgoing::Partitions;
+use schemas::{Currency, PartnerId, Selection};
+use settler::{AskOwed, Owed, Reconciler, ReconcilerOptions, Settler, SettlerOptions};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// Partners of a world; their lanes spread over the partitions.
+pub(super) const PARTNERS: [&str; 4] = ["acme", "bolt", "cobra", "delta"];
+
+/// What machines are told at their start.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) partitions: Partitions,
+    pub(super) rounds_kept: usize,
+    pub(super) dispatcher: partner_dispatcher::Limits,
+    pub(super) seed: u64,
+}
+
+/// A machine that was given up.
+pub(super) struct Gone;
+
+impl Actor for Gone {
+    fn sources(&self) -> Vec<(Source, u64)> {
+        Vec::new()
+    }
+
+    fn start(&mut self, _now: Millis) -> Vec<RawEffect> {
+        Vec::new()
+    }
+
+    fn handle(&mut self, _now: Millis, _input: RawInput) -> Vec<RawEffect> {
+        Vec::new()
+    }
+
+    fn ready_for(&self, _source: Source) -> bool {
+        false
+    }
+
+    fn survives_failure(&self) -> bool {
+        false
+    }
+}
+
+/// Builds the machine of a role for a partition, reading on from where the group stands.
+pub(super) fn build(
+    setup: &Setup,
+    role: Role,
+    partition: u32,
+    positions: &[(Source, u64)],
+) -> Box<dyn Actor> {
+    let from = positions.first().map_or(0, |(_, from)| *from);
+    match role {
+        Role::Placing => Box::new(Placing::new(PlacingOptions {
+            partitions: setup.partitions,
+            rounds_from: Vec::new(),
+            decisions_from: Vec::new(),
+            partners: partners(),
+            limits: Limits::STANDARD,
+        })),
+        Role::Herald => {
+            Box::new(Herald::new(partition, setup.partitions, round_rules(), from))
+        }
+        Role::Settler => Box::new(Settler::new(SettlerOptions {
+            partition,
+            from,
+            rounds_kept: setup.rounds_kept,
+        })),
+        Role::Reconciler => Box::new(Reconciler::new(ReconcilerOptions {
+            partition,
+            rounds_from: vec![0; usize::try_from(setup.partitions.rounds).unwrap_or(0)],
+            stale_ms: 15_000,
+            repeat_ms: 20_000,
+            look_ms: 5_000,
+        })),
+        Role::Dispatcher => Box::new(Dispatcher::new(DispatcherOptions {
+            partition,
+            from,
+            from_tier: positions.get(1).map_or(0, |(_, from)| *from),
+            partitions: setup.partitions,
+            limits: setup.dispatcher,
+            seed: setup.seed,
+        })),
+    }
+}
+
+/// The rules of the build, as the one binary hands them to the herald.
+fn round_rules() -> RoundRules {
+    RoundRules {
+        check_opened: |opened, now| {
+            settlement::check_opened(opened, now).map_err(|error| error.code())
+        },
+        check_outcome: |game, selections: &[Selection], outcome| {
+            let game = game.parse().map_err(|error: settlement::RuleError| error.code())?;
+            settlement::check_outcome(game, selections, outcome).map_err(|error| error.code())
+        },
+    }
+}
+
+pub(super) fn currencies() -> BTreeMap<Currency, u8> {
+    [("EUR", 2), ("JPY", 0)]
+        .into_iter()
+        .filter_map(|(code, exponent)| Some((code.parse().ok()?, exponent)))
+        .collect()
+}
+
+fn partners() -> PartnerBook {
+    let limits = currencies()
+        .into_iter()
+        .map(|(currency, exponent)| (currency, CurrencyLimits::unlimited(exponent)))
+        .collect::<BTreeMap<_, _>>();
+    let entry = PartnerEntry { betting_paused: None, currencies: limits };
+    let id = |name: &&str| name.parse::<PartnerId>().ok();
+    PARTNERS.iter().filter_map(id).map(|partner| (partner, entry.clone())).collect()
+}
+
+impl World {
+    pub(super) fn setup(&self) -> Setup {
+        let production = partner_dispatcher::Limits::PRODUCTION;
+        // Small chunks and a short tier, so that a few bets meet what thousands would.
+        let dispatcher = partner_dispatcher::Limits {
+            chunk_items_max: self.clients.chunk_items_max,
+            items_queued_max: 4 * self.clients.chunk_items_max,
+            ..production
+        };
+        Setup {
+            partitions: self.partitions,
+            rounds_kept: self.clients.rounds_kept,
+            dispatcher,
+            seed: self.seed,
+        }
+    }
+
+    /// Processes, groups and wallets of this seed.
+    pub(super) fn cast(&mut self) {
+        let lanes = self.partitions.lanes;
+        let topic = |name| Topic(name);
+        let groups = [
+            (Role::Herald, Group::new("herald", topic(ROUNDS), Vec::new(), self.partitions.rounds)),
+            (Role::Settler, Group::new("settler", topic(BETS), Vec::new(), lanes)),
+            (
+                Role::Dispatcher,
+                Group::new("dispatcher", topic(SETTLEMENTS), vec![topic(RETRY_5S)], lanes),
+            ),
+        ];
+        let (ingests, settlers, dispatchers) =
+            (self.rng.between(2, 3), self.rng.between(2, 3), self.rng.between(1, 2));
+        let mut roles: Vec<Vec<Role>> = Vec::new();
+        roles.extend((0..ingests).map(|_| vec![Role::Placing, Role::Herald]));
+        roles.extend((0..settlers).map(|_| vec![Role::Settler]));
+        if let Some(first) = roles.last_mut() {
+            first.push(Role::Reconciler);
+        }
+        roles.extend((0..dispatchers).map(|_| vec![Role::Dispatcher]));
+        for roles in roles {
+            let most = self.faults.skew_ms_max;
+            let skew_ms = self.rng.between(-most, most);
+            self.processes.push(Process {
+                roles,
+                alive: false,
+                life: 0,
+                cuts: Vec::new(),
+                paused_until: 0,
+                skew_ms,
+                owned: BTreeMap::new(),
+            });
+        }
+        for partner in PARTNERS {
+            let skew_ms = if self.faults.sloppy_expiry { self.rng.between(0, 3_000) } else { 0 };
+            if let Ok(partner) = partner.parse() {
+                self.wallets.add(partner, currencies(), skew_ms);
+            }
+        }
+        self.wallets.declines = self.rng.below(150);
+        for process in 0..self.processes.len() {
+            self.restart(process);
+        }
+        self.groups.extend(groups);
+        self.spread();
+    }
+
+    /// Every partition gets an owner by chance instead of all going to the first that started.
+    fn spread(&mut self) {
+        let all: Vec<(Role, u32)> = self
+            .groups
+            .iter()
+            .flat_map(|(role, group)| (0..group.partitions()).map(|partition| (*role, partition)))
+            .collect();
+        for (role, partition) in all {
+            let members: Vec<usize> = (0..self.processes.len())
+                .filter(|process| self.processes[*process].roles.contains(&role))
+                .collect();
+            let to = *self.rng.pick(&members);
+            self.give(role, partition, to);
+        }
+    }
+}
+
+impl Plug for Placing {
+    fn call(call: AuthorizeCall) -> Call {
+        let budget_ms = i64::from(call.budget_ms);
+        Call { partner: call.partner, endpoint: Endpoint::Authorize, body: call.body, budget_ms }
+    }
+
+    fn answer(answer: Answer) -> HoldReply {
+        match answer {
+            Answer::Http { status, body } => HoldReply::Http { status, body },
+            Answer::Nothing => HoldReply::Nothing { why: "timeout".to_owned() },
+        }
+    }
+
+    fn request(request: Request) -> ingest::placing::Ask {
+        request
+    }
+
+    fn reply(reply: ingest::placing::Told) -> Reply {
+        reply
+    }
+}
+
+/// For machines that call nobody and are asked nothing.
+macro_rules! unasked {
+    ($machine:ty) => {
+        impl Plug for $machine {
+            fn call(call: Infallible) -> Call {
+                match call {}
+            }
+            fn answer(_: Answer) -> Infallible {
+                unreachable!("nobody was called")
+            }
+            fn request(_: Request) -> Infallible {
+                unreachable!("nobody asks")
+            }
+            fn reply(reply: Infallible) -> Reply {
+                match reply {}
+            }
+        }
+    };
+}
+unasked!(Herald);
+unasked!(Settler);
+
+impl Plug for Reconciler {
+    fn call(call: Infallible) -> Call {
+        match call {}
+    }
+
+    fn answer(_: Answer) -> Infallible {
+        unreachable!("nobody was called")
+    }
+
+    fn request(_: Request) -> AskOwed {
+        unreachable!("nobody asks")
+    }
+
+    fn reply(_: BTreeMap<PartnerId, Owed>) -> Reply {
+        unreachable!("nobody asked")
+    }
+}
+
+/// How long the sender of production waits for a chunk, in ms.
+const STATE_BUDGET_MS: i64 = 5_000;
+
+impl Plug for Dispatcher {
+    fn call(call: StateCall) -> Call {
+        Call {
+            partner: call.partner,
+            endpoint: Endpoint::State,
+            body: call.bytes,
+            budget_ms: STATE_BUDGET_MS,
+        }
+    }
+
+    fn answer(answer: Answer) -> Delivered {
+        match answer {
+            Answer::Http { status, body } => Ok(HttpAnswer { status, retry_after_ms: None, body }),
+            Answer::Nothing => Err(CallError::Timeout),
+        }
+    }
+
+    fn request(_: Request) -> OwedQuery {
+        unreachable!("nobody asks")
+    }
+
+    fn reply(_: partner_dispatcher::Owed) -> Reply {
+        unreachable!("nobody asked")
+    }
+}

@@ -1,0 +1,642 @@
+//! The invariants of DESIGN 9, asked at each step and not only at the end.
+//!
+//! What the log means is said by the oracle; here it is compared with what was published, stored, told
+//! and moved. The first rule broken ends the world.
+
+use super::reach::{Moment, Reach};
+use super::slot::Role;
+use super::store::Written;
+use super::story;
+use super::wallet::Wallets;
+use crate::oracle::{self, Judged, State};
+use partner_kit::movement::Movement;
+use runtime::{FactKey, Record, Source, StoreOffset};
+use schemas::PartnerId;
+use schemas::bets::{BetEvent, BetSaid, HoldAnswer, Marker, MarkerBody};
+use schemas::catalogue::{BETS, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::decisions::{DecisionSaid, Verdict};
+use schemas::facts;
+use schemas::frame;
+use schemas::outgoing::Partitions;
+use schemas::rounds::{Outcome, RoundEvent, RoundSaid};
+use schemas::settlements::{Settlement, Target};
+use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A record that has just landed.
+pub(super) struct Landed<'a> {
+    pub(super) source: Source,
+    pub(super) record: &'a Record,
+}
+
+/// What a version of a bet was published as.
+#[derive(Clone, Debug, Default)]
+struct Published {
+    /// Kinds of decisions, with where they stand.
+    decisions: BTreeMap<&'static str, u64>,
+    /// Settlements by revision.
+    settlements: BTreeMap<u32, Settlement>,
+    highest_revision: u32,
+}
+
+/// A round, as its records in both topics have it.
+#[derive(Debug, Default)]
+struct RoundSeen {
+    /// Markers by number: content, and the partitions that have it.
+    markers: BTreeMap<u32, (Marker, BTreeSet<u32>)>,
+    closed_in: BTreeSet<u32>,
+    /// Admitted versions and their outcomes, in order.
+    versions: Vec<Outcome>,
+    sealed: bool,
+    opened: bool,
+}
+
+/// All that was seen.
+#[derive(Debug)]
+pub struct Checks {
+    partitions: Partitions,
+    pub violation: Option<String>,
+    /// The log of each partition of `bets`, in plain words.
+    stories: Vec<Vec<oracle::Event>>,
+    /// Which partner a bet belongs to, from its intents and its rows.
+    partners: BTreeMap<String, PartnerId>,
+    bets: BTreeMap<String, Published>,
+    rounds: BTreeMap<String, RoundSeen>,
+    /// Bytes of every keyed record of a topic whose keys are fact ids.
+    contents: BTreeMap<(&'static str, Vec<u8>), Vec<u8>>,
+    /// Records of `rounds` by place.
+    said: BTreeMap<(u32, u64), RoundEvent>,
+    verdicts: BTreeMap<(u32, u64), RoundEvent>,
+    /// Decision facts: kind, bet, at.
+    fact_keys: BTreeSet<(&'static str, String, u64)>,
+    /// Final answers: the highest revision by bet.
+    finals: BTreeMap<String, u32>,
+    /// Settlements moved to a tier or parked: bet, revision -> newest place there.
+    moved_on: BTreeMap<(String, u32), u64>,
+    parked: BTreeSet<(String, u32)>,
+    /// Movements at partners by bet: revisions in order.
+    movements: BTreeMap<(PartnerId, String), Vec<u32>>,
+    /// How far the offsets of each source were checked.
+    checked: BTreeMap<Source, u64>,
+    /// Bets of a partition whose effects were all seen, at so many versions, taken back or not.
+    settled: BTreeMap<(u32, String), (usize, bool)>,
+    /// Settlements in `settlements` and its tier, by place.
+    owed: BTreeMap<(Source, u64), (String, u32)>,
+    /// What players were told: accepted or rejected, and cancelled.
+    told: BTreeMap<String, BTreeSet<&'static str>>,
+    alarms: BTreeMap<&'static str, u64>,
+}
+
+/// Alarms that only say that a fault was noticed.
+const HARMLESS_ALARMS: &[&str] = &["settlements_said_again", "hold_answer_not_written"];
+
+impl Checks {
+    pub(super) fn new(partitions: Partitions) -> Self {
+        Self {
+            partitions,
+            violation: None,
+            stories: (0..partitions.lanes).map(|_| Vec::new()).collect(),
+            partners: BTreeMap::new(),
+            bets: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            said: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            fact_keys: BTreeSet::new(),
+            finals: BTreeMap::new(),
+            moved_on: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            movements: BTreeMap::new(),
+            checked: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            told: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+        }
+    }
+
+    /// A rule is broken; only the first is kept.
+    pub(super) fn broken(&mut self, rule: &str, what: String) {
+        if self.violation.is_none() {
+            self.violation = Some(format!("rule {rule}: {what}"));
+        }
+    }
+
+    pub(super) fn bets_count(&self) -> u64 {
+        u64::try_from(self.partners.len()).unwrap_or(0)
+    }
+
+    pub(super) fn has_open_round(&self) -> bool {
+        self.rounds.values().any(|round| round.opened && !round.sealed)
+    }
+
+    pub(super) fn story(&self, partition: u32) -> &[oracle::Event] {
+        self.stories.get(usize::try_from(partition).unwrap_or(usize::MAX)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the log of a partition means below `below`.
+    fn judge(&self, partition: u32, below: u64) -> BTreeMap<String, Judged> {
+        let story = self.story(partition);
+        oracle::judge(&story[..story.partition_point(|event| event.at < below)])
+    }
+
+    pub(super) fn alarmed(&mut self, name: &'static str, text: &str) {
+        *self.alarms.entry(name).or_default() += 1;
+        if !HARMLESS_ALARMS.contains(&name) {
+            self.broken("2", format!("alarm {name}: {text}"));
+        }
+    }
+
+    pub(super) fn fact(&mut self, key: &FactKey, body: &[u8], written: Written, wallets: &Wallets) {
+        if written == Written::Different {
+            self.broken("2", format!("one fact, two bodies: {key:?}"));
+        }
+        match key.kind {
+            facts::ACCEPTED | facts::REJECTED | facts::CANCELLED => {
+                self.fact_keys.insert((key.kind, key.subject.clone(), key.at));
+            }
+            facts::DELIVERED => {
+                if let Ok(record) = frame::decode::<DeliveryRecord>(body) {
+                    self.delivered(&record, wallets);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Invariant 7: nothing is called final that the partner does not have.
+    fn delivered(&mut self, record: &DeliveryRecord, wallets: &Wallets) {
+        let revision = u32::try_from(record.revision).unwrap_or(0);
+        let Ok(partner) = record.partner_id.parse::<PartnerId>() else { return };
+        let standing = wallets.revision_of(&partner, &record.bet_id);
+        let final_at = match record.outcome {
+            DeliveryOutcome::Applied if revision <= standing => revision,
+            // R17: or by one that was read, and is owed itself.
+            DeliveryOutcome::Superseded
+                if revision < standing || self.is_published_above(&record.bet_id, revision) =>
+            {
+                revision
+            }
+            DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
+                self.broken("7", format!(
+                    "{}/{revision} is called {:?} while the partner stands at {standing}",
+                    record.bet_id, record.outcome
+                ));
+                return;
+            }
+            DeliveryOutcome::Parked | DeliveryOutcome::Unknown => return,
+        };
+        let highest = self.finals.entry(record.bet_id.clone()).or_default();
+        *highest = final_at.max(*highest);
+    }
+
+    fn is_published_above(&self, bet: &str, revision: u32) -> bool {
+        self.bets.get(bet).is_some_and(|published| revision < published.highest_revision)
+    }
+
+    pub(super) fn record(
+        &mut self,
+        landed: &Landed<'_>,
+        wallets: &Wallets,
+        reach: &mut Reach,
+    ) {
+        let partition = landed.source.partition;
+        let record = landed.record;
+        match landed.source.topic.0 {
+            BETS => self.bets_record(partition, record, wallets, reach),
+            ROUNDS => self.rounds_record(partition, record, reach),
+            DECISIONS => {
+                self.same_content(DECISIONS, record);
+                self.decision(partition, record, wallets);
+            }
+            SETTLEMENTS => {
+                self.same_content(SETTLEMENTS, record);
+                self.settlement(landed.source, record, reach);
+            }
+            RETRY_5S | PARKED => {
+                if landed.source.topic.0 == RETRY_5S {
+                    reach.hit(Moment::TierVisited);
+                }
+                if let Ok(settlement) = Settlement::decode(&record.value) {
+                    let id = (settlement.bet.to_string(), settlement.revision);
+                    if landed.source.topic.0 == PARKED {
+                        self.parked.insert(id.clone());
+                    } else {
+                        self.owed.insert((landed.source, record.offset), id.clone());
+                    }
+                    self.moved_on.insert(id, record.offset);
+                }
+            }
+            DELIVERIES => self.same_delivery(record),
+            _ => {}
+        }
+    }
+
+    /// By which revision a delivery was superseded may differ from answer to answer, nothing else may.
+    fn same_delivery(&mut self, record: &Record) {
+        let value = frame::decode::<DeliveryRecord>(&record.value);
+        let Ok(value) = value.map(|value| DeliveryRecord { superseded_by: None, ..value }) else {
+            self.broken("R23", format!("unreadable delivery at {}", record.offset));
+            return;
+        };
+        self.same(DELIVERIES, record, format!("{value:?}").into_bytes());
+    }
+
+    /// Invariant 2: the same id always carries the same content.
+    fn same_content(&mut self, topic: &'static str, record: &Record) {
+        self.same(topic, record, record.value.to_vec());
+    }
+
+    fn same(&mut self, topic: &'static str, record: &Record, value: Vec<u8>) {
+        let key = (topic, record.key.to_vec());
+        if let Some(before) = self.contents.get(&key) {
+            if *before != value {
+                let key = String::from_utf8_lossy(&record.key).into_owned();
+                self.broken("2", format!("{topic} {key} at {} has another content", record.offset));
+            }
+            return;
+        }
+        self.contents.insert(key, value);
+    }
+
+    fn bets_record(
+        &mut self,
+        partition: u32,
+        record: &Record,
+        wallets: &Wallets,
+        reach: &mut Reach,
+    ) {
+        let Ok(event) = BetEvent::decode(&record.value) else { return };
+        if let Some(plain) = story::plain(record.offset, &event) {
+            let index = usize::try_from(partition).unwrap_or(usize::MAX);
+            if let Some(story) = self.stories.get_mut(index) {
+                story.push(plain);
+            }
+        }
+        match &event.said {
+            BetSaid::Intent(intent) => {
+                self.partners.insert(intent.bet.id.to_string(), intent.bet.partner.clone());
+            }
+            BetSaid::Answer { bet, answer, .. } => {
+                let approved = matches!(answer, HoldAnswer::Approved);
+                if !wallets.ever_answered(bet.as_str(), approved) {
+                    self.broken("R13", format!("{bet}: an answer that the partner never gave"));
+                }
+            }
+            BetSaid::Marker(marker) => {
+                let round = event.round.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.marker(partition, &round, marker, reach);
+            }
+            BetSaid::Cancel { .. } | BetSaid::Tick | BetSaid::Thaw { .. } => {}
+        }
+    }
+
+    /// R7: every partition has the same markers in the same order, and no result before every cut-off.
+    fn marker(&mut self, partition: u32, round: &str, marker: &Marker, reach: &mut Reach) {
+        let lanes = usize::try_from(self.partitions.lanes).unwrap_or(0);
+        let seen = self.rounds.entry(round.to_owned()).or_default();
+        let before = marker.number.saturating_sub(1);
+        let gap = 0 < before
+            && !seen.markers.get(&before).is_some_and(|(_, at)| at.contains(&partition));
+        let everywhere = |number: u32, seen: &RoundSeen| {
+            seen.markers.get(&number).is_some_and(|(_, at)| at.len() == lanes)
+        };
+        let early = 0 < before && !everywhere(before, seen);
+        let (first, at) =
+            seen.markers.entry(marker.number).or_insert((marker.clone(), BTreeSet::new()));
+        let differs = *first != *marker;
+        if !at.insert(partition) {
+            reach.hit(Moment::LateMarkerCopy);
+        }
+        if matches!(marker.body, MarkerBody::Closed) {
+            seen.closed_in.insert(partition);
+        }
+        let open = matches!(marker.body, MarkerBody::Version { .. })
+            && seen.closed_in.len() < lanes;
+        if let MarkerBody::Version { version, .. } = marker.body
+            && 1 < version
+        {
+            let fanning = self.bets.iter().any(|(bet, published)| {
+                bet.split(':').next() == Some(round)
+                    && published.settlements.contains_key(&(version + 1))
+                    && self.finals.get(bet).is_none_or(|at| *at < version + 1)
+            });
+            if fanning {
+                reach.hit(Moment::CorrectionDuringFanOut);
+            }
+        }
+        let number = marker.number;
+        if differs {
+            self.broken("R7", format!("{round}: marker {number} has two contents"));
+        } else if gap {
+            self.broken("R7", format!("{round}: marker {number} before {before} in {partition}"));
+        } else if open {
+            self.broken("R7", format!("{round}: a result while a partition is not closed"));
+        } else if early {
+            self.broken("R22", format!("{round}: marker {number} before {before} is everywhere"));
+        }
+    }
+
+    fn rounds_record(&mut self, partition: u32, record: &Record, reach: &mut Reach) {
+        let Ok(event) = RoundEvent::decode(&record.value) else { return };
+        let RoundSaid::Verdict(verdict) = &event.said else {
+            self.said.insert((partition, record.offset), event);
+            return;
+        };
+        let place = (partition, verdict.judged);
+        let Some(judged) = self.said.get(&place).cloned() else {
+            self.broken("R7", format!("a verdict on nothing at {place:?}"));
+            return;
+        };
+        if let Some(before) = self.verdicts.get(&place) {
+            reach.hit(Moment::VerdictLost);
+            if before.said != event.said {
+                self.broken("R7", format!("two verdicts on {place:?}"));
+            }
+            return;
+        }
+        let lanes = usize::try_from(self.partitions.lanes).unwrap_or(0);
+        let seen = self.rounds.entry(event.round.to_string()).or_default();
+        let closed_everywhere = seen.closed_in.len() == lanes;
+        let copied = verdict.number == 0
+            || seen.markers.get(&verdict.number).is_some_and(|(_, at)| at.len() == lanes);
+        match (&verdict.refused, &judged.said) {
+            (None, RoundSaid::Version { replaces, outcome, .. }) => {
+                // A repeat of an admitted request gets its verdict again.
+                if usize::try_from(verdict.version) == Ok(seen.versions.len() + 1) {
+                    seen.versions.push(outcome.clone());
+                    if let [.., first, second, third] = seen.versions.as_slice()
+                        && first == third
+                        && first != second
+                    {
+                        reach.hit(Moment::BackToFirstOutcome);
+                    }
+                    match outcome {
+                        Outcome::Withdrawn => reach.hit(Moment::Withdrawn),
+                        Outcome::Voided => reach.hit(Moment::RoundVoided),
+                        Outcome::Game(_) | Outcome::Named { .. } => {}
+                    }
+                } else {
+                    reach.hit(Moment::RequestRepeated);
+                }
+                if *replaces + 1 != verdict.version {
+                    let (round, version) = (&event.round, verdict.version);
+                    self.broken("R7", format!("{round}: version {version} replaces {replaces}"));
+                }
+            }
+            (None, RoundSaid::Sealed) => {
+                seen.sealed = true;
+                if !closed_everywhere {
+                    self.broken("R7", format!("{}: sealed while not closed", event.round));
+                }
+            }
+            (None, RoundSaid::Opened(_)) => seen.opened = true,
+            (Some(code), RoundSaid::Version { .. }) if code == "not_sealed" => {
+                reach.hit(Moment::ResultRefusedUnsealed);
+            }
+            (Some(code), RoundSaid::Version { .. }) if code == "version_conflict" => {
+                reach.hit(Moment::ResultConflict);
+            }
+            (_, _) => {}
+        }
+        if verdict.refused.is_none() && !copied {
+            let number = verdict.number;
+            self.broken("R22", format!("{}: verdict before {number} is everywhere", event.round));
+        }
+        self.verdicts.insert(place, event);
+    }
+
+    /// Invariants 2, 3, 4 and R3 on one decision.
+    fn decision(&mut self, partition: u32, record: &Record, wallets: &Wallets) {
+        let Ok(said) = DecisionSaid::decode(&record.value) else {
+            self.broken("R23", format!("unreadable decision at {}", record.offset));
+            return;
+        };
+        let DecisionSaid::Decided(decision) = said else { return };
+        let bet = decision.bet.id.to_string();
+        let kind = match decision.verdict {
+            Verdict::Accepted => facts::ACCEPTED,
+            Verdict::Rejected(_) => facts::REJECTED,
+            Verdict::Cancelled(_) => facts::CANCELLED,
+        };
+        if !self.fact_keys.contains(&(kind, bet.clone(), decision.at)) {
+            self.broken("R3", format!("{bet}: {kind} is published before its fact is durable"));
+        }
+        let judged = self.judge(partition, decision.at + 1).remove(&bet).unwrap_or_default();
+        let meant = match decision.verdict {
+            Verdict::Accepted => judged.accepted,
+            Verdict::Rejected(_) => judged.rejected,
+            Verdict::Cancelled(_) => judged.cancelled,
+        };
+        if meant != Some(decision.at) || judged.stake != i128::from(decision.bet.stake.units) {
+            self.broken("3", format!("{bet}: {kind} at {}, the log says {judged:?}", decision.at));
+        }
+        if kind == facts::ACCEPTED && !wallets.ever_held(&bet, decision.bet.stake.units) {
+            self.broken("1", format!("{bet}: accepted with a stake that was never held"));
+        }
+        let published = self.bets.entry(bet).or_default();
+        published.decisions.insert(kind, decision.at);
+    }
+
+    /// Invariant 2 and R10 on one settlement, and that it is what the log says.
+    fn settlement(&mut self, source: Source, record: &Record, reach: &mut Reach) {
+        let Ok(settlement) = Settlement::decode(&record.value) else {
+            self.broken("R23", format!("unreadable settlement at {}", record.offset));
+            return;
+        };
+        let (bet, revision) = (settlement.bet.to_string(), settlement.revision);
+        self.owed.insert((source, record.offset), (bet.clone(), revision));
+        let published = self.bets.entry(bet.clone()).or_default();
+        if revision < published.highest_revision {
+            reach.hit(Moment::OlderRevisionLate);
+        }
+        published.highest_revision = published.highest_revision.max(revision);
+        published.settlements.insert(revision, settlement.clone());
+        let revisions: Vec<u32> = published.settlements.keys().copied().collect();
+        if 1 < revisions.len() && revisions.contains(&2) {
+            self.broken("2", format!("{bet} has revision 2 and a higher one: {revisions:?}"));
+        }
+        let judged = self.judge(source.partition, u64::MAX).remove(&bet).unwrap_or_default();
+        let expected = expected(&judged);
+        let found = expected.iter().find(|(expected, _)| *expected == revision);
+        let target = match settlement.target {
+            Target::Held => State::Held,
+            Target::Settled(payout) => State::Settled(i128::from(payout)),
+            Target::Voided => State::Voided,
+        };
+        if found != Some(&(revision, target)) {
+            self.broken("1", format!("{bet}/{revision} says {target:?}, the log says {expected:?}"));
+        }
+    }
+
+    /// Invariants 2 and 1 on what a partner really moved.
+    pub(super) fn moved(&mut self, partner: &PartnerId, movement: &Movement) {
+        let bet = movement.bet_id.clone();
+        self.partners.entry(bet.clone()).or_insert_with(|| partner.clone());
+        let revisions = self.movements.entry((partner.clone(), bet.clone())).or_default();
+        let rises = revisions.last().is_none_or(|last| *last < movement.revision);
+        revisions.push(movement.revision);
+        let both = revisions.contains(&2) && revisions.iter().any(|revision| 2 < *revision);
+        if !rises {
+            self.broken("2", format!("{bet}: revisions at the partner fall"));
+        } else if both {
+            self.broken("2", format!("{bet}: the partner got revision 2 and a higher one"));
+        }
+    }
+
+    /// Invariant 6: an offset is never stored before the effects of everything below it are durable.
+    pub(super) fn offset(&mut self, role: Role, stored: StoreOffset, end: u64) {
+        let StoreOffset { source, offset } = stored;
+        if end < offset {
+            self.broken("6", format!("offset {offset} of {source} is behind the end {end}"));
+        }
+        match role {
+            Role::Settler => self.settler_offset(source.partition, offset),
+            Role::Herald => self.herald_offset(source, offset),
+            Role::Dispatcher => self.dispatcher_offset(source, offset),
+            Role::Placing | Role::Reconciler => {}
+        }
+    }
+
+    /// Everything below is final, or stands further on in a tier, or gave way to a newer revision that is
+    /// durable itself (R15).
+    fn dispatcher_offset(&mut self, source: Source, offset: u64) {
+        let from = self.checked.get(&source).copied().unwrap_or(0).min(offset);
+        let lost = self.owed.range((source, from)..(source, offset)).find(|((_, at), id)| {
+            let closed = self.final_revision(&id.0) >= id.1;
+            let newer = self.bets.get(&id.0).is_some_and(|bet| id.1 < bet.highest_revision);
+            let moved_on = self.moved_on.get(*id).is_some_and(|place| {
+                source.topic.0 == SETTLEMENTS || at < place || self.parked.contains(*id)
+            });
+            !closed && !newer && !moved_on
+        });
+        if let Some(((_, at), (bet, revision))) = lost {
+            let text = format!("offset {offset} of {source} passes {bet}/{revision} at {at}");
+            self.broken("6", text);
+        }
+        let highest = self.checked.entry(source).or_insert(0);
+        *highest = offset.max(*highest);
+    }
+
+    /// The highest revision of the bet that has a final answer.
+    pub(super) fn final_revision(&self, bet: &str) -> u32 {
+        self.finals.get(bet).copied().unwrap_or(0)
+    }
+
+    pub(super) fn partner_of(&self, bet: &str) -> Option<&PartnerId> {
+        self.partners.get(bet)
+    }
+
+    /// Result versions of a round so far.
+    pub(super) fn versions_of(&self, round: &str) -> usize {
+        self.rounds.get(round).map_or(0, |round| round.versions.len())
+    }
+
+    /// Effects below the offset are durable; a bet whose decision stands at or above it is kept by the
+    /// fact of that decision, which is durable too.
+    fn settler_offset(&mut self, partition: u32, offset: u64) {
+        let mut by_now = None;
+        for (bet, judged) in self.judge(partition, offset) {
+            let seen = (judged.states.len(), judged.cancelled.is_some());
+            let place = (partition, bet);
+            if self.settled.get(&place) == Some(&seen) {
+                continue;
+            }
+            let bet = &place.1;
+            if judged.first_decision().is_none() {
+                let by_now = by_now.get_or_insert_with(|| self.judge(partition, u64::MAX));
+                let decided = by_now.get(bet).and_then(Judged::first_decision);
+                let kinds = [facts::ACCEPTED, facts::REJECTED, facts::CANCELLED];
+                let kept = decided.is_some_and(|at| {
+                    kinds.iter().any(|kind| self.fact_keys.contains(&(*kind, bet.clone(), at)))
+                });
+                if !kept {
+                    let text = format!("offset {offset} passes the undecided intent of {bet}");
+                    self.broken("R1", text);
+                    return;
+                }
+                continue;
+            }
+            if let Some(missing) = self.missing(bet, &judged) {
+                self.broken("6", format!("offset {offset} is stored, {bet} lacks {missing}"));
+                return;
+            }
+            self.settled.insert(place, seen);
+        }
+    }
+
+    /// The first effect that the log demands and nobody has written yet.
+    fn missing(&self, bet: &str, judged: &Judged) -> Option<String> {
+        let nothing = Published::default();
+        let published = self.bets.get(bet).unwrap_or(&nothing);
+        let decisions = [
+            (facts::ACCEPTED, judged.accepted),
+            (facts::REJECTED, judged.rejected),
+            (facts::CANCELLED, judged.cancelled),
+        ];
+        for (kind, at) in decisions {
+            let Some(at) = at else { continue };
+            if !self.fact_keys.contains(&(kind, bet.to_owned(), at)) {
+                return Some(format!("the fact {kind} at {at}"));
+            }
+            if !published.decisions.contains_key(kind) {
+                return Some(format!("the decision {kind}"));
+            }
+        }
+        let missing = |(revision, _): &(u32, State)| !published.settlements.contains_key(revision);
+        expected(judged).into_iter().find(missing).map(|(r, _)| format!("revision {r}"))
+    }
+
+    /// Every record below has its verdict, and no unsealed round is passed (R7).
+    fn herald_offset(&mut self, source: Source, offset: u64) {
+        let from = self.checked.get(&source).copied().unwrap_or(0).min(offset);
+        let below = (source.partition, from)..(source.partition, offset);
+        let unjudged = self.said.range(below).find(|(place, _)| !self.verdicts.contains_key(place));
+        if let Some((place, event)) = unjudged {
+            let text = format!("offset {offset} passes {:?} at {place:?}", event.kind());
+            self.broken("6", text);
+        }
+        let highest = self.checked.entry(source).or_insert(0);
+        *highest = offset.max(*highest);
+    }
+
+    /// Invariant 3: told is told, and only what was decided is told.
+    pub(super) fn told(&mut self, bet: &str, kind: &'static str) {
+        let published =
+            self.bets.get(bet).is_some_and(|published| published.decisions.contains_key(kind));
+        if !published {
+            self.broken("R13", format!("{bet}: told {kind}, which nobody decided"));
+        }
+        let told = self.told.entry(bet.to_owned()).or_default();
+        told.insert(kind);
+        if told.contains(facts::REJECTED) && 1 < told.len() {
+            let what = format!("{bet}: told {told:?}");
+            self.broken("3", what);
+        }
+    }
+}
+
+trait Decided {
+    /// Where the bet was decided first.
+    fn first_decision(&self) -> Option<u64>;
+}
+
+impl Decided for Judged {
+    fn first_decision(&self) -> Option<u64> {
+        self.accepted.or(self.rejected).or(self.cancelled)
+    }
+}
+
+/// The settlements that the log demands of a bet: revision and target.
+pub(super) fn expected(judged: &Judged) -> Vec<(u32, State)> {
+    if judged.rejected.or(judged.cancelled).is_some() {
+        return vec![(2, State::Voided)];
+    }
+    let before = std::iter::once(State::Held).chain(judged.states.iter().copied());
+    before
+        .zip(judged.states.iter().copied())
+        .zip(3..)
+        .filter(|((before, state), _)| before != state)
+        .map(|((_, state), revision)| (revision, state))
+        .collect()
+}

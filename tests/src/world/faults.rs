@@ -1,0 +1,118 @@
+//! What may go wrong in one seed: each draws which faults exist and how hot they are.
+
+use crate::rng::Rng;
+
+/// Rates are per mille of the occasions; times are ms.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// A process dies right after a part of a batch became durable.
+    pub crash_after_part: u64,
+    /// A process dies between the facts of a batch and its records, or its records and its offset.
+    pub crash_between_steps: u64,
+    /// A process dies, per look of the chaos.
+    pub crash: u64,
+    /// What is in flight at a crash lands all the same.
+    pub lands_after_crash: u64,
+    /// A process stands still, per look of the chaos.
+    pub pause: u64,
+    pub pause_ms_max: i64,
+    /// A partition changes its owner, per look of the chaos.
+    pub rebalance: u64,
+    /// How long the old owner goes on.
+    pub zombie_ms_max: i64,
+    /// A batch fails half-way.
+    pub apply_fails: u64,
+    /// A part of a batch is slow.
+    pub slow: u64,
+    pub slow_ms_max: i64,
+    /// A producer's repeat lands a second time, up to 9 s later.
+    pub append_twice: u64,
+    /// A call never reaches the partner.
+    pub call_lost: u64,
+    /// The partner applies it; the answer is lost.
+    pub answer_lost: u64,
+    /// The partner says 500: before it applies, and after.
+    pub error_before: u64,
+    pub error_after: u64,
+    /// The call arrives twice, the second time much later.
+    pub call_doubled: u64,
+    /// The call arrives long after the caller has given up.
+    pub call_late: u64,
+    /// 200 with a body that is no answer, or that answers a part of the chunk.
+    pub nonsense: u64,
+    pub partial: u64,
+    pub pending: u64,
+    /// The partner says `superseded` of its newest revision.
+    pub superseded_lie: u64,
+    /// The partner checks `expires_at` before it looks the row up.
+    pub sloppy_expiry: bool,
+    /// Clocks of processes are off by up to this.
+    pub skew_ms_max: i64,
+    /// A feed repeats an old message.
+    pub feed_repeats: u64,
+    /// A client sends its bet to a second instance too, and with another stake.
+    pub client_doubles: u64,
+    pub client_other_content: u64,
+}
+
+impl Faults {
+    /// 20% of the seeds have no faults, 10% all of them at once and hot.
+    pub fn draw(rng: &mut Rng) -> Self {
+        match rng.below(10) {
+            0 | 1 => Self::default(),
+            2 => Self::swarm(rng, 1_000, 3),
+            _ => Self::swarm(rng, 500, 1),
+        }
+    }
+
+    /// True if nothing goes wrong in this seed.
+    pub fn is_none(&self) -> bool {
+        self.crash_after_part + self.crash_between_steps + self.crash == 0
+            && self.rebalance + self.pause + self.apply_fails + self.call_lost == 0
+            && self.answer_lost + self.error_before + self.error_after == 0
+    }
+
+    /// Each fault exists with `exists` per mille, and is up to `heat` times hot.
+    fn swarm(rng: &mut Rng, exists: u64, heat: u64) -> Self {
+        let mut rate = |max: u64| {
+            if rng.chance(exists) { 1 + rng.below(max * heat) } else { 0 }
+        };
+        let mut faults = Self {
+            crash_after_part: rate(12),
+            crash_between_steps: rate(40),
+            crash: rate(60),
+            lands_after_crash: rate(300),
+            pause: rate(60),
+            pause_ms_max: 3_000,
+            rebalance: rate(250),
+            zombie_ms_max: 3_000,
+            apply_fails: rate(25),
+            slow: rate(120),
+            slow_ms_max: 2_500,
+            append_twice: rate(120),
+            call_lost: rate(150),
+            answer_lost: rate(150),
+            error_before: rate(100),
+            error_after: rate(100),
+            call_doubled: rate(200),
+            call_late: rate(80),
+            nonsense: rate(80),
+            partial: rate(150),
+            pending: rate(80),
+            superseded_lie: rate(120),
+            sloppy_expiry: false,
+            skew_ms_max: 0,
+            feed_repeats: rate(250),
+            client_doubles: rate(250),
+            client_other_content: rate(250),
+        };
+        faults.sloppy_expiry = rng.chance(exists / 2);
+        if rng.chance(exists) {
+            faults.skew_ms_max = rng.between(1, 400);
+        }
+        // A seed whose draw left almost nothing gets one fault that is always there.
+        faults.rebalance = faults.rebalance.max(40);
+        faults.answer_lost = faults.answer_lost.max(30);
+        faults
+    }
+}

@@ -1,0 +1,87 @@
+//! Rare moments, counted by name: a generator that never gets there proves nothing.
+
+use std::collections::BTreeMap;
+
+macro_rules! moments {
+    ($($name:ident = $text:literal,)+) => {
+        /// A moment that a run must reach.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Moment { $($name,)+ }
+
+        impl Moment {
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+moments! {
+    CrashBetweenFactAndRecord = "crash between fact and record",
+    CrashBetweenRecordAndOffset = "crash between record and offset",
+    TakeoverBackToFirstOwner = "takeover back to the first owner",
+    TakeoverInRound = "takeover within a round",
+    ZombieAppend = "append of a zombie",
+    ZombieFenced = "offset of a zombie refused",
+    LandedAfterCrash = "effect landed after the crash",
+    BatchFailed = "batch failed half-way",
+    CancelBeforeAnswer = "cancel before the intent's answer",
+    CancelOfAccepted = "cancel of an accepted bet",
+    CancelBehindClosed = "cancel behind closed",
+    CancelBeforeIntent = "cancel before its intent",
+    IntentBehindClosed = "intent behind closed",
+    ApprovalBehindClosed = "approval behind closed",
+    ApprovalBehindExpiry = "approval behind the expiry",
+    ApprovalAfterCancel = "approval after the cancel",
+    BetExpired = "bet expired at the 6th tick",
+    DeclineWhileHeld = "decline while the stake is held",
+    VoidBeforeAuthorize = "void before authorize",
+    DuplicatedIntent = "intent of one bet on two instances",
+    OtherContent = "another content under the same reference",
+    OtherContentAnswered = "answer about another content",
+    LateMarkerCopy = "late copy of a marker",
+    ResultRefusedUnsealed = "result refused before sealed",
+    ResultConflict = "result refused, wrong base version",
+    RequestRepeated = "feed message repeated",
+    CorrectionDuringFanOut = "correction during the first fan-out",
+    CorrectionOutOfMemory = "correction of a round out of memory",
+    BackToFirstOutcome = "result A, then B, then A",
+    Withdrawn = "result withdrawn",
+    RoundVoided = "round voided",
+    VerdictLost = "verdict lost, judged again",
+    AnswerLost = "answer lost after the partner applied",
+    CallLate = "call applied after the caller gave up",
+    CallDoubled = "call applied twice",
+    ChunkPartlyAnswered = "chunk partly answered",
+    Superseded = "superseded answer",
+    SupersededLie = "superseded said of the newest revision",
+    TierVisited = "settlement in the retry tier",
+    OlderRevisionLate = "older revision published behind a newer",
+}
+
+/// Counts by moment.
+#[derive(Clone, Debug, Default)]
+pub struct Reach(BTreeMap<Moment, u64>);
+
+impl Reach {
+    pub fn hit(&mut self, moment: Moment) {
+        *self.0.entry(moment).or_default() += 1;
+    }
+
+    pub fn count(&self, moment: Moment) -> u64 {
+        self.0.get(&moment).copied().unwrap_or(0)
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (moment, count) in &other.0 {
+            *self.0.entry(*moment).or_default() += count;
+        }
+    }
+
+    /// The moments that were never reached.
+    pub fn missing(&self) -> impl Iterator<Item = Moment> {
+        Moment::ALL.iter().copied().filter(|moment| self.count(*moment) == 0)
+    }
+}

@@ -1,0 +1,318 @@
+//! The partners: the production register behind a wire that loses, delays, doubles and lies.
+
+use super::actor::RawInput;
+use super::calls::{Answer, Call, Endpoint};
+use super::reach::Moment;
+use super::slot::SlotRef;
+use super::{Event, World};
+use bytes::Bytes;
+use partner_kit::register::{ClawBack, LedgerOptions, Register};
+use schemas::contract::{
+    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateRequest,
+    StateResponse, StateResult,
+};
+use schemas::{Currency, PartnerId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a call is treated on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Plain,
+    /// Nobody waits for the answer any more.
+    Unheard,
+    /// Applied, then 500.
+    ErrorAfter,
+    /// 200 with something that is no answer.
+    Nonsense,
+    /// 200 with answers to some items.
+    Partial,
+    /// 200 with some items not done and said to be pending.
+    Pending,
+    /// 200 that says `superseded` of items, without doing them.
+    SupersededLie,
+}
+
+/// A call at the partner's door.
+#[derive(Debug)]
+pub struct Arrival {
+    pub call: Call,
+    pub manner: Manner,
+    pub caller: (SlotRef, u64),
+}
+
+/// Every partner.
+#[derive(Debug, Default)]
+pub struct Wallets {
+    registers: BTreeMap<PartnerId, Register>,
+    /// What a partner ever answered to authorize: (bet, approved).
+    answered: BTreeSet<(String, bool)>,
+    /// Every stake a partner ever held for a bet.
+    held: BTreeSet<(String, i64)>,
+    /// Clocks of partners, ms ahead of the true time.
+    skews: BTreeMap<PartnerId, i64>,
+    /// Partners that decline by chance, per mille.
+    pub declines: u64,
+}
+
+impl Wallets {
+    pub fn add(&mut self, partner: PartnerId, currencies: BTreeMap<Currency, u8>, skew_ms: i64) {
+        let options = LedgerOptions {
+            partner: partner.clone(),
+            currencies,
+            opening_units: 20_000,
+            claw_back: ClawBack::Negative,
+            ledger_epoch: 1,
+        };
+        self.skews.insert(partner.clone(), skew_ms);
+        self.registers.insert(partner, Register::new(options));
+    }
+
+    pub(super) fn heal(&mut self) {
+        for skew in self.skews.values_mut() {
+            *skew = 0;
+        }
+    }
+
+    /// What was really moved on a bet, shortfall counted as moved.
+    pub fn net_of(&self, partner: &PartnerId, bet: &str) -> i64 {
+        self.registers.get(partner).map_or(0, |register| register.net_of(bet))
+    }
+
+    /// The revision of the partner's row, 0 if there is none.
+    pub fn revision_of(&self, partner: &PartnerId, bet: &str) -> u32 {
+        let row = self.registers.get(partner).and_then(|register| register.row(bet));
+        row.map_or(0, |row| row.revision)
+    }
+
+    /// Every row with its net.
+    pub fn rows(&self) -> impl Iterator<Item = (&PartnerId, &str, i64)> {
+        self.registers.iter().flat_map(|(partner, register)| {
+            register.rows().map(move |(bet, row)| (partner, bet, row.net()))
+        })
+    }
+
+    /// Whether the partner ever answered so about the bet.
+    pub fn ever_answered(&self, bet: &str, approved: bool) -> bool {
+        self.answered.contains(&(bet.to_owned(), approved))
+    }
+
+    /// Whether the partner ever held exactly this stake for the bet.
+    pub fn ever_held(&self, bet: &str, stake: i64) -> bool {
+        self.held.contains(&(bet.to_owned(), stake))
+    }
+}
+
+impl World {
+    /// Sends a call on its way. Its caller gets exactly one answer.
+    pub(super) fn call(&mut self, at: SlotRef, token: u64, call: Call) {
+        let deadline = self.now + call.budget_ms * 1_000;
+        let faults = self.faults.clone();
+        let caller = (at, token);
+        let nothing = |world: &mut Self| {
+            world.at(deadline, answer(caller, Answer::Nothing));
+        };
+        if self.rng.chance(faults.call_lost) {
+            self.fault();
+            return nothing(self);
+        }
+        if self.rng.chance(faults.error_before) {
+            self.fault();
+            let when = self.soon(30);
+            self.at(when, answer(caller, Answer::Http { status: 500, body: Bytes::new() }));
+            return;
+        }
+        if self.rng.chance(faults.call_doubled) {
+            self.fault();
+            self.reach.hit(Moment::CallDoubled);
+            let when = self.now + self.rng.between(0, 8_000_000);
+            let arrival = Arrival { call: call.clone(), manner: Manner::Unheard, caller };
+            self.at(when, Event::Wallet(arrival));
+        }
+        if self.rng.chance(faults.call_late) {
+            self.fault();
+            self.reach.hit(Moment::CallLate);
+            let when = deadline + self.rng.between(0, 9_000_000);
+            self.at(when, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            return nothing(self);
+        }
+        let slow = self.rng.chance(faults.slow);
+        let mut arrives = self.soon(40);
+        if slow {
+            self.fault();
+            arrives += self.rng.between(0, faults.slow_ms_max * 1_000);
+        }
+        if self.rng.chance(faults.answer_lost) || deadline <= arrives {
+            self.fault();
+            self.reach.hit(Moment::AnswerLost);
+            self.at(arrives, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            return nothing(self);
+        }
+        let manner = self.manner(call.endpoint);
+        self.at(arrives, Event::Wallet(Arrival { call, manner, caller }));
+    }
+
+    fn manner(&mut self, endpoint: Endpoint) -> Manner {
+        let faults = &self.faults;
+        let state = endpoint == Endpoint::State;
+        let rates = [
+            (faults.error_after, Manner::ErrorAfter),
+            (faults.nonsense, Manner::Nonsense),
+            (if state { faults.partial } else { 0 }, Manner::Partial),
+            (if state { faults.pending } else { 0 }, Manner::Pending),
+            (if state { faults.superseded_lie } else { 0 }, Manner::SupersededLie),
+        ];
+        for (rate, manner) in rates {
+            if self.rng.chance(rate) {
+                self.fault();
+                return manner;
+            }
+        }
+        Manner::Plain
+    }
+
+    /// The partner takes a call.
+    pub(super) fn arrive(&mut self, arrival: Arrival) {
+        let Arrival { call, manner, caller } = arrival;
+        let body = match call.endpoint {
+            Endpoint::Authorize => self.authorize(&call),
+            Endpoint::State => self.state(&call, manner),
+        };
+        let reply = match (manner, body) {
+            (Manner::Unheard, _) => return,
+            (Manner::ErrorAfter, _) => Answer::Http { status: 500, body: Bytes::new() },
+            (Manner::Nonsense, _) => {
+                let pages: [&'static [u8]; 4] =
+                    [b"<html>ok</html>", b"{}", b"", b"{\"results\":[],\"chunk_id\":\"x\"}"];
+                Answer::Http { status: 200, body: Bytes::from_static(pages[self.rng.index(pages.len())]) }
+            }
+            (_, Ok(body)) => Answer::Http { status: 200, body },
+            (_, Err(status)) => Answer::Http { status, body: Bytes::new() },
+        };
+        let when = self.soon(30);
+        self.at(when, answer(caller, reply));
+    }
+
+    fn authorize(&mut self, call: &Call) -> Result<Bytes, u16> {
+        let request: AuthorizeRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        let now = self.now_ms() + self.wallets.skews.get(&call.partner).copied().unwrap_or(0);
+        let bet = request.bet_id.clone();
+        let declines = self.rng.chance(self.wallets.declines);
+        let sloppy = self.faults.sloppy_expiry;
+        let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
+        let before = register.row(&bet).map(|row| (row.revision, row.status));
+        let late = schemas::contract::parse_timestamp(&request.expires_at).is_none_or(|at| at <= now);
+        let decline = declines.then_some(partner_kit::movement::DeclineCode::LimitExceeded);
+        let (result, movements) = register.authorize_unless(now, &request, decline);
+        let mut response = result.map_err(|_| 422_u16)?;
+        if before == Some((2, RowStatus::Voided)) {
+            self.reach.hit(Moment::VoidBeforeAuthorize);
+        }
+        if sloppy && late && before == Some((1, RowStatus::Held)) {
+            self.reach.hit(Moment::DeclineWhileHeld);
+            self.fault();
+            response = declined(response);
+        }
+        for movement in &movements {
+            self.checks.moved(&call.partner, movement);
+            if movement.status == RowStatus::Held {
+                self.wallets.held.insert((bet.clone(), movement.stake));
+            }
+        }
+        match response.decision {
+            Some(HoldDecision::Approved) => {
+                self.wallets.answered.insert((bet.clone(), true));
+            }
+            Some(HoldDecision::Declined) => {
+                self.wallets.answered.insert((bet.clone(), false));
+            }
+            Some(HoldDecision::Voided | HoldDecision::Other) | None => {}
+        }
+        self.note(20, movements.len().try_into().unwrap_or(0), 0, || {
+            format!("{} authorize {bet}: {:?} {:?}", call.partner, response.decision, response.status)
+        });
+        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
+    }
+
+    fn state(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
+        let request: StateRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        let mut results = Vec::with_capacity(request.items.len());
+        let mut left_out = 0;
+        for item in &request.items {
+            let strange = manner != Manner::Plain && self.rng.chance(500);
+            if strange && manner == Manner::Pending {
+                results.push(said(item, ItemOutcome::Pending, item.revision));
+                continue;
+            }
+            if strange && manner == Manner::SupersededLie {
+                self.reach.hit(Moment::SupersededLie);
+                let above = u32::try_from(self.rng.below(2)).unwrap_or(0);
+                results.push(said(item, ItemOutcome::Superseded, item.revision + above));
+                continue;
+            }
+            let now = self.now_ms();
+            let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
+            register.tell_time(now);
+            let (result, movements) = register.state(item);
+            for movement in &movements {
+                self.checks.moved(&call.partner, movement);
+            }
+            self.note(21, u64::from(item.revision), movements.len().try_into().unwrap_or(0), || {
+                format!(
+                    "{} state {} r{} {:?} -> {:?} {:?}",
+                    call.partner, item.bet_id, item.revision, item.target, result.outcome, result.code
+                )
+            });
+            if result.outcome == ItemOutcome::Superseded && manner != Manner::Unheard {
+                self.reach.hit(Moment::Superseded);
+            }
+            if strange && manner == Manner::Partial {
+                left_out += 1;
+            } else {
+                results.push(result);
+            }
+        }
+        if 0 < left_out && !results.is_empty() {
+            self.reach.hit(Moment::ChunkPartlyAnswered);
+        }
+        if self.rng.chance(300) {
+            results.reverse();
+        }
+        let response =
+            StateResponse { chunk_id: request.chunk_id, ledger_epoch: "1".to_owned(), results };
+        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
+    }
+}
+
+fn answer((at, token): (SlotRef, u64), answer: Answer) -> Event {
+    Event::Input { at, input: RawInput::Answered { token, answer } }
+}
+
+/// The partner checks the time before the row: it declines while it holds the stake (H15).
+fn declined(response: AuthorizeResponse) -> AuthorizeResponse {
+    AuthorizeResponse {
+        decision: Some(HoldDecision::Declined),
+        status: RowStatus::Declined,
+        code: Some("bet_expired".to_owned()),
+        ..response
+    }
+}
+
+/// A result that did nothing.
+fn said(
+    item: &schemas::contract::StateItem,
+    outcome: ItemOutcome,
+    revision: u32,
+) -> StateResult {
+    StateResult {
+        bet_id: item.bet_id.clone(),
+        revision,
+        outcome,
+        status: None,
+        moved: None,
+        collected_net: Some("0".to_owned()),
+        shortfall: None,
+        replayed: false,
+        code: None,
+        partner_ref: None,
+    }
+}
