@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod bet_view;
 pub mod authorize;
+pub mod http;
 pub mod line;
 pub mod placing;
 pub mod problem;

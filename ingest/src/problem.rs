@@ -116,9 +116,12 @@ impl Kind {
     }
 }
 
-/// An answer that refuses.
+/// An answer that refuses. Boxed: it travels as the error of most of the API's functions.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Refused>);
+
+#[derive(Clone, Debug)]
+struct Refused {
     kind: Kind,
     status: StatusCode,
     detail: String,
@@ -149,62 +152,63 @@ impl Problem {
     /// A problem; `detail` says what happened here and, where it helps, what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, detail) = (kind.status, detail.into());
-        Self { kind, status, detail, request_id: None, last: None, bet: None }
+        Self(Box::new(Refused { kind, status, detail, request_id: None, last: None, bet: None }))
     }
 
     /// Names the request.
     pub fn request(mut self, request_id: impl fmt::Display) -> Self {
-        self.request_id = Some(request_id.to_string());
+        self.0.request_id = Some(request_id.to_string());
         self
     }
 
     /// Says whether this is the last word about a bet (R13).
     pub fn is_final(mut self, last: bool) -> Self {
-        self.last = Some(last);
+        self.0.last = Some(last);
         self
     }
 
     /// Carries the bet.
     pub fn bet(mut self, bet: serde_json::Value) -> Self {
-        self.bet = Some(bet);
+        self.0.bet = Some(bet);
         self
     }
 
     /// Answers with another status than the kind's.
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 
     /// The kind.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let refused = *self.0;
         let body = Body {
-            kind: format!("/errors/{}", self.kind.code),
-            title: self.kind.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.kind.code,
-            retryable: self.kind.retryable,
-            request_id: self.request_id.as_deref(),
-            last: self.last,
-            bet: self.bet.as_ref(),
+            kind: format!("/errors/{}", refused.kind.code),
+            title: refused.kind.title,
+            status: refused.status.as_u16(),
+            detail: &refused.detail,
+            code: refused.kind.code,
+            retryable: refused.kind.retryable,
+            request_id: refused.request_id.as_deref(),
+            last: refused.last,
+            bet: refused.bet.as_ref(),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers: Vec<(HeaderName, HeaderValue)> =
             vec![(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        if self.kind.retryable {
+        if refused.kind.retryable {
             headers.push((RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if refused.status == StatusCode::UNAUTHORIZED {
             headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        let mut response = (self.status, body).into_response();
+        let mut response = (refused.status, body).into_response();
         for (name, value) in headers {
             response.headers_mut().insert(name, value);
         }

@@ -1,6 +1,6 @@
 //! One round as it is shown.
 
-use schemas::rounds::{Offer, Opened, Outcome, RoundSaid};
+use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
 use schemas::wire::RoundKind;
 use schemas::{RequestId, RoundId};
 use std::fmt;
@@ -116,6 +116,45 @@ impl RoundInfo {
             outcome: None,
             history: Vec::new(),
         }
+    }
+
+    /// The round that the herald's facts tell: all that was admitted about it, in the order of the log.
+    /// `None` if nothing was opened.
+    pub fn of_admitted(events: impl IntoIterator<Item = RoundEvent>) -> Option<Self> {
+        let mut info: Option<Self> = None;
+        for event in events {
+            let version = match (&mut info, &event.said) {
+                (None, RoundSaid::Opened(opened)) => {
+                    info = Some(Self::betting(event.round.clone(), opened, event.said_at));
+                    0
+                }
+                (None, _) => continue,
+                (Some(info), said) => {
+                    let version = match said {
+                        RoundSaid::Version { replaces, .. } => replaces.saturating_add(1),
+                        RoundSaid::Opened(_)
+                        | RoundSaid::Amended { .. }
+                        | RoundSaid::Closing
+                        | RoundSaid::Closed
+                        | RoundSaid::Sealed
+                        | RoundSaid::Verdict(_) => info.version,
+                    };
+                    info.admit(said, version);
+                    version
+                }
+            };
+            if let Some(info) = &mut info {
+                info.note(HistoryLine {
+                    at: event.said_at,
+                    kind: event.kind(),
+                    actor: event.actor,
+                    request: event.request,
+                    refused: None,
+                    version,
+                });
+            }
+        }
+        info
     }
 
     /// The round without its history.

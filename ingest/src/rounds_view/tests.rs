@@ -214,3 +214,26 @@ fn history_is_bounded_and_a_held_request_is_one_line() {
     }
     assert_eq!(log.get("r").history.len(), HISTORY_LINES_MAX);
 }
+
+#[test]
+fn the_heralds_facts_tell_the_same_round() {
+    let mut log = Log::default();
+    let four = Outcome::Game("4".to_owned());
+    let life = [
+        ("open", opened(), 0),
+        ("odds", amended(300), 0),
+        ("a", RoundSaid::Closing, 0),
+        ("b", RoundSaid::Closed, 0),
+        ("c", RoundSaid::Sealed, 0),
+        ("d", version(0, four), 1),
+        ("e", version(1, Outcome::Withdrawn), 2),
+    ];
+    let mut admitted = Vec::new();
+    for (request, said, version) in life {
+        let said_at = i64::try_from(log.next).unwrap();
+        admitted.push(event("r", request, said_at, said.clone()));
+        log.admitted("r", request, said, version);
+    }
+    assert_eq!(RoundInfo::of_admitted(admitted.clone()).as_ref(), Some(log.get("r")));
+    assert_eq!(RoundInfo::of_admitted(admitted.split_off(1)), None, "never opened");
+}

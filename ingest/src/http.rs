@@ -1,0 +1,103 @@
+//! The HTTP API, `/v1`: rounds for operators, bets for players, and what runs the process.
+//!
+//! Handlers decide nothing: they read a request into the words of the contract, ask the line or bet
+//! placing, and put the answer into JSON. What is said about money is said from decisions and facts
+//! alone (R13). A request that is sent twice gets the same answer; the same id with other content is
+//! refused. Every refusal is a [`Problem`].
+//!
+//! The server in front must bound the time for headers and the number of connections; bodies are bounded
+//! here, in bytes and in time.
+
+mod bet_bodies;
+mod bets;
+mod body;
+mod credentials;
+mod ops;
+mod round_bodies;
+mod rounds;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+pub use body::BODY_BYTES_MAX;
+pub use ops::Check;
+
+use crate::auth::{Operators, Tokens};
+use crate::line::Line;
+use crate::placing::Placing;
+use crate::problem::{Kind, Problem};
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use http::{Method, Uri};
+use runtime::telemetry::Metrics;
+use runtime::{Engine, Handle, Millis};
+use schemas::outgoing::Partitions;
+use std::sync::Arc;
+
+/// What the handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState<E> {
+    /// Where facts are read.
+    pub engine: E,
+    /// The line of this instance.
+    pub line: Handle<Line>,
+    /// Bet placing of this instance.
+    pub placing: Handle<Placing>,
+    /// Who may speak about rounds.
+    pub operators: Arc<Operators>,
+    /// Who may place bets.
+    pub tokens: Arc<Tokens>,
+    /// Partition counts, by which facts are found.
+    pub partitions: Partitions,
+    /// The rules under which rounds are opened.
+    pub rules_version: u32,
+    /// Ms between `closing` and `closed` where the caller names none.
+    pub grace_ms: i64,
+    /// The time, ms since the Unix epoch, UTC.
+    pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
+    /// The metrics of the process.
+    pub metrics: Metrics,
+    /// What the process needs to be ready, looked at now.
+    pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
+    /// The build, for `/version`.
+    pub version: &'static str,
+}
+
+/// All routes.
+pub fn router<E: Engine>(state: ApiState<E>) -> Router {
+    let durations = timing::Durations::registered(&state.metrics);
+    let rounds = Router::new()
+        .route("/v1/rounds", get(rounds::list::<E>).post(rounds::open::<E>))
+        .route("/v1/rounds/{round}", get(rounds::show::<E>).patch(rounds::amend::<E>))
+        .route("/v1/rounds/{round}/close", post(rounds::close::<E>))
+        .route("/v1/rounds/{round}/result", post(rounds::result::<E>))
+        .route("/v1/rounds/{round}/correct", post(rounds::correct::<E>))
+        .route("/v1/rounds/{round}/withdraw", post(rounds::withdraw::<E>))
+        .route("/v1/rounds/{round}/void", post(rounds::void::<E>));
+    let bets = Router::new()
+        .route("/v1/bets", post(bets::place::<E>))
+        .route("/v1/bets/{bet}", get(bets::show::<E>))
+        .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>));
+    let ops = Router::new()
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz::<E>))
+        .route("/metrics", get(ops::metrics::<E>))
+        .route("/version", get(ops::version::<E>));
+    rounds
+        .merge(bets)
+        .merge(ops)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(durations, timing::measure))
+        .with_state(state)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(Kind::NOT_FOUND, format!("nothing is at {}", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}", uri.path());
+    Problem::new(Kind::METHOD_NOT_ALLOWED, detail)
+}

@@ -1,0 +1,7 @@
+//! The API over the router, in front of a house of real machines.
+
+mod bad_input;
+mod bets;
+mod house;
+mod ops;
+mod rounds;

@@ -1,0 +1,369 @@
+//! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
+
+use crate::auth::{AUDIENCE, Audience, Claims, Operators, PlayerKeys, Tokens, issue};
+use crate::herald::{Herald, RoundRules};
+use crate::http::{ApiState, Check, router};
+use crate::line::{Line, LineOptions};
+use crate::placing::{
+    AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions,
+};
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::SigningKey;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use runtime::drive::NoCalls;
+use runtime::embedded::{Catalogue, Embedded, Options, TopicSpec};
+use runtime::telemetry::Metrics;
+use runtime::{
+    Append, Batch, Caller, Clock, Engine, Fact, Handle, Handles, Job, Reader, RecordLog, Source,
+    SystemClock, Topic, keep, supervise,
+};
+use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Marker, MarkerBody};
+use schemas::catalogue::{BETS, ROUNDS, TOPICS};
+use schemas::contract::{AuthorizeRequest, AuthorizeResponse, HoldDecision, RowStatus};
+use schemas::decisions::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
+use schemas::outgoing::{self, Partitions};
+use schemas::rounds::Outcome;
+use schemas::wire::TallyRecord;
+use schemas::{BetId, RoundId, facts};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+pub(super) const DESK: &str = "desk-key-of-the-operator";
+/// Stakes that the toy wallet declines, and those to which it says nothing.
+pub(super) const DECLINED: i64 = 666;
+pub(super) const SILENT: i64 = 777;
+
+pub(super) struct House {
+    pub(super) router: Router,
+    shutdown: CancellationToken,
+    _data: TempDir,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// An answer: status, headers, body.
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Told {
+    pub(super) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+pub(super) fn key(partner: &str) -> SigningKey {
+    SigningKey::from_bytes(&if partner == "acme" { [7; 32] } else { [8; 32] })
+}
+
+/// A token of `player` that expires `life_s` from now.
+pub(super) fn token_for(partner: &str, player: &str, life_s: i64) -> String {
+    let now_s = SystemClock.now() / 1_000;
+    let claims = Claims {
+        iss: partner.to_owned(),
+        sub: player.to_owned(),
+        aud: Audience::One(AUDIENCE.to_owned()),
+        iat: now_s - 60,
+        exp: now_s + life_s,
+        nbf: None,
+        cur: None,
+    };
+    issue(&key(partner), &claims)
+}
+
+pub(super) fn token(partner: &str, player: &str) -> String {
+    token_for(partner, player, 600)
+}
+
+impl House {
+    pub(super) fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let topics = TOPICS.iter().map(|topic| TopicSpec {
+            topic: Topic(topic.name),
+            partitions: topic.partitions_embedded,
+            kept_forever: topic.forever,
+        });
+        let catalogue = Catalogue::new(topics, facts::KINDS.iter().copied());
+        let options = Options { reserve_bytes: 0, ..Options::new(data.path()) };
+        let engine = Embedded::open(&options, catalogue, SystemClock).unwrap();
+        let shutdown = CancellationToken::new();
+        herald(&engine, &shutdown);
+        for partition in 0..Partitions::EMBEDDED.lanes {
+            tokio::spawn(settle(engine.clone(), partition));
+        }
+        let state = ApiState {
+            line: line(&engine, &shutdown),
+            placing: placing(&engine, &shutdown),
+            engine,
+            operators: Arc::new(Operators::new([("desk".to_owned(), DESK.to_owned())]).unwrap()),
+            tokens: Arc::new(tokens()),
+            partitions: Partitions::EMBEDDED,
+            rules_version: 1,
+            grace_ms: 20,
+            now: Arc::new(|| SystemClock.now()),
+            metrics: Metrics::default(),
+            checks: Arc::new(|| {
+                let wrong = Some("is being read".to_owned());
+                vec![Check { name: "log", wrong: None }, Check { name: "line", wrong }]
+            }),
+            version: "1.2.3",
+        };
+        Self { router: router(state), shutdown, _data: data }
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Told {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Told { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) async fn call(&self, line: &str, bearer: &str, body: &str) -> Told {
+        let (method, path) = line.split_once(' ').unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {bearer}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// What an operator says.
+    pub(super) async fn desk(&self, line: &str, body: &str) -> Told {
+        self.call(line, DESK, body).await
+    }
+
+    /// Opens a round of the die that takes bets for `betting_ms`.
+    pub(super) async fn open(&self, round: &str, betting_ms: i64) {
+        let body = format!(
+            r#"{{"round_id":"{round}","game":"die","betting_ms":{betting_ms},
+                "selections":[{{"id":"odd","odds":"2.50"}},{{"id":"even","odds":"1.60"}}]}}"#
+        );
+        let told = self.desk("POST /v1/rounds", &body).await;
+        assert_eq!(told.status, 201, "{}", told.body);
+    }
+
+    /// Asks until `wanted` holds: for what another part of the house does in its own time.
+    pub(super) async fn until(
+        &self,
+        line: &str,
+        bearer: &str,
+        body: &str,
+        wanted: impl Fn(&Told) -> bool,
+    ) -> Told {
+        for _ in 0..1_000 {
+            let told = self.call(line, bearer, body).await;
+            if wanted(&told) {
+                return told;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{line} never came to what was wanted");
+    }
+}
+
+fn tokens() -> Tokens {
+    let mut keys = PlayerKeys::default();
+    for partner in ["acme", "other"] {
+        let public = URL_SAFE_NO_PAD.encode(key(partner).verifying_key());
+        keys.insert(partner.parse().unwrap(), &public).unwrap();
+    }
+    Tokens::new(keys)
+}
+
+fn herald(engine: &Embedded, shutdown: &CancellationToken) {
+    let rules = RoundRules {
+        check_opened: |opened, said_at| match opened.game.as_str() {
+            _ if opened.closes_at <= said_at => Err("deadline_out_of_range"),
+            "die" | "direct" => Ok(()),
+            _ => Err("unknown_game"),
+        },
+        check_outcome: |_, _, outcome| match outcome {
+            Outcome::Game(face) if face == "7" => Err("unknown_outcome"),
+            Outcome::Game(_) | Outcome::Named { .. } | Outcome::Withdrawn | Outcome::Voided => {
+                Ok(())
+            }
+        },
+    };
+    let job = Job { group: "herald", topic: Topic(ROUNDS), also: Vec::new() };
+    let build = move |lease: runtime::Lease, positions: Vec<(Source, u64)>| {
+        Herald::new(lease.source.partition, Partitions::EMBEDDED, rules, positions[0].1)
+    };
+    tokio::spawn(supervise(
+        engine.clone(),
+        job,
+        build,
+        Arc::new(NoCalls),
+        Handles::default(),
+        SystemClock,
+        shutdown.clone(),
+    ));
+}
+
+fn line(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Line> {
+    let (handle, requests) = Handle::channel();
+    let log = engine.clone();
+    let build = move || {
+        let log = log.clone();
+        async move { Ok(Line::new(LineOptions::read(&log, Partitions::EMBEDDED).await?)) }
+    };
+    let (engine, shutdown) = (engine.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        keep(engine, build, Arc::new(NoCalls), requests, SystemClock, shutdown).await
+    });
+    handle
+}
+
+fn placing(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Placing> {
+    let (handle, requests) = Handle::channel();
+    let build = move || async move {
+        let entry = PartnerEntry {
+            betting_paused: None,
+            currencies: BTreeMap::from([("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))]),
+        };
+        Ok(Placing::new(PlacingOptions {
+            partitions: Partitions::EMBEDDED,
+            rounds_from: Vec::new(),
+            decisions_from: Vec::new(),
+            partners: BTreeMap::from([("acme".parse().unwrap(), entry)]),
+            limits: Limits { answer_within_ms: 300, ..Limits::STANDARD },
+        }))
+    };
+    let (engine, shutdown) = (engine.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        keep(engine, build, Arc::new(Wallet), requests, SystemClock, shutdown).await
+    });
+    handle
+}
+
+struct Wallet;
+
+impl Caller<Placing> for Wallet {
+    async fn call(&self, call: AuthorizeCall) -> HoldReply {
+        let asked: AuthorizeRequest = serde_json::from_slice(&call.body).unwrap();
+        let units: i64 = asked.stake.units.parse().unwrap();
+        if units == SILENT {
+            return HoldReply::Nothing { why: "silent".to_owned() };
+        }
+        let declined = units == DECLINED;
+        let answer = AuthorizeResponse {
+            message_id: asked.message_id,
+            bet_id: asked.bet_id,
+            revision: 1,
+            decision: Some(if declined { HoldDecision::Declined } else { HoldDecision::Approved }),
+            status: if declined { RowStatus::Declined } else { RowStatus::Held },
+            code: declined.then(|| "insufficient_funds".to_owned()),
+            player_message: None,
+            replayed: false,
+            partner_ref: None,
+            processed_at: None,
+            balance: None,
+        };
+        HoldReply::Http { status: 200, body: serde_json::to_vec(&answer).unwrap().into() }
+    }
+}
+
+/// Decides in log order, with no memory but this.
+#[derive(Default)]
+struct Bets {
+    known: BTreeMap<BetId, Bet>,
+    over: BTreeSet<BetId>,
+    closed: BTreeSet<RoundId>,
+}
+
+async fn settle(engine: Embedded, partition: u32) {
+    let mut reader = engine.reader(Source { topic: Topic(BETS), partition }, 0);
+    let mut bets = Bets::default();
+    while let Ok((records, _)) = reader.next(100).await {
+        for record in records {
+            let event = BetEvent::decode(&record.value).unwrap();
+            let batch = bets.judge(&event, record.offset, partition);
+            if engine.apply(None, batch).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Bets {
+    fn judge(&mut self, event: &BetEvent, at: u64, partition: u32) -> Batch {
+        match &event.said {
+            BetSaid::Intent(intent) => {
+                self.known.insert(intent.bet.id.clone(), intent.bet.clone());
+                Batch::default()
+            }
+            BetSaid::Answer { bet, answer, .. } => {
+                let verdict = match answer {
+                    HoldAnswer::Approved => Verdict::Accepted,
+                    HoldAnswer::Declined(code) => {
+                        Verdict::Rejected(RejectReason::Declined(code.clone()))
+                    }
+                };
+                self.decide(bet, verdict, at, partition)
+            }
+            BetSaid::Cancel { bet, partner, request } => {
+                if self.closed.contains(&bet.round()) {
+                    let refused = CancelRefused {
+                        bet: bet.clone(),
+                        partner: partner.clone(),
+                        request: request.clone(),
+                        reason: "closed".to_owned(),
+                        at,
+                        caused_at: event.said_at,
+                    };
+                    return record(&DecisionSaid::CancelRefused(refused), partition);
+                }
+                self.over.remove(bet);
+                self.decide(bet, Verdict::Cancelled(request.clone()), at, partition)
+            }
+            BetSaid::Marker(Marker { body, .. }) => {
+                let round = event.round.clone().unwrap();
+                let mut facts = vec![outgoing::marker_fact(event, &round, partition, at).unwrap()];
+                if matches!(body, MarkerBody::Closed) {
+                    let round_id = round.to_string();
+                    let tally = TallyRecord { round_id, ..TallyRecord::default() };
+                    facts.push(outgoing::tally_fact(&tally, partition, at).unwrap());
+                    self.closed.insert(round);
+                }
+                let facts = facts.into_iter().map(|row| Fact::from(row.into_parts())).collect();
+                Batch { facts: vec![facts], ..Batch::default() }
+            }
+            BetSaid::Tick | BetSaid::Thaw { .. } => Batch::default(),
+        }
+    }
+
+    fn decide(&mut self, bet: &BetId, verdict: Verdict, at: u64, partition: u32) -> Batch {
+        if !self.over.insert(bet.clone()) {
+            return Batch::default();
+        }
+        let Some(bet) = self.known.get(bet).cloned() else { return Batch::default() };
+        let caused_at = bet.placed_at;
+        let decision = Decision { bet, verdict, at, intent_at: Some(0), caused_at };
+        let row = outgoing::decision_fact(&decision, partition).unwrap();
+        let facts = vec![vec![Fact::from(row.into_parts())]];
+        Batch { facts, ..record(&DecisionSaid::Decided(decision), partition) }
+    }
+}
+
+fn record(said: &DecisionSaid, partition: u32) -> Batch {
+    let outgoing = outgoing::decision(said, partition).unwrap();
+    Batch::of_records(vec![Append::from(outgoing.into_parts())])
+}
