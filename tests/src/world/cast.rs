@@ -164,8 +164,10 @@ impl World {
         let mut roles: Vec<Vec<Role>> = Vec::new();
         roles.extend((0..ingests).map(|_| vec![Role::Placing, Role::Herald]));
         roles.extend((0..settlers).map(|_| vec![Role::Settler]));
-        if let Some(first) = roles.last_mut() {
-            first.push(Role::Reconciler);
+        if let Some(last) = roles.last_mut()
+            && self.rng.chance(300)
+        {
+            last.push(Role::Reconciler);
         }
         roles.extend((0..dispatchers).map(|_| vec![Role::Dispatcher]));
         for roles in roles {

@@ -92,15 +92,15 @@ impl World {
     pub(super) fn plan_clients(&mut self) {
         self.clients.rounds_kept = 1 + self.rng.index(5);
         self.clients.chunk_items_max = 1 + self.rng.index(6);
-        let rounds = self.rng.between(3, 5);
+        let rounds = self.rng.between(2, 4);
         let mut end_ms = 0;
         for index in 0..rounds {
-            let opens_ms = self.rng.between(0, 6_000);
-            let lasts_ms = self.rng.between(1_500, 7_000);
+            let opens_ms = self.rng.between(0, 3_500);
+            let lasts_ms = self.rng.between(1_000, 4_000);
             end_ms = end_ms.max(opens_ms + lasts_ms);
             self.plan_round(index, opens_ms, lasts_ms);
         }
-        let calm = self.rng.between(4_000, 14_000);
+        let calm = self.rng.between(2_500, 9_000);
         self.after_ms(end_ms + calm, Event::Client(ClientStep::Heal));
     }
 

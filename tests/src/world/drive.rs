@@ -262,7 +262,7 @@ impl World {
         let done = match part {
             Part::Fact(fact) => self.land_fact(at, fact),
             Part::Append(append) => self.land_append(at, append),
-            Part::Offset(lease, offset) => self.land_offset(at, &lease, offset),
+            Part::Offset(lease, offset) => self.land_offset(at, op, &lease, offset),
         };
         if dead {
             return;
@@ -325,11 +325,12 @@ impl World {
     fn land_offset(
         &mut self,
         at: SlotRef,
+        op: u64,
         lease: &Lease,
         offset: StoreOffset,
     ) -> Result<(), Refused> {
         let Some(group) = self.groups.get_mut(&at.role) else { return Err(Refused) };
-        if group.store(lease, offset.source, offset.offset).is_err() {
+        if group.store(lease, offset.source, offset.offset, op).is_err() {
             self.note(5, at.epoch, offset.offset, || format!("{at} offset refused: fenced"));
             self.reach.hit(Moment::ZombieFenced);
             return Err(Refused);

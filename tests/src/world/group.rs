@@ -18,7 +18,8 @@ pub struct Group {
     owners: Vec<(Option<Member>, u64)>,
     /// Everyone who ever owned a partition, to see takeovers that come back.
     pub past_owners: Vec<Vec<usize>>,
-    stored: BTreeMap<Source, u64>,
+    /// Offset, generation and batch that stored it.
+    stored: BTreeMap<Source, (u64, u64, u64)>,
 }
 
 /// The offset store refuses a lease that is not the newest.
@@ -73,18 +74,32 @@ impl Group {
         self.owners[index(lease.source.partition)].1 == lease.generation
     }
 
+    /// Stores an offset for batch `op`. Stores of one owner arrive in the order of its batches, as on one
+    /// connection: an older one that was slow changes nothing.
+    ///
     /// # Errors
     /// [`Fenced`] if `lease` is not the newest of its partition.
-    pub fn store(&mut self, lease: &Lease, source: Source, offset: u64) -> Result<(), Fenced> {
+    pub fn store(
+        &mut self,
+        lease: &Lease,
+        source: Source,
+        offset: u64,
+        op: u64,
+    ) -> Result<(), Fenced> {
         if !self.is_current(lease) {
             return Err(Fenced);
         }
-        self.stored.insert(source, offset);
+        let late = self.stored.get(&source).is_some_and(|(_, generation, newest)| {
+            *generation == lease.generation && op < *newest
+        });
+        if !late {
+            self.stored.insert(source, (offset, lease.generation, op));
+        }
         Ok(())
     }
 
     pub fn stored(&self, source: Source) -> Option<u64> {
-        self.stored.get(&source).copied()
+        self.stored.get(&source).map(|(offset, _, _)| *offset)
     }
 
     /// Where a new owner of `partition` starts: the offset stored, or 0, for each topic.

@@ -87,30 +87,12 @@ enum Event {
     Look,
 }
 
+/// What happens when. Small, because the queue moves it often: the event itself is in a slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     at: Micros,
     seq: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.seq == other.seq
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
+    slab: usize,
 }
 
 /// A process: the machines it runs, by role and partition.
@@ -146,6 +128,8 @@ pub struct World {
     now: Micros,
     seq: u64,
     queue: BinaryHeap<Reverse<Entry>>,
+    slab: Vec<Option<Event>>,
+    free: Vec<usize>,
     rng: Rng,
     faults: Faults,
     faulty: bool,
@@ -186,6 +170,8 @@ impl World {
             now: BEGIN_MS * 1_000,
             seq: 0,
             queue: BinaryHeap::new(),
+            slab: Vec::new(),
+            free: Vec::new(),
             faulty: !faults.is_none(),
             clients: Clients::default(),
             wallets: Wallets::default(),
@@ -216,7 +202,7 @@ impl World {
 
     /// Does the next event; false when the world is at rest and everything was checked.
     fn step(&mut self) -> bool {
-        let Some(Reverse(Entry { at, event, .. })) = self.queue.pop() else {
+        let Some((at, event)) = self.next_event() else {
             self.broken("10", "nothing happens any more, not even a tick".to_owned());
             return false;
         };
@@ -258,7 +244,7 @@ impl World {
                 self.restart(process);
             }
         }
-        self.after_ms(3_000, Event::Look);
+        self.after_ms(1_500, Event::Look);
     }
 
     /// Looks whether everything is final and right; a world that is not in time never will be.
@@ -275,7 +261,7 @@ impl World {
             self.broken("10", format!("not at rest after the faults stopped: {}", open.join("; ")));
             return false;
         }
-        self.after_ms(1_500, Event::Look);
+        self.after_ms(1_000, Event::Look);
         true
     }
 
@@ -302,7 +288,19 @@ impl World {
 
     fn at(&mut self, at: Micros, event: Event) {
         self.seq += 1;
-        self.queue.push(Reverse(Entry { at, seq: self.seq, event }));
+        let slab = self.free.pop().unwrap_or(self.slab.len());
+        if slab == self.slab.len() {
+            self.slab.push(Some(event));
+        } else {
+            self.slab[slab] = Some(event);
+        }
+        self.queue.push(Reverse(Entry { at, seq: self.seq, slab }));
+    }
+
+    fn next_event(&mut self) -> Option<(Micros, Event)> {
+        let Reverse(entry) = self.queue.pop()?;
+        self.free.push(entry.slab);
+        Some((entry.at, self.slab[entry.slab].take()?))
     }
 
     fn after_ms(&mut self, ms: i64, event: Event) {
