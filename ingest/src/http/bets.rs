@@ -15,12 +15,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, LOCATION};
-use runtime::{Engine, Scope, Topic};
+use runtime::{Engine, EngineError, FactStore, Scope, Topic};
 use schemas::bets::Bet;
 use schemas::catalogue::{BETS, SETTLEMENTS};
 use schemas::contract::parse_units;
 use schemas::decisions::{Decision, Verdict};
-use schemas::{BetId, ContentHash, Lane, Money, RequestId};
+use schemas::{BetId, ContentHash, Lane, Money, PartnerId, RequestId};
 
 type Answer = Result<Response, Problem>;
 
@@ -119,34 +119,36 @@ pub(super) async fn cancel<E: Engine>(
 impl<E: Engine> ApiState<E> {
     /// The bet as its facts tell it to `player`. Of a round that nobody opened there is none.
     async fn bet(&self, bet: &BetId, player: &Player) -> Result<BetView, Problem> {
-        let read = self.read(bet, player).await?;
-        let view = bet_view::tell(&read, &player.player).map_err(|error| {
-            Problem::new(Kind::STORAGE_UNAVAILABLE, error.to_string()).bet(named(bet))
-        })?;
+        let unavailable =
+            |why: String| Problem::new(Kind::STORAGE_UNAVAILABLE, why).bet(named(bet));
+        let partition = self.partitions.of_partner(&player.partner);
+        let read = read(&self.engine, partition, bet, &player.partner)
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
+        let view = bet_view::tell(&read, &player.player)
+            .map_err(|error| unavailable(error.to_string()))?;
         let opened = match view.standing {
             Standing::Pending if read.round.is_empty() => self.round(&bet.round()).await?.is_some(),
             Standing::Pending | Standing::Decided(_) | Standing::Never => true,
         };
         if opened { Ok(view) } else { Err(unknown(bet, false)) }
     }
+}
 
-    /// Reads what R13 asks for, the tally before the decision: a decision written between the two is
-    /// seen, and a tally written between them is not.
-    async fn read(&self, bet: &BetId, player: &Player) -> Result<Read, Problem> {
-        let partition = self.partitions.of_partner(&player.partner);
-        let lane = || Lane::of(&player.partner).as_str().to_owned();
-        let of =
-            |topic| Scope { group: bet.round_str().to_owned(), topic: Topic(topic), partition };
-        let unavailable = |error: runtime::EngineError| {
-            Problem::new(Kind::STORAGE_UNAVAILABLE, error.to_string()).bet(named(bet))
-        };
-        let about = |scope, lane, subject| self.engine.about(scope, lane, subject);
-        let round = about(of(BETS), String::new(), String::new()).await.map_err(unavailable)?;
-        let decided = about(of(BETS), lane(), bet.to_string()).await.map_err(unavailable)?;
-        let delivered =
-            about(of(SETTLEMENTS), lane(), bet.to_string()).await.map_err(unavailable)?;
-        Ok(Read { round, bet: decided, delivered })
-    }
+/// Reads what R13 asks for, the tally before the decision: a decision written between the two is
+/// seen, and a tally written between them is not.
+pub(super) async fn read<S: FactStore>(
+    store: &S,
+    partition: u32,
+    bet: &BetId,
+    partner: &PartnerId,
+) -> Result<Read, EngineError> {
+    let lane = || Lane::of(partner).as_str().to_owned();
+    let of = |topic| Scope { group: bet.round_str().to_owned(), topic: Topic(topic), partition };
+    let round = store.about(of(BETS), String::new(), String::new()).await?;
+    let decided = store.about(of(BETS), lane(), bet.to_string()).await?;
+    let delivered = store.about(of(SETTLEMENTS), lane(), bet.to_string()).await?;
+    Ok(Read { round, bet: decided, delivered })
 }
 
 fn stake(player: &Player, body: &StakeBody) -> Result<Money, Problem> {

@@ -1,6 +1,14 @@
 use super::house::{DECLINED, House, SILENT, token};
-use schemas::BetId;
+use crate::bet_view::{self, Standing};
+use crate::http::bets::read;
+use runtime::{EngineError, Fact, FactStore, Scope};
+use schemas::bets::Bet;
+use schemas::decisions::{Decision, Verdict};
+use schemas::wire::TallyRecord;
+use schemas::{BetId, Money, Odds, outgoing};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn place(client_ref: &str, units: i64, odds: &str) -> String {
     json!({
@@ -133,4 +141,61 @@ async fn looking_and_taking_back() {
     let told = house.until(&get("c1"), &me, "", closed).await;
     assert_eq!(told.body["timeline"][2]["said"], "closed");
     assert_eq!(told.body["timeline"][3]["result"], json!({"kind":"result","outcome":"3"}));
+}
+
+/// A store in which `facts` are written right behind the first read.
+#[derive(Clone)]
+struct Racing {
+    facts: Vec<Fact>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl FactStore for Racing {
+    async fn scan(&self, _: Scope) -> Result<Vec<Fact>, EngineError> {
+        Err(EngineError::Closed)
+    }
+
+    async fn about(
+        &self,
+        scope: Scope,
+        lane: String,
+        subject: String,
+    ) -> Result<Vec<Fact>, EngineError> {
+        if self.reads.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Ok(Vec::new());
+        }
+        let asked = |fact: &&Fact| {
+            fact.key.scope == scope && fact.key.lane == lane && fact.key.subject == subject
+        };
+        Ok(self.facts.iter().filter(asked).cloned().collect())
+    }
+}
+
+/// R13: the tally is read before the decision. The other way round a decision that lands between the
+/// two reads would be told as `never`.
+#[tokio::test]
+async fn a_decision_that_lands_between_the_reads_is_not_called_never() {
+    let bet = Bet {
+        id: bet_id("acme", "p_9", "c1").parse().unwrap(),
+        partner: "acme".parse().unwrap(),
+        player: "p_9".parse().unwrap(),
+        client_ref: "c1".parse().unwrap(),
+        selection: "odd".parse().unwrap(),
+        stake: Money::new(100, "EUR".parse().unwrap(), 2).unwrap(),
+        odds: Odds::new(250).unwrap(),
+        rules_version: 1,
+        placed_at: 1,
+    };
+    let (verdict, intent_at) = (Verdict::Accepted, Some(1));
+    let decision = Decision { bet: bet.clone(), verdict, at: 2, intent_at, caused_at: 2 };
+    let tally = TallyRecord { round_id: "r1".to_owned(), ..TallyRecord::default() };
+    let facts = [
+        outgoing::decision_fact(&decision, 0).unwrap(),
+        outgoing::tally_fact(&tally, 0, 3).unwrap(),
+    ];
+    let facts = facts.into_iter().map(|row| Fact::from(row.into_parts())).collect();
+    let store = Racing { facts, reads: Arc::default() };
+    let found = read(&store, 0, &bet.id, &bet.partner).await.unwrap();
+    let view = bet_view::tell(&found, &bet.player).unwrap();
+    assert!(matches!(view.standing, Standing::Decided(_)), "{:?}", view.standing);
 }
