@@ -34,7 +34,7 @@ pub(crate) fn delivered(
         superseded_by: superseded_by.map(i64::from),
         ..delivery(item, epoch, outcome)
     };
-    ended(item, &record, partition)
+    ended(item, &record.identified(), partition)
 }
 
 /// A parking (R18): the fact, its record, the settlement in the parking place, and a case.
@@ -53,7 +53,7 @@ pub(crate) fn parked(
         code: Some(code.to_owned()),
         ..delivery(item, epoch, DeliveryOutcome::Parked)
     };
-    let mut output = ended(item, &record, partition)?;
+    let mut output = ended(item, &record.identified(), partition)?;
     let headers = [(HEADER_CODE, code.to_owned())];
     output.records.push(moved(item, SettlementTopic::Parked, partition, headers)?);
     let case = case(item, code, said);
@@ -101,7 +101,7 @@ fn delivery(item: &Item, epoch: &str, outcome: DeliveryOutcome) -> DeliveryRecor
     let settlement = &item.settlement;
     let bet = settlement.bet.as_str();
     DeliveryRecord {
-        delivery_id: outgoing::delivery_id(bet, settlement.revision, epoch, outcome),
+        delivery_id: String::new(),
         bet_id: bet.to_owned(),
         revision: i64::from(settlement.revision),
         round_id: settlement.bet.round_str().to_owned(),

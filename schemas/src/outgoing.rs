@@ -258,14 +258,22 @@ pub fn case(record: &CaseRecord, partitions: Partitions) -> Result<Outgoing, Fra
     })
 }
 
-/// The id of a delivery: `<bet_id>/<revision>/<ledger_epoch>/<outcome>`.
-pub fn delivery_id(
-    bet: &str,
-    revision: u32,
-    ledger_epoch: &str,
-    outcome: DeliveryOutcome,
-) -> String {
-    format!("{bet}/{revision}/{ledger_epoch}/{}", outcome.name())
+impl DeliveryRecord {
+    /// The same record under its id, `<bet_id>/<revision>/<ledger_epoch>/<outcome>`.
+    ///
+    /// What may differ between two answers about one revision is part of the outcome's word, such as
+    /// `superseded:5` or `parked:unknown_bet`, so that an id always carries the same content.
+    pub fn identified(self) -> Self {
+        let detail = match self.outcome {
+            DeliveryOutcome::Superseded => self.superseded_by.map(|by| by.to_string()),
+            DeliveryOutcome::Parked => self.code.clone(),
+            DeliveryOutcome::Applied | DeliveryOutcome::Unknown => None,
+        };
+        let detail = detail.map(|detail| format!(":{detail}")).unwrap_or_default();
+        let (bet, revision, epoch) = (&self.bet_id, self.revision, &self.ledger_epoch);
+        let delivery_id = format!("{bet}/{revision}/{epoch}/{}{detail}", self.outcome.name());
+        Self { delivery_id, ..self }
+    }
 }
 
 /// The fact of a decision, caused by the record at `decision.at` of `bets` partition `partition`.
@@ -459,8 +467,6 @@ pub fn delivered_fact(
     at: u64,
 ) -> Result<FactRow, FrameError> {
     let lane = record.partner_id.parse::<PartnerId>().map(|partner| Lane::of(&partner));
-    let superseded_by = record.superseded_by.map(|by| by.to_string()).unwrap_or_default();
-    let code = record.code.as_deref().unwrap_or_default();
     Ok(FactRow {
         round: record.round_id.clone(),
         topic: SETTLEMENTS,
@@ -469,7 +475,7 @@ pub fn delivered_fact(
         bet: record.bet_id.clone(),
         kind: facts::DELIVERED,
         at,
-        hash: ContentHash::of(&[&record.delivery_id, &superseded_by, code]).0,
+        hash: ContentHash::of(&[&record.delivery_id]).0,
         body: frame::encode(record)?,
     })
 }

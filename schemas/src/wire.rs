@@ -390,7 +390,7 @@ wire_enum! {
 /// One record of `deliveries.v1`, and the fact of a final delivery answer.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 pub struct DeliveryRecord {
-    /// `<bet_id>/<revision>/<ledger_epoch>/<outcome>`.
+    /// `<bet_id>/<revision>/<ledger_epoch>/<outcome>`; superseded and parked with `:` and by what or why.
     pub delivery_id: String,
     /// The bet.
     pub bet_id: String,

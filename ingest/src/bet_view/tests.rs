@@ -60,14 +60,15 @@ fn marker(number: u32, said_at: i64, body: MarkerBody) -> Fact {
 fn delivered(revision: u32, outcome: DeliveryOutcome) -> Fact {
     let bet = bet().id.to_string();
     let record = DeliveryRecord {
-        delivery_id: outgoing::delivery_id(&bet, revision, "e1", outcome),
         bet_id: bet,
         revision: i64::from(revision),
         round_id: "r".to_owned(),
         partner_id: "acme".to_owned(),
         outcome,
+        ledger_epoch: "e1".to_owned(),
         ..DeliveryRecord::default()
-    };
+    }
+    .identified();
     Fact::from(outgoing::delivered_fact(&record, 0, 5).unwrap().into_parts())
 }
 

@@ -251,16 +251,16 @@ impl Desk {
     /// The markers of one partition of `bets`, by kind.
     fn markers(&self, partition: u32) -> Vec<String> {
         let of = |append: &&Append| append.topic.0 == BETS && append.partition == partition;
-        let name = |append: &Append| match BetEvent::decode(&append.value).unwrap().said {
-            BetSaid::Marker(marker) => {
-                let kind = match marker.body {
-                    MarkerBody::Opened { .. } => "opened",
-                    MarkerBody::Closed => "closed",
-                    MarkerBody::Version { .. } => "version",
-                };
-                format!("{} {kind}", marker.number)
-            }
-            other => panic!("{other:?}"),
+        let name = |append: &Append| {
+            let BetSaid::Marker(marker) = BetEvent::decode(&append.value).unwrap().said else {
+                panic!("not a marker: {append:?}");
+            };
+            let kind = match marker.body {
+                MarkerBody::Opened { .. } => "opened",
+                MarkerBody::Closed => "closed",
+                MarkerBody::Version { .. } => "version",
+            };
+            format!("{} {kind}", marker.number)
         };
         self.bets.iter().flatten().filter(of).map(name).collect()
     }

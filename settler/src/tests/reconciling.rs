@@ -48,7 +48,7 @@ fn look(lane: &mut Lane) -> Reconciler {
 
 fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: DeliveryOutcome) {
     let record = DeliveryRecord {
-        delivery_id: outgoing::delivery_id(bet.id.as_str(), revision, "1", outcome),
+        delivery_id: String::new(),
         bet_id: bet.id.to_string(),
         revision: i64::from(revision),
         round_id: super::round().to_string(),
@@ -57,7 +57,8 @@ fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: D
         outcome,
         superseded_by: None,
         code: None,
-    };
+    }
+    .identified();
     let row = outgoing::delivered_fact(&record, 0, 0).unwrap();
     let fact = Fact::from(row.into_parts());
     lane.facts.insert(fact.key, fact.body);

@@ -151,7 +151,7 @@ fn applied_with_the_wrong_money_is_no_end_but_a_case() {
     rig.settle(&[won("a", 3)]);
     rig.answer(|item| StateResult { collected_net: Some("-1000".to_owned()), ..applied(item) });
     rig.apply();
-    assert_eq!(rig.deliveries(), ["a/3/1/parked"]);
+    assert_eq!(rig.deliveries(), ["a/3/1/parked:collected_net"]);
     let case = &rig.cases()[0];
     assert_eq!(case.code, "collected_net");
     assert!(case.text.contains("collected_net -1000"), "{}", case.text);
@@ -184,7 +184,7 @@ fn a_second_content_of_one_settlement_is_parked_and_never_sent() {
     assert_eq!(rig.offsets(), (2, 0));
     let mut deliveries = rig.deliveries();
     deliveries.sort();
-    assert_eq!(deliveries, ["a/3//parked", "a/3/1/applied"]);
+    assert_eq!(deliveries, ["a/3//parked:revision_conflict", "a/3/1/applied"]);
     assert_eq!(rig.cases()[0].code, "revision_conflict");
 }
 

@@ -299,7 +299,7 @@ fn h21_a_claim_is_proven_by_a_final_answer_in_the_store() {
         rig.load();
         rig.apply();
         let wanted: &[&str] =
-            if proven { &["a/4/1/applied", "a/3/1/superseded"] } else { &["a/4/1/applied"] };
+            if proven { &["a/4/1/applied", "a/3/1/superseded:4"] } else { &["a/4/1/applied"] };
         assert_eq!(rig.deliveries(), wanted);
         assert_eq!(rig.offsets(), (if proven { 2 } else { 1 }, 0));
     }
@@ -313,7 +313,7 @@ fn planted_bug_superseded_believed_closes_a_delivery_without_proof() {
     rig.answer(|item| superseded(item, 4));
     rig.apply();
     planted::arm_thread(None);
-    assert_eq!((rig.offsets(), rig.deliveries()), ((1, 0), vec!["a/3/1/superseded".to_owned()]));
+    assert_eq!((rig.offsets(), rig.deliveries()), ((1, 0), vec!["a/3/1/superseded:4".to_owned()]));
 }
 
 #[test]

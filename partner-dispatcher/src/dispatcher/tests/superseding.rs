@@ -86,7 +86,7 @@ fn superseded_by_what_was_read_is_final() {
     });
     assert!(rig.loads.is_empty());
     rig.apply();
-    assert_eq!(rig.deliveries(), ["a/3/1/superseded"]);
+    assert_eq!(rig.deliveries(), ["a/3/1/superseded:4"]);
     assert_eq!(rig.offsets(), (1, 0));
 }
 
