@@ -132,3 +132,6 @@ impl<K: Clock> Caller<Dispatcher> for Sender<K> {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+use crate::chunk::Filling;
+use crate::dispatcher::{Owed, OwedOf};
+use crate::fixtures::{applied, ok, won};
+use runtime::http::HttpOptions;
+use runtime::{Millis, telemetry};
+use schemas::contract::Traffic;
+use std::collections::BTreeSet;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+#[derive(Clone, Copy)]
+struct Stopped(Millis);
+
+impl Clock for Stopped {
+    fn now(&self) -> Millis {
+        self.0
+    }
+}
+
+fn partner() -> PartnerId {
+    "acme".parse().unwrap()
+}
+
+fn call() -> StateCall {
+    let mut filling = Filling::new();
+    filling.add(1, &won("a", 3), 2, 10_000).unwrap();
+    filling.finish(partner(), Traffic::Live).call
+}
+
+fn sender(wallets: PartnerBook, metrics: &telemetry::Metrics) -> Sender<Stopped> {
+    let client = HttpClient::new(HttpOptions {
+        connect_wait_max: Duration::from_secs(5),
+        idle_max: Duration::from_secs(5),
+        idle_connections_max: 1,
+    });
+    // The fixtures' settlements were caused at 1000 ms.
+    let wait = Duration::from_secs(10);
+    Sender::new(client, wallets, wait, Metrics::register(metrics), Stopped(1_500))
+}
+
+#[test]
+fn a_wallet_url_is_plain_http_with_a_host() {
+    let mut book = PartnerBook::default();
+    for (base, url) in [
+        ("http://wallet:81", "http://wallet:81/wallet/v1/bets/state"),
+        ("http://wallet:81/", "http://wallet:81/wallet/v1/bets/state"),
+        ("http://10.0.0.1/acme", "http://10.0.0.1/acme/wallet/v1/bets/state"),
+    ] {
+        book.insert(partner(), base).unwrap();
+        let found = book.url(&partner(), schemas::contract::STATE_PATH).unwrap();
+        assert_eq!(found.to_string(), url);
+    }
+    for base in ["", "wallet:81", "https://wallet", "/wallet", "http://wallet?x=1", "ftp://wallet"]
+    {
+        let error = WalletUrlError { partner: partner(), url: base.to_owned() };
+        assert_eq!(book.insert(partner(), base), Err(error));
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut book = PartnerBook::default();
+    book.insert(partner(), &format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let call = call();
+    let good = ok(&call.request, call.request.items.iter().map(applied).collect()).unwrap();
+    let (body, bytes) = (good.body.clone(), call.bytes.clone());
+    let wallet = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(&bytes) {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let metrics = telemetry::Metrics::default();
+    let answer = sender(book, &metrics).call(call.clone()).await;
+    assert_eq!(answer, Ok(good));
+    let request = wallet.await.unwrap();
+    assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
+    for header in [
+        "api-version: 2026-11-01",
+        "attempt: 3",
+        "content-type: application/json",
+        &format!("webhook-id: {}", call.request.chunk_id),
+    ] {
+        assert!(request.contains(&format!("{header}\r\n")), "{header} is not in {request}");
+    }
+    let text = metrics.text().unwrap();
+    for line in [
+        "roundhouse_partner_delivery_attempts_total{partner=\"acme\",outcome=\"answered\"} 1",
+        "roundhouse_partner_delivery_duration_seconds_count{partner=\"acme\"} 1",
+        "roundhouse_settlement_result_to_partner_ack_seconds_sum{partner=\"acme\"} 0.5",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_wallet_nothing_is_sent_and_people_are_told() {
+    let metrics = telemetry::Metrics::default();
+    let before = telemetry::alarms("wallet_unknown");
+    let answer = sender(PartnerBook::default(), &metrics).call(call()).await;
+    assert_eq!(answer, Err(CallError::Connect));
+    assert_eq!(telemetry::alarms("wallet_unknown"), before + 1);
+    assert!(metrics.text().unwrap().contains("outcome=\"no_connection\"} 1"));
+}
+
+#[test]
+fn what_is_owed_is_shown_until_its_partition_moves_on() {
+    let metrics = telemetry::Metrics::default();
+    let shown = Metrics::register(&metrics);
+    let owed = OwedOf {
+        items: [(Traffic::Void, 2)].into(),
+        in_flight: 1,
+        tier: 3,
+        parked: 4,
+        oldest_void_at: Some(700),
+    };
+    let owed = Owed { partition: 1, partners: [(partner(), owed)].into() };
+    let mut before = BTreeSet::new();
+    for (owed, numbers) in [(&[owed][..], [2, 3, 4, 700]), (&[], [0; 4])] {
+        shown.show(owed, &mut before);
+        let text = metrics.text().unwrap();
+        let [void, tier, parked, oldest] = numbers;
+        for line in [
+            format!("partner_owed_records{{partner=\"acme\",traffic=\"void\"}} {void}\n"),
+            format!("partner_retry_backlog{{partner=\"acme\",tier=\"5s\"}} {tier}\n"),
+            format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
+            format!("partner_oldest_void_timestamp_ms{{partner=\"acme\"}} {oldest}\n"),
+        ] {
+            assert!(text.contains(&line), "{line} is not in {text}");
+        }
+    }
+}
