@@ -10,7 +10,7 @@ async fn a_bet_from_hold_to_close() {
     let wallet = Served::start(options(Keep::InMemory)).await;
     let held = wallet.post(AUTHORIZE, &ask("b")).await;
     assert_eq!(held.status, 200);
-    assert_eq!(held.headers["api-version"], "2026-06-01");
+    assert_eq!(held.headers["api-version"], schemas::contract::API_VERSION);
     assert_eq!(
         (held.body["decision"].as_str(), held.body["status"].as_str()),
         (Some("approved"), Some("held"))
