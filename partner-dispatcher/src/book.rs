@@ -46,6 +46,8 @@ pub(crate) struct Item {
     pub(crate) attempts: u32,
     /// A failure is followed by one repeat from memory; the next, or one behind the tier, by the tier.
     pub(crate) repeat_left: bool,
+    /// Items that a chunk with this one may have: fewer after chunks with it were refused as a whole.
+    pub(crate) chunk_items_max: usize,
 }
 
 /// What is known of a bet of which anything is in memory.

@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 /// What came back from one call.
 pub type Answer = Result<HttpAnswer, CallError>;
 
+/// Statuses that say no more than "not now" (contract 4, `overloaded`).
+const BUSY: [u16; 2] = [429, 503];
 /// Characters a ledger epoch may have. It is part of keys; a longer one is no answer.
 const EPOCH_CHARS_MAX: usize = 64;
 
@@ -67,6 +69,9 @@ pub enum Verdict {
 pub struct Judgement {
     /// The ledger epoch, if the answer is one. Empty where the partner names none.
     pub epoch: Option<String>,
+    /// True if the partner answered and said nothing of any item, other than that it is busy: something
+    /// in the chunk may be more than it can take.
+    pub refused: bool,
     /// How long the partner wants to be left alone, in ms.
     pub retry_after_ms: Option<u64>,
     /// A verdict per item sent, in the order sent.
@@ -74,8 +79,8 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    fn owed(sent: &[Asked<'_>], retry_after_ms: Option<u64>) -> Self {
-        Self { epoch: None, retry_after_ms, verdicts: vec![Verdict::Owed; sent.len()] }
+    fn owed(sent: &[Asked<'_>], refused: bool, retry_after_ms: Option<u64>) -> Self {
+        Self { epoch: None, refused, retry_after_ms, verdicts: vec![Verdict::Owed; sent.len()] }
     }
 }
 
@@ -88,23 +93,25 @@ impl Judgement {
 pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(CallError::Timeout | CallError::Connect | CallError::Broken | CallError::TooLarge) => {
-            return Judgement::owed(sent, None);
+        Err(CallError::TooLarge) => return Judgement::owed(sent, true, None),
+        Err(CallError::Timeout | CallError::Connect | CallError::Broken) => {
+            return Judgement::owed(sent, false, None);
         }
     };
     if answer.status != 200 {
-        return Judgement::owed(sent, retry_after_ms(answer));
+        let busy = BUSY.contains(&answer.status);
+        return Judgement::owed(sent, !busy, retry_after_ms(answer));
     }
     if planted::active(Bug::StatusMeansApplied) {
         let verdicts = vec![Verdict::Applied; sent.len()];
-        return Judgement { epoch: Some(String::new()), retry_after_ms: None, verdicts };
+        let epoch = Some(String::new());
+        return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
     }
-    let Some(body) = read(&answer.body) else {
-        return Judgement::owed(sent, retry_after_ms(answer));
+    let echoes =
+        |body: &StateResponse| body.chunk_id == chunk_id && well_formed(&body.ledger_epoch);
+    let Some(body) = read(&answer.body).filter(echoes) else {
+        return Judgement::owed(sent, true, retry_after_ms(answer));
     };
-    if body.chunk_id != chunk_id || !well_formed(&body.ledger_epoch) {
-        return Judgement::owed(sent, retry_after_ms(answer));
-    }
     let results = by_bet(&body.results);
     let verdicts = sent.iter().map(|asked| {
         let result = results.get(asked.settlement.bet.as_str()).copied().flatten();
@@ -112,6 +119,7 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
     });
     Judgement {
         verdicts: verdicts.collect(),
+        refused: false,
         retry_after_ms: answer.retry_after_ms,
         epoch: Some(body.ledger_epoch),
     }

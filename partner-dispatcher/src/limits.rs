@@ -27,6 +27,11 @@ pub struct Limits {
     pub loads_in_flight_max: usize,
     /// Items made durable in one batch. More means fewer syncs and a later offset.
     pub apply_items_max: usize,
+    /// Chunks that a partner may refuse as a whole, with no good answer between, before chunks are no
+    /// longer halved. Halving finds the one item that a wallet chokes on (9 halvings of 500, on each of
+    /// its 4 slots); a wallet that refuses everything is down, and small chunks would only slow the
+    /// drain behind it.
+    pub refusals_halved_max: u32,
     /// Shortest wait before the first repeat, in ms. Origin: DESIGN 7.
     pub repeat_wait_ms_min: u64,
     /// Longest wait before the first repeat, in ms. Origin: DESIGN 7. Equal bounds would let all
@@ -50,6 +55,7 @@ impl Limits {
         tier_items_max: 5_000,
         loads_in_flight_max: 16,
         apply_items_max: 5_000,
+        refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
         repeat_wait_ms_max: 250,
         retry_after_ms_max: 5_000,

@@ -2,7 +2,7 @@
 
 use crate::book::Item;
 use crate::judge::ParkCode;
-use crate::retry::{HEADER_ATTEMPT, HEADER_CODE, HEADER_ORIG_OFFSET};
+use crate::retry::{HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_CODE, HEADER_ORIG_OFFSET};
 use runtime::{Append, Fact, Record, Source};
 use schemas::frame::FrameError;
 use schemas::outgoing::{self, Partitions, SettlementTopic};
@@ -66,7 +66,10 @@ pub(crate) fn parked(
 /// # Errors
 /// [`FrameError`], as for [`delivered`].
 pub(crate) fn to_tier(item: &Item, partition: u32) -> Result<Output, FrameError> {
-    let headers = [(HEADER_ATTEMPT, item.attempts.to_string())];
+    let headers = [
+        (HEADER_ATTEMPT, item.attempts.to_string()),
+        (HEADER_CHUNK_ITEMS_MAX, item.chunk_items_max.to_string()),
+    ];
     let record = moved(item, SettlementTopic::Retry5s, partition, headers)?;
     Ok(Output { facts: Vec::new(), records: vec![record] })
 }
@@ -126,7 +129,7 @@ fn moved(
     item: &Item,
     topic: SettlementTopic,
     partition: u32,
-    headers: [(&'static str, String); 1],
+    headers: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<Append, FrameError> {
     let mut record = outgoing::settlement(&item.settlement, topic, partition)?;
     record.headers.push((HEADER_ORIG_OFFSET, item.orig.to_string()));

@@ -26,6 +26,8 @@ pub(crate) struct Partner {
     pub(crate) gated: bool,
     /// The ledger epoch of the last answer; unknown until there was one.
     pub(crate) epoch: Option<String>,
+    /// Chunks refused as a whole since the last good answer.
+    pub(crate) refusals: u32,
     /// Items parked since this dispatcher started.
     pub(crate) parked: u64,
     /// Records put into the tier and not read again yet; an estimate for a while after a takeover.

@@ -2,11 +2,14 @@
 
 use crate::limits::Limits;
 use runtime::{Millis, Record};
+use std::str::FromStr;
 
 /// Header of the tier and the parking place: the offset of the settlement in `settlements.v1`.
 pub const HEADER_ORIG_OFFSET: &str = "orig_offset";
 /// Header of the tier: how often the settlement was sent before.
 pub const HEADER_ATTEMPT: &str = "attempt";
+/// Header of the tier: items that a chunk with this one may have.
+pub const HEADER_CHUNK_ITEMS_MAX: &str = "chunk_items_max";
 /// Header of the parking place: why, a stable code.
 pub const HEADER_CODE: &str = "code";
 
@@ -42,13 +45,31 @@ pub(crate) fn later(now: Millis, ms: u64) -> Millis {
     now.saturating_add(Millis::try_from(ms).unwrap_or(Millis::MAX))
 }
 
-/// The settlement's offset in `settlements.v1` and the attempts before, as a tier record says them.
-///
-/// A record without the header was written by other hands: its facts then stand at offset 0.
-pub(crate) fn history(record: &Record) -> (u64, u32) {
-    let number = |name| record.header(name).and_then(|text| text.parse::<u64>().ok());
-    let attempts = number(HEADER_ATTEMPT).and_then(|count| u32::try_from(count).ok());
-    (number(HEADER_ORIG_OFFSET).unwrap_or(0), attempts.unwrap_or(1))
+/// What happened to an item before, as its record in the tier says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct History {
+    /// Its offset in `settlements.v1`.
+    pub(crate) orig: u64,
+    pub(crate) attempts: u32,
+    pub(crate) chunk_items_max: usize,
+}
+
+impl History {
+    /// Reads the headers. A record without them was written by other hands: its facts then stand at
+    /// offset 0.
+    pub(crate) fn of(record: &Record, limits: &Limits) -> Self {
+        Self {
+            orig: number(record, HEADER_ORIG_OFFSET).unwrap_or(0),
+            attempts: number(record, HEADER_ATTEMPT).unwrap_or(1),
+            chunk_items_max: number(record, HEADER_CHUNK_ITEMS_MAX)
+                .unwrap_or(limits.chunk_items_max)
+                .clamp(1, limits.chunk_items_max),
+        }
+    }
+}
+
+fn number<T: FromStr>(record: &Record, name: &str) -> Option<T> {
+    record.header(name)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -69,17 +90,23 @@ mod tests {
 
     #[test]
     fn headers_read_back() {
-        let headers = |orig: &str, attempt: &str| Record {
-            offset: 9,
-            appended_at: 0,
-            key: "k".into(),
-            headers: vec![
-                (HEADER_ORIG_OFFSET.to_owned(), orig.to_owned()),
-                (HEADER_ATTEMPT.to_owned(), attempt.to_owned()),
-            ],
-            value: "v".into(),
-        };
-        assert_eq!(history(&headers("41", "3")), (41, 3));
-        assert_eq!(history(&headers("-1", "many")), (0, 1));
+        let limits = Limits::PRODUCTION;
+        for (texts, orig, attempts, chunk_items_max) in [
+            (["41", "3", "2"], 41, 3, 2),
+            (["-1", "many", "0"], 0, 1, 1),
+            (["", "", "501"], 0, 1, 500),
+        ] {
+            let names = [HEADER_ORIG_OFFSET, HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX];
+            let headers = names.into_iter().zip(texts);
+            let record = Record {
+                offset: 9,
+                appended_at: 0,
+                key: "k".into(),
+                headers: headers.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+                value: "v".into(),
+            };
+            let wanted = History { orig, attempts, chunk_items_max };
+            assert_eq!(History::of(&record, &limits), wanted);
+        }
     }
 }

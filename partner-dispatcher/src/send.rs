@@ -8,13 +8,10 @@ use http::{HeaderName, HeaderValue, Uri};
 use runtime::http::{CallError, HttpClient};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
-use schemas::contract::ANSWER_BYTES_MAX;
+use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-
-/// The version of the contract that is spoken (contract 8).
-pub const API_VERSION: &str = "2026-11-01";
 
 /// A wallet URL that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

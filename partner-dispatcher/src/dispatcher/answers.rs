@@ -21,6 +21,9 @@ impl Dispatcher {
         if let Some(wait_ms) = judgement.retry_after_ms {
             self.gate(now, &flight.partner, wait_ms);
         }
+        if judgement.refused {
+            self.halve(&flight);
+        }
         let epoch = judgement.epoch.unwrap_or_default();
         let mut owed = Vec::new();
         for (id, verdict) in flight.ids.into_iter().zip(judgement.verdicts) {
@@ -57,10 +60,29 @@ impl Dispatcher {
     /// sending everything since again comes with the case that a human signs off; until then this pages.
     fn note_epoch(&mut self, name: &PartnerId, epoch: &str) {
         let partner = self.partner(name);
+        partner.refusals = 0;
         let before = partner.epoch.replace(epoch.to_owned());
         if let Some(before) = before.filter(|before| before != epoch) {
             let text = format!("ledger epoch of {name} went from `{before}` to `{epoch}`");
             self.alarm("ledger_epoch_changed", text);
+        }
+    }
+
+    /// A chunk was refused as a whole: its items travel in smaller ones, so that one that a wallet chokes
+    /// on ends up alone and the others get through. Not without end: a wallet that refuses all is down.
+    fn halve(&mut self, flight: &Flight) {
+        let max = self.options.limits.refusals_halved_max;
+        let partner = self.partner(&flight.partner);
+        partner.refusals = partner.refusals.saturating_add(1);
+        if max < partner.refusals || flight.ids.len() < 2 {
+            return;
+        }
+        for id in &flight.ids {
+            if let Some(item) = self.book.get_mut(*id) {
+                item.chunk_items_max = flight.ids.len().div_ceil(2);
+                // From memory: the tier would take 5 s for each halving.
+                item.repeat_left = true;
+            }
         }
     }
 

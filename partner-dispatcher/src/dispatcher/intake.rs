@@ -5,7 +5,7 @@ use crate::book::{Item, Read, Stage};
 use crate::judge::ParkCode;
 use crate::offsets::Place;
 use crate::output;
-use crate::retry::{history, later};
+use crate::retry::{History, later};
 use runtime::{Effect, Millis, Record, Scope, Source};
 use schemas::settlements::Settlement;
 
@@ -23,15 +23,22 @@ impl Dispatcher {
 
     fn take_one(&mut self, now: Millis, source: Source, record: &Record, settlement: Settlement) {
         let tier = source == self.tier;
-        let (orig, attempts) = if tier { history(record) } else { (record.offset, 0) };
+        let limits = &self.options.limits;
+        let history = if tier {
+            History::of(record, limits)
+        } else {
+            let chunk_items_max = limits.chunk_items_max;
+            History { orig: record.offset, attempts: 0, chunk_items_max }
+        };
         let place = Place { source, offset: record.offset };
         let item = Item {
             settlement,
-            orig,
+            orig: history.orig,
             places: vec![place],
             stage: Stage::Resting,
-            attempts,
+            attempts: history.attempts,
             repeat_left: !tier,
+            chunk_items_max: history.chunk_items_max,
         };
         let (partner, _) = home(&item);
         if tier {

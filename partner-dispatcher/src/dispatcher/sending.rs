@@ -37,13 +37,16 @@ impl Dispatcher {
             return false;
         }
         let mut filling = Filling::new();
-        while filling.len() < limits.chunk_items_max
-            && let Some(id) = queue.ids.first().copied()
-        {
+        let mut items_max = limits.chunk_items_max;
+        while let Some(id) = queue.ids.first().copied() {
             let Some(item) = self.book.get(id) else {
                 queue.ids.remove(&id);
                 continue;
             };
+            items_max = items_max.min(item.chunk_items_max);
+            if items_max <= filling.len() {
+                break;
+            }
             match filling.add(id, &item.settlement, item.attempts, limits.chunk_bytes_max) {
                 Ok(true) => {}
                 Ok(false) => break,

@@ -3,7 +3,7 @@
 use super::rig::{MAIN, Rig, TIER};
 use crate::fixtures::{applied, ok, ok_in, settlement, status, superseded, won};
 use crate::limits::Limits;
-use crate::retry::{HEADER_ATTEMPT, HEADER_ORIG_OFFSET};
+use crate::retry::{HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET};
 use runtime::http::{CallError, HttpAnswer};
 use schemas::catalogue::RETRY_5S;
 use schemas::contract::{ItemOutcome, StateResult};
@@ -334,4 +334,74 @@ fn h20_after_a_restart_other_items_travel_under_another_id() {
     rig.answer_with(|call| ok(&call.request, call.request.items.iter().map(applied).collect()));
     rig.apply();
     assert_eq!(rig.offsets(), (4, 0));
+}
+
+/// Plays a wallet that cannot take `poison` until nothing is in memory; returns the calls it needed.
+fn choke(rig: &mut Rig, poison: &str) -> usize {
+    let mut calls = 0;
+    while !rig.calls.is_empty() {
+        calls += rig.calls.len();
+        rig.answer_with(|call| {
+            let items = call.request.items.iter();
+            if items.clone().any(|item| item.bet_id.ends_with(poison)) {
+                status(500, "")
+            } else {
+                ok(&call.request, items.map(applied).collect())
+            }
+        });
+        rig.apply();
+        rig.advance(250);
+    }
+    calls
+}
+
+#[test]
+fn one_item_that_a_wallet_chokes_on_ends_up_alone() {
+    let mut rig = Rig::new();
+    let bets: Vec<_> = (0..500).map(|number| won(&format!("b{number:03}"), 3)).collect();
+    rig.settle(&bets);
+    let calls = choke(&mut rig, "b123");
+    assert_eq!(rig.deliveries().len(), 499);
+    // 500, nine halvings of two chunks each, and one repeat of the last.
+    assert!(calls <= 1 + 9 * 2 + 1, "{calls} calls");
+    let moved = rig.records(RETRY_5S);
+    assert_eq!((moved.len(), moved[0].header(HEADER_CHUNK_ITEMS_MAX)), (1, Some("1")));
+    // Behind the tier it stays alone.
+    rig.settle(&[won("c", 3)]);
+    let other = rig.calls.keys().next().copied().unwrap();
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert!(rig.sent().contains(&vec!["b123/3".to_owned()]), "{:?}", rig.sent());
+    assert!(rig.calls.contains_key(&other));
+}
+
+#[test]
+fn a_wallet_that_refuses_everything_is_down_and_chunks_stay_large() {
+    let limits = Limits { refusals_halved_max: 3, ..Limits::PRODUCTION };
+    let mut rig = Rig::with(limits);
+    rig.settle(&(0..2_000).map(|number| won(&format!("b{number:04}"), 3)).collect::<Vec<_>>());
+    while !rig.calls.is_empty() {
+        rig.answer_with(|_| status(502, "<html>"));
+        rig.apply();
+        rig.advance(250);
+    }
+    let moved = rig.records(RETRY_5S);
+    assert_eq!(moved.len(), 2_000);
+    let whole = |max: Option<&str>| usize::from(max == Some("500"));
+    let whole: usize =
+        moved.iter().map(|record| whole(record.header(HEADER_CHUNK_ITEMS_MAX))).sum();
+    assert_eq!(whole, 500, "three chunks were halved once");
+}
+
+#[test]
+fn a_busy_wallet_is_not_choking() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3), won("b", 3)]);
+    rig.answer_with(|_| status(503, ""));
+    rig.advance(250);
+    assert_eq!(rig.sent(), [["a/3", "b/3"]]);
+    rig.answer_with(|_| status(500, ""));
+    rig.advance(250);
+    assert_eq!(rig.sent(), [["a/3"], ["b/3"]]);
 }
