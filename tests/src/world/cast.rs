@@ -101,7 +101,7 @@ pub(super) fn build(
 }
 
 /// The rules of the build, as the one binary hands them to the herald.
-fn round_rules() -> RoundRules {
+pub fn round_rules() -> RoundRules {
     RoundRules {
         check_opened: |opened, now| {
             settlement::check_opened(opened, now).map_err(|error| error.code())
@@ -113,14 +113,14 @@ fn round_rules() -> RoundRules {
     }
 }
 
-pub(super) fn currencies() -> BTreeMap<Currency, u8> {
+pub fn currencies() -> BTreeMap<Currency, u8> {
     [("EUR", 2), ("JPY", 0)]
         .into_iter()
         .filter_map(|(code, exponent)| Some((code.parse().ok()?, exponent)))
         .collect()
 }
 
-fn partners() -> PartnerBook {
+pub fn partners() -> PartnerBook {
     let limits = currencies()
         .into_iter()
         .map(|(currency, exponent)| (currency, CurrencyLimits::unlimited(exponent)))
@@ -159,8 +159,8 @@ impl World {
                 Group::new("dispatcher", topic(SETTLEMENTS), vec![topic(RETRY_5S)], lanes),
             ),
         ];
-        let (ingests, settlers, dispatchers) =
-            (self.rng.between(2, 3), self.rng.between(2, 3), self.rng.between(1, 2));
+        let ingests = 2 + i64::from(self.rng.chance(250));
+        let (settlers, dispatchers) = (self.rng.between(2, 3), self.rng.between(1, 2));
         let mut roles: Vec<Vec<Role>> = Vec::new();
         roles.extend((0..ingests).map(|_| vec![Role::Placing, Role::Herald]));
         roles.extend((0..settlers).map(|_| vec![Role::Settler]));

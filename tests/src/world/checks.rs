@@ -227,19 +227,9 @@ impl Checks {
                     self.moved_on.insert(id, record.offset);
                 }
             }
-            DELIVERIES => self.same_delivery(record),
+            DELIVERIES => self.same_content(DELIVERIES, record),
             _ => {}
         }
-    }
-
-    /// By which revision a delivery was superseded may differ from answer to answer, nothing else may.
-    fn same_delivery(&mut self, record: &Record) {
-        let value = frame::decode::<DeliveryRecord>(&record.value);
-        let Ok(value) = value.map(|value| DeliveryRecord { superseded_by: None, ..value }) else {
-            self.broken("R23", format!("unreadable delivery at {}", record.offset));
-            return;
-        };
-        self.same(DELIVERIES, record, format!("{value:?}").into_bytes());
     }
 
     /// Invariant 2: the same id always carries the same content.
@@ -259,6 +249,13 @@ impl Checks {
         self.contents.insert(key, value);
     }
 
+    fn tell(&mut self, partition: u32, event: oracle::Event) {
+        let index = usize::try_from(partition).unwrap_or(usize::MAX);
+        if let Some(story) = self.stories.get_mut(index) {
+            story.push(event);
+        }
+    }
+
     fn bets_record(
         &mut self,
         partition: u32,
@@ -266,12 +263,16 @@ impl Checks {
         wallets: &Wallets,
         reach: &mut Reach,
     ) {
+        if record.header(facts::HEADER_KIND) == Some("tick") {
+            let tick = oracle::Said::Tick;
+            let (round, bet) = (String::new(), String::new());
+            let event = oracle::Event { at: record.offset, round, bet, said: tick };
+            self.tell(partition, event);
+            return;
+        }
         let Ok(event) = BetEvent::decode(&record.value) else { return };
         if let Some(plain) = story::plain(record.offset, &event) {
-            let index = usize::try_from(partition).unwrap_or(usize::MAX);
-            if let Some(story) = self.stories.get_mut(index) {
-                story.push(plain);
-            }
+            self.tell(partition, plain);
         }
         match &event.said {
             BetSaid::Intent(intent) => {

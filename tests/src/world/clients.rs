@@ -92,11 +92,14 @@ impl World {
     pub(super) fn plan_clients(&mut self) {
         self.clients.rounds_kept = 1 + self.rng.index(5);
         self.clients.chunk_items_max = 1 + self.rng.index(6);
-        let rounds = self.rng.between(2, 4);
+        let rounds = self.rng.between(2, 3);
         let mut end_ms = 0;
         for index in 0..rounds {
             let opens_ms = self.rng.between(0, 3_500);
-            let lasts_ms = self.rng.between(1_000, 4_000);
+            // Some rounds outlast the six ticks in which an intent expires.
+            let long = self.rng.chance(150);
+            let lasts_ms =
+                if long { self.rng.between(7_500, 10_000) } else { self.rng.between(1_000, 4_000) };
             end_ms = end_ms.max(opens_ms + lasts_ms);
             self.plan_round(index, opens_ms, lasts_ms);
         }
@@ -155,7 +158,7 @@ impl World {
             self.fault();
             self.after_ms(wait, Event::Client(ClientStep::Feed { round, outcome }));
         }
-        let bets = self.rng.between(6, 14);
+        let bets = self.rng.between(5, 11);
         for number in 0..bets {
             self.plan_bet(round, number, opens_ms, opens_ms + lasts_ms);
         }
@@ -426,6 +429,9 @@ impl World {
     /// Operators read the verdicts on what they said.
     pub(super) fn saw(&mut self, source: Source, record: &Record) {
         if source.topic.0 != ROUNDS {
+            return;
+        }
+        if record.header(facts::HEADER_KIND) != Some("verdict") {
             return;
         }
         let Ok(event) = RoundEvent::decode(&record.value) else { return };

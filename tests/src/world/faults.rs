@@ -83,7 +83,7 @@ impl Faults {
             crash: rate(60),
             lands_after_crash: rate(300),
             pause: rate(60),
-            pause_ms_max: 3_000,
+            pause_ms_max: 3_000 + 3_000 * i64::from(heat == 3),
             rebalance: rate(250),
             zombie_ms_max: 3_000,
             apply_fails: rate(25),
@@ -110,9 +110,12 @@ impl Faults {
         if rng.chance(exists) {
             faults.skew_ms_max = rng.between(1, 400);
         }
-        // A seed whose draw left almost nothing gets one fault that is always there.
-        faults.rebalance = faults.rebalance.max(40);
-        faults.answer_lost = faults.answer_lost.max(30);
+        if rng.chance(exists / 3) {
+            faults.pause_ms_max = 9_000;
+        }
+        // A seed whose draw left almost nothing gets two faults that are always there.
+        faults.rebalance = faults.rebalance.max(180);
+        faults.call_doubled = faults.call_doubled.max(100);
         faults
     }
 }

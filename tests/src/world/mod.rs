@@ -6,7 +6,7 @@
 
 pub mod actor;
 pub mod calls;
-mod cast;
+pub mod cast;
 pub mod checks;
 pub mod clients;
 mod drive;
@@ -18,7 +18,7 @@ pub mod reach;
 mod rest;
 pub mod slot;
 pub mod store;
-mod story;
+pub mod story;
 mod trace;
 pub mod wallet;
 

@@ -17,7 +17,7 @@ fn die(number: &str) -> Vec<String> {
 }
 
 /// The event at offset `at`, in plain words; `None` for what the oracle does not judge.
-pub(super) fn plain(at: u64, event: &BetEvent) -> Option<oracle::Event> {
+pub fn plain(at: u64, event: &BetEvent) -> Option<oracle::Event> {
     let round = event.round.as_ref().map(ToString::to_string).unwrap_or_default();
     let (bet, said) = match &event.said {
         BetSaid::Intent(intent) => {

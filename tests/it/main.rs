@@ -1,0 +1,10 @@
+//! Scripted interleavings on the production machines, by the names of `notes/protocol.md`, and the
+//! simulation in small. Each test that has a planted bug also asserts that it would notice it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod edges;
+mod heralds;
+mod house;
+mod lane;
+mod stage;
+mod takeovers;
