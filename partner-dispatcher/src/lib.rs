@@ -43,7 +43,8 @@
 //! It never takes silence, a status, a redirect, a page of HTML or an unknown word for an answer. It never
 //! drops an older revision on the word of a newer *arrival*: newest is the highest revision read. It
 //! never waits for one partner while another could be served: what does not fit a partner's queue goes to the
-//! tier and the partition goes on. It never gives up: parked is owed, counted and shown.
+//! tier and the partition goes on. Nor does it let one item hold up others: a chunk that a wallet refuses as a
+//! whole comes again in halves, until the item that it chokes on is alone. It never gives up: parked is owed, counted and shown.
 //!
 //! # Not yet
 //!
