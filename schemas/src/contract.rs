@@ -14,6 +14,8 @@ pub use reconcile::{
     ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody,
 };
 
+/// The version of the contract that both sides speak (contract 8).
+pub const API_VERSION: &str = "2026-11-01";
 /// Items a state call may carry.
 pub const STATE_ITEMS_MAX: usize = 500;
 /// Bytes a state call may have.

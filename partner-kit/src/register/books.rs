@@ -11,8 +11,7 @@ use schemas::settlements::{REVISION_HELD, REVISION_VOID};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// The one date of the contract that this wallet speaks.
-pub const API_VERSION: &str = "2026-06-01";
+pub use schemas::contract::API_VERSION;
 /// Days for which rows are kept, and corrections taken: the contract's 13 months. This wallet forgets
 /// nothing, so it keeps them in truth for as long as its journal is there.
 const RETENTION_DAYS: u64 = 400;
