@@ -23,3 +23,10 @@ pub fn has_data(data_dir: &Path) -> bool {
 
 /// Where the journals of a sandbox's or a demo's wallets are, below the data directory.
 pub const JOURNALS: &str = "sandbox/journals";
+
+/// The group that judges rounds.
+pub const HERALD: &str = "herald";
+/// The group that decides bets.
+pub const SETTLER: &str = "settler";
+/// The group that delivers settlements.
+pub const DISPATCHER: &str = "dispatcher";

@@ -2,4 +2,9 @@
 
 pub mod audit;
 pub mod cli;
+pub mod config;
+pub mod demo;
 pub mod engine;
+pub mod rig;
+pub mod sandbox;
+pub mod serve;

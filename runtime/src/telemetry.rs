@@ -29,6 +29,15 @@ pub enum TelemetryError {
     AlreadySet(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// Sends logs to stderr, as text if stdout is a terminal and as JSON lines if it is not.
 ///
 /// `filter` is a level or a list of directives such as `info,settler=debug`.
@@ -36,13 +45,20 @@ pub enum TelemetryError {
 /// # Errors
 /// See [`TelemetryError`].
 pub fn init(filter: &str) -> Result<(), TelemetryError> {
+    init_as(filter, if stdout().is_terminal() { Format::Text } else { Format::Json })
+}
+
+/// Sends logs to stderr in `format`; `filter` as for [`init`].
+///
+/// # Errors
+/// See [`TelemetryError`].
+pub fn init_as(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let parsed = EnvFilter::try_new(filter)
         .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     let builder = Subscriber::builder().with_env_filter(parsed).with_writer(stderr);
-    let set = if stdout().is_terminal() {
-        builder.with_ansi(stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
+    let set = match format {
+        Format::Text => builder.with_ansi(stderr().is_terminal()).try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
     };
     set.map_err(TelemetryError::AlreadySet)
 }

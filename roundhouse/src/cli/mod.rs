@@ -1,8 +1,16 @@
 //! The command line.
 
 mod audit;
+mod demo;
+mod parent;
+mod planted;
+mod serve;
+mod token;
+mod wallet;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use runtime::telemetry;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Nothing to report.
@@ -13,30 +21,80 @@ pub const EXIT_FINDING: u8 = 1;
 pub const EXIT_UNABLE: u8 = 2;
 
 const EXAMPLES: &str = "\
+Examples:
+  roundhouse demo                     settle rounds for 20 wallets, and check every cent
+  roundhouse serve --sandbox          a server with a wallet, keys, and curl lines to paste
+  roundhouse audit --data-dir ./data  check every invariant over the whole log
+
 Exit codes:
   0    done, nothing wrong
   1    ran and found something wrong (an audit with violations, a demo a cent off)
   2    could not run: usage, configuration, a port or directory in use
-  130  interrupted twice";
+  130  stopped by a second signal";
 
 /// Settles short bets on game rounds for many bookmakers at once.
 #[derive(Debug, Parser)]
 #[command(name = "roundhouse", version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
+    /// What is logged to stderr: a level (error, warn, info, debug, trace) or directives such as
+    /// info,settler=debug
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How a line of the log looks [default: text on a terminal, else json]
+    #[arg(long, global = true, value_name = "FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
     Audit(audit::Args),
+    /// Run reference wallets: the bookmaker's side of the partner contract.
+    Wallet(Box<wallet::Wallets>),
+    Token(token::Args),
+}
+
+/// What was said about logs on the command line.
+struct Logs {
+    filter: Option<String>,
+    format: Option<LogFormat>,
+}
+
+impl Logs {
+    /// Sets logging up; `default` where no filter was given.
+    fn init(&self, default: &str) -> anyhow::Result<()> {
+        let format = match self.format {
+            Some(LogFormat::Text) => telemetry::Format::Text,
+            Some(LogFormat::Json) => telemetry::Format::Json,
+            None if std::io::stderr().is_terminal() => telemetry::Format::Text,
+            None => telemetry::Format::Json,
+        };
+        telemetry::init_as(self.filter.as_deref().unwrap_or(default), format)?;
+        Ok(())
+    }
 }
 
 impl Cli {
     /// Runs the command and gives the exit code.
     pub async fn run(self) -> ExitCode {
+        let logs = Logs { filter: self.log, format: self.log_format };
         let done = match self.command {
+            Command::Demo(args) => demo::run(args, logs).await,
+            Command::Serve(args) => serve::run(args, logs).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::Wallet(args) => wallet::run(*args, logs).await,
+            Command::Token(args) => token::run(&args),
         };
         match done {
             Ok(code) => ExitCode::from(code),
@@ -45,5 +103,16 @@ impl Cli {
                 ExitCode::from(EXIT_UNABLE)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
     }
 }

@@ -15,12 +15,7 @@ use super::definition::Stories;
 use super::report::{Finding, Totals};
 use std::collections::BTreeMap;
 
-/// The group that decides bets.
-pub(super) const SETTLER: &str = "settler";
-/// The group that delivers settlements.
-pub(super) const DISPATCHER: &str = "dispatcher";
-/// The group that judges rounds.
-pub(super) const HERALD: &str = "herald";
+pub(super) use crate::engine::{DISPATCHER, HERALD, SETTLER};
 
 /// What every check looks at.
 pub(super) struct Scene<'a> {

@@ -273,3 +273,24 @@ async fn partitions_move_between_members() {
     assert_eq!(other.await.unwrap(), Ok(()));
     assert_eq!(Arc::strong_count(&alive), 1, "no machine is left");
 }
+
+#[tokio::test]
+async fn a_source_is_read_only_while_the_machine_is_ready() {
+    let engine = Probe::new(1);
+    engine.state.gate.forget_permits(usize::MAX);
+    let alive = Arc::new(());
+    let (supervised, handles, shutdown) = supervised(&engine, &alive);
+    feed(&engine, 0, [1]).await;
+    while engine.state.applies.load(Ordering::SeqCst) < 1 {
+        tokio::task::yield_now().await;
+    }
+    feed(&engine, 0, [2]).await;
+    let handle = handles.get(0).unwrap();
+    for _ in 0..50 {
+        assert_eq!(handle.ask(()).await, Ok(1), "its batch is still in flight");
+    }
+    engine.state.gate.add_permits(2);
+    assert_eq!(out(&engine, 0, 2).await, ["1/1", "2/2"]);
+    shutdown.cancel();
+    assert_eq!(supervised.await.unwrap(), Ok(()));
+}

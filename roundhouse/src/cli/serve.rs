@@ -1,0 +1,88 @@
+//! `roundhouse serve`.
+
+use super::{EXIT_OK, Logs};
+use crate::config::{Config, DEFAULTS, Overrides};
+use crate::sandbox::Sandbox;
+use crate::serve::Running;
+use anyhow::Context;
+use runtime::shutdown;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it: a wallet, keys, and curl lines that work when pasted:
+    roundhouse serve --sandbox
+
+  With operators and partners of your own:
+    roundhouse serve --print-config > roundhouse.toml
+    roundhouse serve --config roundhouse.toml --listen 0.0.0.0:8080 --data-dir /var/lib/roundhouse
+
+Configuration: defaults, then --config, then ROUNDHOUSE__SECTION__KEY, then flags.
+SIGINT and SIGTERM stop it in order: no new connections, requests in flight are answered, batches are
+finished, the file is closed. A second signal stops at once, which loses nothing either.
+
+Exit codes:
+  0    stopped as asked
+  2    could not start: configuration, port or data directory
+  130  stopped by a second signal";
+
+/// Run everything in one process on one data directory.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Address and port of the API [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where everything is kept; made if it is not there [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// A configuration file; --print-config shows every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Also run a wallet, with an operator, a partner and a player made up, and print curl lines.
+    /// Their keys are kept in DIR/sandbox. Not for real money
+    #[arg(long)]
+    sandbox: bool,
+    /// Print every configuration key with its default and a comment, and exit
+    #[arg(long)]
+    print_config: bool,
+    /// Print the API's base URL on a line of its own once it can be asked
+    #[arg(long)]
+    announce: bool,
+    #[command(flatten)]
+    parent: super::parent::Parent,
+    #[command(flatten)]
+    planted: super::planted::Planted,
+}
+
+pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
+    if args.print_config {
+        print!("{DEFAULTS}");
+        return Ok(EXIT_OK);
+    }
+    args.planted.arm();
+    let flags = Overrides { listen: args.listen, data_dir: args.data_dir, log: logs.filter.clone() };
+    let mut config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
+    logs.init(&config.telemetry.log)?;
+    let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
+    args.parent.watch(&shutdown);
+    let sandbox = match args.sandbox {
+        true => Some(Sandbox::start(&mut config).await?),
+        false => None,
+    };
+    let running = Running::start(&config).await?;
+    let url = format!("http://{}", running.address);
+    if args.announce {
+        println!("{url}");
+    }
+    if let Some(sandbox) = &sandbox {
+        println!("{}", sandbox.lines(&url));
+    }
+    shutdown.cancelled().await;
+    running.stop().await?;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await?;
+    }
+    Ok(EXIT_OK)
+}

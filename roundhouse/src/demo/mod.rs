@@ -1,0 +1,132 @@
+//! The demo: rounds of thousands of bets over real HTTP, wallets in a process of their own, faults, a
+//! cancel, a void, a correction and a withdrawal on the way, and the audit at the end.
+
+mod report;
+mod rounds;
+
+pub use report::{DemoReport, Figures};
+
+use crate::audit::{audit, journal, load};
+use crate::engine::JOURNALS;
+use crate::rig::api::Api;
+use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::players::Told;
+use crate::rig::processes::{Wallets, WalletsPlan};
+use crate::rig::setup;
+use crate::rig::watch::{Decided, Watch};
+use crate::serve::Running;
+use anyhow::{Context, anyhow};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long everything may take to be confirmed once the last result is in.
+const SETTLE_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Longest wait for a partner's answer to settlements: a silent wallet is asked again soon.
+const CALL_MS_MAX: u64 = 2_000;
+
+/// What a demo is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Rounds to play.
+    pub rounds: usize,
+    /// Bets of each round.
+    pub bets: usize,
+    /// Partners, each with a wallet.
+    pub partners: usize,
+    /// Whether wallets misbehave.
+    pub faults: bool,
+    /// Seed of bets and faults.
+    pub seed: u64,
+    /// Requests of players at once.
+    pub at_once: usize,
+    /// An empty directory for everything.
+    pub data_dir: PathBuf,
+    /// The binary whose `wallet` is started.
+    pub exe: PathBuf,
+}
+
+/// What misbehaving wallets do, per mille of the calls.
+const FAULTS: &[&str] = &[
+    "--jitter-ms", "10", "--error-500-rate", "10", "--error-500-after-apply-rate", "10",
+    "--timeout-after-apply-rate", "3", "--timeout-ms", "3000", "--reset-rate", "10",
+    "--swap-rate", "10", "--repeat-rate", "20", "--decline-rate", "20",
+];
+
+/// Plays the whole demo; the report says whether a cent is amiss.
+///
+/// # Errors
+/// If it could not be played to its end.
+pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
+    let begun = Instant::now();
+    let names = setup::partner_names(plan.partners);
+    let keys: BTreeMap<String, PartnerKey> = names
+        .iter()
+        .map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed)))
+        .collect();
+    let mut wallets = Wallets::start(wallets_plan(plan, names), "127.0.0.1:0").await?;
+    let with_urls = keys.iter().map(|(name, key)| {
+        let url = wallets.urls.get(name).cloned().unwrap_or_default();
+        (name.clone(), (key.clone(), url))
+    });
+    let operator_key = secret()?;
+    let mut config = setup::config(&operator_key, &with_urls.collect())?;
+    config.storage.data_dir.clone_from(&plan.data_dir);
+    config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.dispatcher.call_ms_max = CALL_MS_MAX;
+    let running = Running::start(&config).await?;
+    let api = Api::new(format!("http://{}", running.address), operator_key);
+    api.ready(SETTLE_WAIT_MAX).await?;
+    let watch = Watch::start(running.engine().clone());
+    let mut game = rounds::Game { plan, api: &api, watch: &watch, keys: &keys, told: Told::new() };
+    game.play(&mut wallets).await?;
+    let settled = watch.settled(SETTLE_WAIT_MAX).await;
+    let figures = Figures::of(&watch.seen(), begun.elapsed());
+    let flips = flips(&game.told, &watch.seen().decided);
+    drop(watch);
+    running.stop().await?;
+    wallets.stop().await?;
+    let mut books = load::from_directory(&plan.data_dir).await?;
+    books.journals = Some(journal::read_all(&[plan.data_dir.join(JOURNALS)])?);
+    let audit = audit(&books, true).map_err(|why| anyhow!(why)).context("the audit failed")?;
+    Ok(DemoReport {
+        ok: settled && audit.clean && flips.is_empty(),
+        seed: plan.seed,
+        settled,
+        figures,
+        told_otherwise: flips,
+        audit,
+    })
+}
+
+fn wallets_plan(plan: &Plan, partners: Vec<String>) -> WalletsPlan {
+    let mut arguments: Vec<String> =
+        ["--opening-balance", "100000000", "--seed"].map(ToOwned::to_owned).to_vec();
+    arguments.push(plan.seed.to_string());
+    if plan.faults {
+        arguments.extend(FAULTS.iter().map(|argument| (*argument).to_owned()));
+    }
+    let journals = plan.data_dir.join(JOURNALS);
+    WalletsPlan { exe: plan.exe.clone(), partners, journals, arguments }
+}
+
+/// Bets of which a client was told something that the log does not say.
+pub(crate) fn flips(told: &Told, decided: &BTreeMap<String, Decided>) -> Vec<String> {
+    let mut flips = Vec::new();
+    for (bet, words) in told {
+        let stands = decided.get(bet);
+        for word in words {
+            let holds = match word.as_str() {
+                "accepted" => matches!(stands, Some(Decided::Accepted | Decided::Cancelled)),
+                "rejected" => stands == Some(&Decided::Rejected),
+                _ => stands == Some(&Decided::Cancelled),
+            };
+            if !holds {
+                flips.push(format!("{bet}: a client was told {word}, the log says {stands:?}"));
+            }
+        }
+    }
+    flips
+}

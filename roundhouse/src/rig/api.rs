@@ -1,0 +1,197 @@
+//! A client of the API, for rounds and for many players at once.
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Longest wait for an answer: a void is held for half a minute until its round is sealed.
+const CALL_WAIT_MAX: Duration = Duration::from_secs(40);
+/// Wait before an operator's call is repeated that got no verdict.
+const REPEAT_WAIT: Duration = Duration::from_millis(200);
+/// Times an operator's call is made before it counts as failed.
+const REPEATS_MAX: usize = 150;
+
+/// Speaks to one server. Cheap to clone; clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Api {
+    client: Client<HttpConnector, Full<Bytes>>,
+    base: String,
+    operator_key: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body; null if it is no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// A text field of the body.
+    pub fn text(&self, field: &str) -> &str {
+        self.body[field].as_str().unwrap_or_default()
+    }
+}
+
+impl Api {
+    /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
+    pub fn new(base: String, operator_key: String) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(8))
+            .build(connector);
+        Self { client, base, operator_key }
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// If no complete answer came.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        bearer: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Reply> {
+        let bytes = body.map(serde_json::to_vec).transpose().context("the body is not JSON")?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(AUTHORIZATION, format!("Bearer {bearer}"));
+        if bytes.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(Bytes::from(bytes.unwrap_or_default())));
+        let request = request.context("the request cannot be made")?;
+        let call = async {
+            let response = self.client.request(request).await.context("no answer")?;
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.context("the answer broke off")?;
+            let body = serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null);
+            Ok(Reply { status, body })
+        };
+        timeout(CALL_WAIT_MAX, call).await.context("no answer in time")?
+    }
+
+    /// An operator's call, made again until it gets an answer that is not a passing trouble of ours.
+    ///
+    /// # Errors
+    /// If it was refused, or there was no answer for half a minute.
+    pub async fn operate(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
+        let mut last = None;
+        for _ in 0..REPEATS_MAX {
+            match self.call(Method::POST, path, &self.operator_key, Some(body)).await {
+                Ok(reply) if reply.status < 300 => return Ok(reply),
+                Ok(reply) if reply.status < 500 && reply.text("code") != "not_sealed" => {
+                    bail!("POST {path} was refused with {}: {}", reply.status, reply.body);
+                }
+                other => last = Some(other),
+            }
+            sleep(REPEAT_WAIT).await;
+        }
+        bail!("POST {path} got no verdict: {last:?}")
+    }
+
+    /// Opens a round of a die for `betting_ms`; the round's id is the request's too.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn open_die(&self, round: &str, betting_ms: i64, grace_ms: i64) -> anyhow::Result<Reply> {
+        let body = json!({
+            "round_id": round,
+            "game": "die",
+            "selections": die_offers(),
+            "betting_ms": betting_ms,
+            "grace_ms": grace_ms,
+            "request_id": format!("{round}-open"),
+        });
+        self.operate("/v1/rounds", &body).await
+    }
+
+    /// Closes betting.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn close(&self, round: &str) -> anyhow::Result<Reply> {
+        self.operate(&format!("/v1/rounds/{round}/close"), &json!({})).await
+    }
+
+    /// The first result; waits for the seal.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn result(&self, round: &str, outcome: &str) -> anyhow::Result<Reply> {
+        let path = format!("/v1/rounds/{round}/result?wait=true");
+        self.operate(&path, &json!({"replaces": 0, "outcome": outcome})).await
+    }
+
+    /// Another result in place of version `replaces`.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn correct(&self, round: &str, replaces: u32, outcome: &str) -> anyhow::Result<Reply> {
+        let reason = "the camera shows another number";
+        let body = json!({"replaces": replaces, "outcome": outcome, "reason": reason});
+        self.operate(&format!("/v1/rounds/{round}/correct"), &body).await
+    }
+
+    /// Takes the result back.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn withdraw(&self, round: &str, replaces: u32) -> anyhow::Result<Reply> {
+        let body = json!({"replaces": replaces, "reason": "under review"});
+        self.operate(&format!("/v1/rounds/{round}/withdraw"), &body).await
+    }
+
+    /// Voids the round; waits for the seal.
+    ///
+    /// # Errors
+    /// As [`Api::operate`].
+    pub async fn void(&self, round: &str, replaces: u32) -> anyhow::Result<Reply> {
+        let body = json!({"replaces": replaces, "reason": "the game broke down"});
+        self.operate(&format!("/v1/rounds/{round}/void"), &body).await
+    }
+
+    /// Waits until the server is ready.
+    ///
+    /// # Errors
+    /// If it is not within `wait_max`.
+    pub async fn ready(&self, wait_max: Duration) -> anyhow::Result<()> {
+        let asked = async {
+            loop {
+                match self.call(Method::GET, "/readyz", "", None).await {
+                    Ok(reply) if reply.status == 200 => return,
+                    Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        timeout(wait_max, asked).await.context("the server did not become ready")
+    }
+}
+
+/// Every selection of the die.
+pub const DIE: &[&str] = &["1", "2", "3", "4", "5", "6", "odd", "even", "low", "high"];
+
+/// The odds of a selection of the die, as text.
+pub fn die_odds(selection: &str) -> &'static str {
+    if selection.len() == 1 { "5.71" } else { "1.93" }
+}
+
+fn die_offers() -> Value {
+    let offer = |selection: &&str| json!({"id": selection, "odds": die_odds(selection)});
+    Value::Array(DIE.iter().map(offer).collect())
+}

@@ -1,0 +1,161 @@
+//! Child processes: wallets and servers of this same binary.
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// Longest wait until a child says that it can be asked.
+const START_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for a child that was asked to stop.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How wallets are to run.
+#[derive(Clone, Debug)]
+pub struct WalletsPlan {
+    /// The binary.
+    pub exe: PathBuf,
+    /// Their partners.
+    pub partners: Vec<String>,
+    /// Where their journals are.
+    pub journals: PathBuf,
+    /// Further arguments of `roundhouse wallet`.
+    pub arguments: Vec<String>,
+}
+
+/// A process with the wallets of some partners. Killed when dropped.
+#[derive(Debug)]
+pub struct Wallets {
+    plan: WalletsPlan,
+    child: Child,
+    /// Base URLs by partner.
+    pub urls: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Announced {
+    partner: String,
+    url: String,
+}
+
+impl Wallets {
+    /// Starts the wallets, on ports from `listen` on (port 0: any), and waits until they can be asked.
+    ///
+    /// # Errors
+    /// If the process cannot be started or ends at once.
+    pub async fn start(plan: WalletsPlan, listen: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(&plan.exe);
+        command.args(["wallet", "--listen", listen, "--journal-dir"]).arg(&plan.journals);
+        for partner in &plan.partners {
+            command.args(["--partner", partner]);
+        }
+        command.args(&plan.arguments);
+        let (child, mut lines) = spawn(command)?;
+        let mut urls = BTreeMap::new();
+        let announced = async {
+            while urls.len() < plan.partners.len() {
+                let line = lines.next_line().await?.context("the wallets ended at once")?;
+                let said: Announced =
+                    serde_json::from_str(&line).with_context(|| format!("`{line}` is no address"))?;
+                urls.insert(said.partner, said.url);
+            }
+            anyhow::Ok(())
+        };
+        timeout(START_WAIT_MAX, announced).await.context("the wallets did not start in time")??;
+        Ok(Self { plan, child, urls })
+    }
+
+    /// Kills the process (SIGKILL) and starts it again on the same ports.
+    ///
+    /// # Errors
+    /// As [`Wallets::start`].
+    pub async fn kill_and_restart(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("the wallets cannot be killed")?;
+        let first = self.plan.partners.first().and_then(|partner| self.urls.get(partner));
+        let first = first.and_then(|url| url.strip_prefix("http://")).unwrap_or_default().to_owned();
+        *self = Self::start(self.plan.clone(), &first).await?;
+        Ok(())
+    }
+
+    /// Asks the process to stop and waits for it.
+    ///
+    /// # Errors
+    /// If it does not end well.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        terminate(&mut self.child).await
+    }
+}
+
+/// A server in a process of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct ServerProcess {
+    child: Child,
+    /// The base URL of the API.
+    pub url: String,
+}
+
+impl ServerProcess {
+    /// Starts `roundhouse serve` with the configuration `config` and waits until it listens.
+    ///
+    /// # Errors
+    /// If the process cannot be started or ends at once.
+    pub async fn start(
+        exe: &Path,
+        config: &Path,
+        data_dir: &Path,
+        listen: &str,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(exe);
+        command.args(["serve", "--announce", "--log", "warn", "--listen", listen]);
+        command.arg("--config").arg(config).arg("--data-dir").arg(data_dir);
+        let (child, mut lines) = spawn(command)?;
+        let line = timeout(START_WAIT_MAX, lines.next_line()).await;
+        let line = line.context("the server did not start in time")??;
+        let url = line.context("the server ended at once")?;
+        Ok(Self { child, url })
+    }
+
+    /// Kills the process (SIGKILL) and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it cannot be killed.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("the server cannot be killed")
+    }
+
+    /// Asks the process to stop (SIGTERM) and waits for it.
+    ///
+    /// # Errors
+    /// If it does not end well.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        terminate(&mut self.child).await
+    }
+}
+
+fn spawn(mut command: Command) -> anyhow::Result<(Child, Lines<BufReader<ChildStdout>>)> {
+    // Standard input stays open as long as this process lives; the child ends with it.
+    command.arg("--with-parent").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    // A signal to the terminal's group is for the parent, which stops its children in order.
+    command.process_group(0);
+    let mut child = command.spawn().context("this binary cannot be started again")?;
+    let stdout = child.stdout.take().context("a child has no output")?;
+    Ok((child, BufReader::new(stdout).lines()))
+}
+
+async fn terminate(child: &mut Child) -> anyhow::Result<()> {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let Some(id) = id else { return Ok(()) };
+    kill_process(id, Signal::TERM).context("a child cannot be asked to stop")?;
+    let ended = timeout(STOP_WAIT_MAX, child.wait()).await.context("a child did not stop in time")?;
+    let status = ended.context("a child cannot be waited for")?;
+    if !status.success() {
+        bail!("a child ended with {status}");
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! A configuration for partners that are made up here.
+
+use super::keys::PartnerKey;
+use crate::config::{Config, CurrencyLimits, Operator, Overrides, Partner};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::path::Path;
+use toml::Table;
+
+/// The currency of demos and sandboxes.
+pub const CURRENCY: &str = "EUR";
+/// Its decimals.
+pub const EXPONENT: u8 = 2;
+/// The operator's name.
+pub const OPERATOR: &str = "desk";
+
+/// The names `p01`, `p02`, ...
+pub fn partner_names(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("p{number:02}")).collect()
+}
+
+/// The defaults, with an operator and these partners.
+///
+/// # Errors
+/// If the defaults do not load.
+pub fn config(
+    operator_key: &str,
+    partners: &BTreeMap<String, (PartnerKey, String)>,
+) -> anyhow::Result<Config> {
+    let mut config = Config::load(None, Vec::new(), Overrides::default())?;
+    config.operators =
+        vec![Operator { name: OPERATOR.to_owned(), key: operator_key.to_owned() }];
+    config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
+    Ok(config)
+}
+
+fn partner(id: &str, key: &PartnerKey, wallet_url: &str) -> Partner {
+    Partner {
+        id: id.to_owned(),
+        wallet_url: wallet_url.to_owned(),
+        token_key: key.public(),
+        currencies: vec![CurrencyLimits {
+            currency: CURRENCY.to_owned(),
+            exponent: EXPONENT,
+            stake_min_units: 1,
+            stake_max_units: 1_000_000,
+            payout_max_units: 1_000_000_000,
+            liability_max_units: 1_000_000_000_000,
+        }],
+    }
+}
+
+/// Writes a configuration file with the operators and partners of `config`, and the tables of `further`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(config: &Config, further: Table, path: &Path) -> anyhow::Result<()> {
+    let mut file = further;
+    for (key, list) in [
+        ("operators", toml::Value::try_from(&config.operators)),
+        ("partners", toml::Value::try_from(&config.partners)),
+    ] {
+        file.insert(key.to_owned(), list.context("the configuration is not TOML")?);
+    }
+    std::fs::write(path, toml::to_string(&file).context("the configuration is not TOML")?)
+        .with_context(|| format!("{} cannot be written", path.display()))
+}

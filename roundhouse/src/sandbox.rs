@@ -1,0 +1,145 @@
+//! The sandbox: one wallet, one operator, one partner, one player, and lines to paste.
+//!
+//! Keys are made once and kept in `DIR/sandbox`, so that a restart knows its players again.
+
+use crate::config::Config;
+use crate::engine::JOURNALS;
+use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::processes::{Wallets, WalletsPlan};
+use crate::rig::setup;
+use anyhow::{Context, bail};
+use runtime::{Clock, SystemClock};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The player whose token is printed.
+pub const PLAYER: &str = "player-1";
+/// The partner.
+const PARTNER: &str = "sandbox";
+/// Where the wallet listens; the next start finds it there again.
+const WALLET_LISTEN: &str = "127.0.0.1:0";
+
+/// What is kept of a sandbox.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    operator_key: String,
+    partner_secret: String,
+}
+
+/// A running sandbox.
+pub struct Sandbox {
+    wallets: Wallets,
+    operator_key: String,
+    key: PartnerKey,
+    data_dir: String,
+}
+
+impl Sandbox {
+    /// Starts the wallet, and adds the sandbox's operator and partner to `config`.
+    ///
+    /// # Errors
+    /// If keys cannot be made or kept, or the wallet cannot be started.
+    pub async fn start(config: &mut Config) -> anyhow::Result<Self> {
+        let data_dir = config.storage.data_dir.clone();
+        let kept = keep(&data_dir)?;
+        let key = PartnerKey::of_secret(PARTNER, &kept.partner_secret)?;
+        let plan = WalletsPlan {
+            exe: std::env::current_exe().context("this binary is not to be found")?,
+            partners: vec![PARTNER.to_owned()],
+            journals: data_dir.join(JOURNALS),
+            arguments: Vec::new(),
+        };
+        let wallets = Wallets::start(plan, WALLET_LISTEN).await?;
+        let url = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
+        let partners = BTreeMap::from([(PARTNER.to_owned(), (key.clone(), url))]);
+        let made = setup::config(&kept.operator_key, &partners)?;
+        config.operators.extend(made.operators);
+        config.partners.extend(made.partners);
+        let data_dir = data_dir.display().to_string();
+        Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir })
+    }
+
+    /// A token of `player` for the sandbox in `data_dir`.
+    ///
+    /// # Errors
+    /// If no sandbox ran there.
+    pub fn token(data_dir: &Path, player: &str) -> anyhow::Result<String> {
+        let path = data_dir.join(KEYS);
+        if !path.is_file() {
+            bail!("no sandbox ran in {}: start one with `serve --sandbox`", data_dir.display());
+        }
+        let kept = keep(data_dir)?;
+        let key = PartnerKey::of_secret(PARTNER, &kept.partner_secret)?;
+        Ok(key.token(player, SystemClock.now()))
+    }
+
+    /// What to paste, for a server at `url`.
+    pub fn lines(&self, url: &str) -> String {
+        let Self { operator_key, data_dir, .. } = self;
+        let token = self.key.token(PLAYER, SystemClock.now());
+        let wallet = self.wallets.urls.values().next().map(String::as_str).unwrap_or_default();
+        // A round's name of its own for each start, so that the lines work every time.
+        let round = format!("r-{}", SystemClock.now());
+        format!(
+            r#"
+The sandbox is ready. Paste these into another terminal, one after the other.
+
+URL={url}
+KEY={operator_key}
+TOKEN={token}
+ROUND={round}
+
+# Open a round of a die; betting ends in two minutes
+curl -sS $URL/v1/rounds -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
+  -d '{{"round_id":"'$ROUND'","game":"die","betting_ms":120000,"selections":[{{"id":"odd","odds":"1.95"}},{{"id":"even","odds":"1.95"}},{{"id":"4","odds":"5.70"}}]}}'
+
+# A player bets 12.50 EUR on even
+curl -sS $URL/v1/bets -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+  -d '{{"client_ref":"my-first-bet","round_id":"'$ROUND'","selection":"even","stake":{{"units":"1250","currency":"EUR","exponent":2}},"odds":"1.95"}}' \
+  | tee /tmp/bet.json; BET=$(sed 's/.*"bet_id":"\([^"]*\)".*/\1/' /tmp/bet.json)
+
+# Close betting, and say the result; it waits until every bet before the cut-off is known
+curl -sS -X POST $URL/v1/rounds/$ROUND/close -H "Authorization: Bearer $KEY"
+curl -sS "$URL/v1/rounds/$ROUND/result?wait=true" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
+  -d '{{"replaces":0,"outcome":"4"}}'
+
+# The bet's life, and the player's money at the wallet
+curl -sS $URL/v1/bets/$BET -H "Authorization: Bearer $TOKEN"
+curl -sS {wallet}/stats
+
+# The token is good for 15 minutes; a new one:
+#   TOKEN=$(roundhouse token --data-dir {data_dir})
+# When the server is stopped (Ctrl-C), every cent can be checked:
+#   roundhouse audit --data-dir {data_dir}"#
+        )
+    }
+
+    /// Stops the wallet.
+    ///
+    /// # Errors
+    /// If it does not end well.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.wallets.stop().await
+    }
+}
+
+/// The keys, below the data directory.
+const KEYS: &str = "sandbox/keys.json";
+
+/// Reads the keys, making them the first time.
+fn keep(data_dir: &Path) -> anyhow::Result<Kept> {
+    let path = data_dir.join(KEYS);
+    if path.is_file() {
+        let text = std::fs::read(&path)
+            .with_context(|| format!("the sandbox's keys {} cannot be read", path.display()))?;
+        return serde_json::from_slice(&text)
+            .with_context(|| format!("{} holds no sandbox's keys; remove it", path.display()));
+    }
+    let kept = Kept { operator_key: secret()?, partner_secret: secret()? };
+    let unwritten = || format!("the sandbox's keys cannot be kept in {}", path.display());
+    std::fs::create_dir_all(data_dir.join(JOURNALS)).with_context(unwritten)?;
+    let text = serde_json::to_vec(&kept).with_context(unwritten)?;
+    std::fs::write(&path, text).with_context(unwritten)?;
+    Ok(kept)
+}

@@ -1,0 +1,212 @@
+//! A server with wallets in a process of their own, on a directory of its own; and what a bet is worth, in
+//! arithmetic of these tests alone.
+//!
+//! With `ROUNDHOUSE_TEST_PLANTED=<name>` in the environment every server has that guard broken: the way to
+//! see that a test notices.
+
+use http::Method;
+use partner_kit::faults::{FaultSettings, SplitMix};
+use roundhouse::audit::books::{BetLine, Books, Movement};
+use roundhouse::audit::report::Report;
+use roundhouse::audit::{audit, journal, load};
+use roundhouse::config::Config;
+use roundhouse::engine::JOURNALS;
+use roundhouse::rig::api::Api;
+use roundhouse::rig::keys::PartnerKey;
+use roundhouse::rig::players::{Told, Wager, place_all, wagers};
+use roundhouse::rig::processes::{Wallets, WalletsPlan};
+use roundhouse::rig::setup;
+use roundhouse::rig::watch::Watch;
+use roundhouse::serve::Running;
+use runtime::embedded::Embedded;
+use runtime::{Clock, SystemClock};
+use schemas::bets::{Bet, BetEvent, BetSaid};
+use schemas::settlements::Target;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The binary under test.
+pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_roundhouse");
+/// The operator's key.
+pub(crate) const OPERATOR_KEY: &str = "an operator's key, long enough";
+/// Bound of every wait.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(90);
+
+/// Partners with their keys, wallets, and a configuration that knows them.
+pub(crate) struct Street {
+    pub(crate) directory: TempDir,
+    pub(crate) keys: BTreeMap<String, PartnerKey>,
+    pub(crate) wallets: Wallets,
+    pub(crate) config: Config,
+}
+
+impl Street {
+    pub(crate) async fn open(partners: usize, seed: u64, arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let names = setup::partner_names(partners);
+        let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, seed));
+        let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
+        let mut all = vec!["--opening-balance", "100000000"];
+        all.extend(arguments);
+        let plan = WalletsPlan {
+            exe: PathBuf::from(EXE),
+            partners: names,
+            journals: journals(directory.path()),
+            arguments: all.into_iter().map(ToOwned::to_owned).collect(),
+        };
+        let wallets = Wallets::start(plan, "127.0.0.1:0").await.unwrap();
+        let partners = keys.iter().map(|(name, key)| {
+            (name.clone(), (key.clone(), wallets.urls[name].clone()))
+        });
+        let mut config = setup::config(OPERATOR_KEY, &partners.collect()).unwrap();
+        config.storage.data_dir = directory.path().to_owned();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.dispatcher.call_ms_max = 2_000;
+        Self { directory, keys, wallets, config }
+    }
+
+    /// Sets switches of every wallet's faults.
+    pub(crate) async fn faults(&self, settings: FaultSettings) {
+        let settings = serde_json::to_value(settings).unwrap();
+        for url in self.wallets.urls.values() {
+            let wallet = Api::new(url.clone(), String::new());
+            let reply = wallet.call(Method::POST, "/faults", "", Some(&settings)).await.unwrap();
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+    }
+
+    /// The bets of a round, the same for the same seed.
+    pub(crate) fn wagers(&self, round: &str, count: usize, seed: u64) -> Vec<Wager> {
+        wagers(round, count, &self.keys, 10, SystemClock.now(), &mut SplitMix::new(seed))
+    }
+}
+
+/// The guard that the environment asks to be broken.
+pub(crate) fn planted() -> Option<String> {
+    std::env::vars().find(|(name, _)| name == "ROUNDHOUSE_TEST_PLANTED").map(|(_, bug)| bug)
+}
+
+pub(crate) fn journals(data_dir: &Path) -> PathBuf {
+    data_dir.join(JOURNALS)
+}
+
+/// A server in this process.
+pub(crate) struct House {
+    pub(crate) api: Api,
+    pub(crate) watch: Watch<Embedded>,
+    pub(crate) running: Running,
+}
+
+impl House {
+    pub(crate) async fn open(config: &Config) -> Self {
+        if let Some(bug) = planted() {
+            planted::arm_process(bug.parse().unwrap());
+        }
+        let running = Running::start(config).await.unwrap();
+        let api = Api::new(format!("http://{}", running.address), OPERATOR_KEY.to_owned());
+        api.ready(WAIT_MAX).await.unwrap();
+        let watch = Watch::start(running.engine().clone());
+        Self { api, watch, running }
+    }
+
+    /// Plays a round up to its close and says what clients were told.
+    pub(crate) async fn bet(&self, round: &str, wagers: Vec<Wager>) -> Told {
+        self.api.open_die(round, 60_000, 200).await.unwrap();
+        let told = place_all(&self.api, wagers, 64, &Arc::new(AtomicUsize::new(0))).await;
+        self.api.close(round).await.unwrap();
+        told
+    }
+
+    /// Waits until nothing is undecided or owed.
+    pub(crate) async fn settled(&self) {
+        assert!(self.watch.settled(WAIT_MAX).await, "still owed: {:?}", self.watch.seen().owed);
+    }
+
+    pub(crate) async fn close(self) {
+        drop(self.watch);
+        self.running.stop().await.unwrap();
+    }
+}
+
+/// Log, store and journals of a directory that nobody has open.
+pub(crate) async fn books(data_dir: &Path) -> Books {
+    let mut books = load::from_directory(data_dir).await.unwrap();
+    books.journals = Some(journal::read_all(&[journals(data_dir)]).unwrap());
+    books
+}
+
+/// The audit at rest, which must be clean.
+pub(crate) async fn clean(data_dir: &Path) -> (Books, Report) {
+    let books = books(data_dir).await;
+    let report = audit(&books, true).unwrap();
+    assert!(report.clean, "{report}");
+    assert!(0 < report.checked);
+    (books, report)
+}
+
+/// Every movement of the wallets.
+pub(crate) fn movements(books: &Books) -> impl Iterator<Item = &Movement> {
+    books.journals.iter().flat_map(BTreeMap::values).flatten()
+}
+
+/// What all movements of each bet sum to, in minor units.
+pub(crate) fn nets(books: &Books) -> BTreeMap<String, i128> {
+    let mut nets = BTreeMap::new();
+    for movement in movements(books) {
+        *nets.entry(movement.bet.clone()).or_default() += i128::from(movement.moved);
+    }
+    nets
+}
+
+/// Everything that was said about bets, with partition and offset.
+pub(crate) fn bet_events(books: &Books) -> impl Iterator<Item = (usize, u64, &BetEvent)> {
+    books.bets.iter().enumerate().flat_map(|(partition, lines)| {
+        lines.iter().map(move |(at, line)| match line {
+            BetLine::Said(event) => (partition, *at, event),
+            BetLine::Unread(unread) => panic!("{partition}/{at} is not to be read: {unread:?}"),
+        })
+    })
+}
+
+/// The bets of a round that wallets hold or held, and that were not taken back or rejected.
+pub(crate) fn held(books: &Books, round: &str) -> BTreeMap<String, Bet> {
+    let with = |revision: u32, target: Target| {
+        let of = movements(books).filter(move |m| m.revision == revision && m.target == Some(target));
+        of.map(|movement| movement.bet.clone()).collect::<Vec<_>>()
+    };
+    let mut bets = BTreeMap::new();
+    for (_, _, event) in bet_events(books) {
+        if let BetSaid::Intent(intent) = &event.said
+            && intent.bet.id.round_str() == round
+        {
+            bets.insert(intent.bet.id.to_string(), intent.bet.clone());
+        }
+    }
+    let taken = with(1, Target::Held);
+    bets.retain(|bet, _| taken.contains(bet));
+    for bet in with(2, Target::Voided) {
+        bets.remove(&bet);
+    }
+    bets
+}
+
+/// Whether a selection of the die wins.
+pub(crate) fn wins(selection: &str, thrown: u32) -> bool {
+    match selection {
+        "odd" => thrown % 2 == 1,
+        "even" => thrown.is_multiple_of(2),
+        "low" => thrown <= 3,
+        "high" => 4 <= thrown,
+        number => number == thrown.to_string(),
+    }
+}
+
+/// The payout of a bet in minor units, stake included; fractions of a minor unit are not paid.
+pub(crate) fn payout(bet: &Bet, thrown: u32) -> i128 {
+    let paid = i128::from(bet.stake.units) * i128::from(bet.odds.hundredths()) / 100;
+    if wins(bet.selection.as_str(), thrown) { paid } else { 0 }
+}
