@@ -1,44 +1,15 @@
 //! Results that change: two versions, withdrawn, voided, corrected during the first fan-out, after a
 //! restart, and long after. Partners end right, and only bets that differ get a message.
 
-use crate::house::{House, Street, clean, movements};
-use roundhouse::audit::books::{BetLine, Books};
-use roundhouse::config::Config;
-use schemas::bets::{Bet, BetSaid};
+use crate::house::{House, Street, clean, held, movements, nets, payout, wins};
+use crate::second;
+use roundhouse::audit::books::Books;
+use roundhouse::config::{Config, Dispatcher};
 use schemas::settlements::Target;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bets of each round.
 const BETS: usize = 80;
-
-/// What a thrown number makes of a selection of the die, in words of this test alone.
-fn wins(selection: &str, thrown: u32) -> bool {
-    match selection {
-        "odd" => thrown % 2 == 1,
-        "even" => thrown % 2 == 0,
-        "low" => thrown <= 3,
-        "high" => 4 <= thrown,
-        number => number == thrown.to_string(),
-    }
-}
-
-/// Bets that were held, by id.
-fn held(books: &Books, round: &str) -> BTreeMap<String, Bet> {
-    let taken: BTreeSet<&str> = movements(books)
-        .filter(|movement| movement.revision == 3)
-        .map(|movement| movement.bet.as_str())
-        .collect();
-    let mut bets = BTreeMap::new();
-    for (_, line) in books.bets.iter().flatten() {
-        let BetLine::Said(event) = line else { continue };
-        let BetSaid::Intent(intent) = &event.said else { continue };
-        let id = intent.bet.id.as_str();
-        if intent.bet.id.round_str() == round && taken.contains(id) {
-            bets.insert(id.to_owned(), intent.bet.clone());
-        }
-    }
-    bets
-}
 
 /// The bets of a round that got `revision`, with the row's state.
 fn at(books: &Books, round: &str, revision: u32) -> BTreeMap<String, Option<Target>> {
@@ -48,26 +19,34 @@ fn at(books: &Books, round: &str, revision: u32) -> BTreeMap<String, Option<Targ
         .collect()
 }
 
-/// Which bets differ between two throws: they, and no others, must have got `revision`.
+/// Bets that differ between two throws, and no others, must have got `revision`, with the payout due.
 #[track_caller]
 fn only_differing(books: &Books, round: &str, revision: u32, before: u32, after: u32) {
-    let due: BTreeSet<String> = held(books, round)
-        .into_iter()
-        .filter(|(_, bet)| {
-            let selection = bet.selection.as_str();
-            wins(selection, before) != wins(selection, after)
-        })
-        .map(|(id, _)| id)
-        .collect();
+    let bets = held(books, round);
+    let differs = |selection: &str| wins(selection, before) != wins(selection, after);
+    let due: BTreeSet<&String> =
+        bets.iter().filter(|(_, bet)| differs(bet.selection.as_str())).map(|(id, _)| id).collect();
     let got = at(books, round, revision);
-    assert!(!due.is_empty(), "no bet of {round} differs: nothing was tested");
-    assert_eq!(got.keys().cloned().collect::<BTreeSet<_>>(), due, "{round} at {revision}");
+    assert!(!due.is_empty() && due.len() < bets.len(), "{round}: all or none of its bets differ");
+    assert_eq!(got.keys().collect::<BTreeSet<_>>(), due, "{round} at {revision}");
     for (id, target) in got {
-        let bet = &held(books, round)[&id];
-        let payout = i128::from(bet.stake.units) * i128::from(bet.odds.hundredths()) / 100;
-        let won = wins(bet.selection.as_str(), after);
-        let payout = if won { i64::try_from(payout).unwrap() } else { 0 };
+        let payout = i64::try_from(payout(&bets[&id], after)).unwrap();
         assert_eq!(target, Some(Target::Settled(payout)), "{id}");
+    }
+}
+
+/// The partners have moved what each bet of the round is worth once `thrown` stands, or nothing if the
+/// round is void. Bets that are not held have moved nothing.
+#[track_caller]
+fn ends_right(books: &Books, round: &str, thrown: Option<u32>) {
+    let bets = held(books, round);
+    assert!(BETS * 9 / 10 < bets.len(), "{round}: only {} bets", bets.len());
+    for (id, net) in nets(books).iter().filter(|(id, _)| id.starts_with(&format!("{round}:"))) {
+        let worth = match (bets.get(id), thrown) {
+            (Some(bet), Some(thrown)) => payout(bet, thrown) - i128::from(bet.stake.units),
+            (None, _) | (_, None) => 0,
+        };
+        assert_eq!(*net, worth, "{id}");
     }
 }
 
@@ -105,15 +84,23 @@ async fn versions_withdrawals_and_voids() {
     house.close().await;
 
     let (books, _) = clean(street.directory.path()).await;
+    second::agrees(&books);
     only_differing(&books, "two", 4, 4, 5);
     only_differing(&books, "two", 5, 5, 2);
-    let count = |round: &str, revision| at(&books, round, revision).len();
-    let everybody = held(&books, "taken").len();
-    assert_eq!((count("taken", 4), count("taken", 5)), (everybody, everybody));
-    assert!(at(&books, "taken", 4).values().all(|target| *target == Some(Target::Held)));
-    assert_eq!(count("void", 4), held(&books, "void").len());
-    assert!(at(&books, "void", 4).values().all(|target| *target == Some(Target::Voided)));
-    assert!(0 < count("never", 3), "a void of a round without a result is version 1");
+    ends_right(&books, "two", Some(2));
+    let all = |round: &str, revision, target| {
+        let got = at(&books, round, revision);
+        assert!(got.keys().eq(held(&books, round).keys()), "{round} at {revision}");
+        assert!(got.values().all(|state| state.is_some() && (target == *state || target.is_none())));
+    };
+    all("taken", 4, Some(Target::Held));
+    all("taken", 5, None);
+    ends_right(&books, "taken", Some(1));
+    all("void", 4, Some(Target::Voided));
+    ends_right(&books, "void", None);
+    // A void of a round without a result is its version 1.
+    all("never", 3, Some(Target::Voided));
+    ends_right(&books, "never", None);
 }
 
 /// The correction comes while the wallets still answer the first result.
@@ -128,11 +115,13 @@ async fn a_correction_during_the_first_fan_out() {
     house.settled().await;
     house.close().await;
     assert!(0 < owed, "the first fan-out was over before the correction came");
-    clean(street.directory.path()).await;
+    let (books, _) = clean(street.directory.path()).await;
+    only_differing(&books, "early", 4, 3, 6);
+    ends_right(&books, "early", Some(6));
 }
 
 /// Small chunks, so that a fan-out takes a while.
-fn small_chunks(config: &Config) -> roundhouse::config::Dispatcher {
+fn small_chunks(config: &Config) -> Dispatcher {
     let mut dispatcher = config.dispatcher.clone();
     dispatcher.chunk_items_max = 2;
     dispatcher.chunks_in_flight_max = 1;
@@ -153,4 +142,5 @@ async fn a_correction_after_a_restart() {
     house.close().await;
     let (books, _) = clean(street.directory.path()).await;
     only_differing(&books, "old", 4, 6, 1);
+    ends_right(&books, "old", Some(1));
 }

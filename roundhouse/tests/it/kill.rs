@@ -1,29 +1,46 @@
 //! `kill -9` of the server and of the wallets at random moments, under load and with faults.
 
-use crate::house::{EXE, OPERATOR_KEY, Street, books};
-use partner_kit::faults::SplitMix;
+use crate::house::{EXE, OPERATOR_KEY, Street, books, journals, planted};
+use crate::second;
+use partner_kit::faults::{FaultSettings, SplitMix};
 use roundhouse::audit::audit;
+use roundhouse::audit::books::Books;
 use roundhouse::rig::api::Api;
-use roundhouse::rig::players::{Told, Wager, place_all};
+use roundhouse::rig::keys::PartnerKey;
+use roundhouse::rig::players::{Told, Wager, place_all, wagers};
 use roundhouse::rig::processes::ServerProcess;
 use roundhouse::rig::setup;
+use runtime::{Clock, SystemClock};
 use schemas::decisions::{DecisionSaid, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Kills, unless the environment says otherwise (`ROUNDHOUSE_TEST_KILLS`).
 const KILLS: usize = 25;
-/// Bets of each round.
+/// Partners, each with a wallet; all wallets are one process.
+const PARTNERS: usize = 4;
+/// Bets of each round, and requests at once.
 const BETS: usize = 150;
-/// Times the server is given some more time to come to rest.
-const RESTS_MAX: usize = 12;
-/// That time.
-const REST: Duration = Duration::from_secs(5);
+const CONNECTIONS: usize = 32;
+/// Of those, one in so many is of the wallets.
+const WALLETS_EVERY: u64 = 3;
+/// Seed of the moments.
+const SEED: u64 = 32;
+/// Ms between a start and the next kill: at least, and up to so many more.
+const ALIVE_MS: (u64, u64) = (100, 900);
+/// Longest time, once faults are off, until nothing is undecided or owed.
+const REST_MAX: Duration = Duration::from_secs(90);
+/// How long the server runs between two looks at its books.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 const FAULTS: &[&str] = &[
     "--jitter-ms", "20", "--error-500-rate", "20", "--error-500-after-apply-rate", "20",
@@ -43,69 +60,95 @@ fn free_port() -> String {
 
 struct Site {
     street: Street,
+    exe: PathBuf,
     config: PathBuf,
     listen: String,
 }
 
 impl Site {
+    async fn open() -> Self {
+        let street = Street::open(PARTNERS, SEED, FAULTS).await;
+        let config = street.directory.path().join("roundhouse.toml");
+        let further = "dispatcher = { call_ms_max = 1000 }".parse().unwrap();
+        setup::write(&street.config, further, &config).unwrap();
+        let exe = executable(street.directory.path());
+        Self { street, exe, config, listen: free_port() }
+    }
+
     async fn serve(&self) -> ServerProcess {
         let directory = self.street.directory.path();
-        ServerProcess::start(Path::new(EXE), &self.config, directory, &self.listen).await.unwrap()
+        ServerProcess::start(&self.exe, &self.config, directory, &self.listen).await.unwrap()
     }
 }
 
-/// Rounds until told to stop, each with a result, a void or a correction.
-async fn load(api: Api, rounds: Vec<Vec<Wager>>, stop: CancellationToken) -> (Told, usize) {
+/// The binary; through a script where the environment asks for a broken guard.
+fn executable(directory: &Path) -> PathBuf {
+    let Some(bug) = planted() else { return PathBuf::from(EXE) };
+    let script = directory.join("broken");
+    std::fs::write(&script, format!("#!/bin/sh\nexec {EXE} \"$@\" --planted {bug}\n")).unwrap();
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+/// The bets of a round; one in ten is taken back.
+fn round_of(index: usize, keys: &BTreeMap<String, PartnerKey>) -> (String, Vec<Wager>) {
+    let round = format!("k-{index}");
+    let mut random = SplitMix::new(SEED.wrapping_add(u64::try_from(index).unwrap()));
+    let mut wagers = wagers(&round, BETS, keys, 10, SystemClock.now(), &mut random);
+    for wager in wagers.iter_mut().skip(index % 10).step_by(10) {
+        wager.cancel = true;
+    }
+    (round, wagers)
+}
+
+/// Rounds until told to stop, each with results, corrections, a withdrawal or a void; what clients were
+/// told, and the number of rounds.
+async fn load(api: Api, keys: BTreeMap<String, PartnerKey>, stop: CancellationToken) -> (Told, usize) {
     let (mut told, mut played) = (Told::new(), 0);
-    for (index, wagers) in rounds.into_iter().enumerate() {
-        if stop.is_cancelled() {
-            break;
-        }
-        let round = format!("k-{index}");
+    while !stop.is_cancelled() {
+        let (round, wagers) = round_of(played, &keys);
         api.open_die(&round, 60_000, 200).await.unwrap();
         let placed = Arc::new(AtomicUsize::new(0));
-        for (bet, words) in place_all(&api, wagers, 32, &placed).await {
+        for (bet, words) in place_all(&api, wagers, CONNECTIONS, &placed).await {
             told.entry(bet).or_default().extend(words);
         }
-        assert!(0 < placed.load(Ordering::Relaxed));
         api.close(&round).await.unwrap();
-        match index % 3 {
+        match played % 4 {
             0 => {
                 api.result(&round, "4").await.unwrap();
                 api.correct(&round, 1, "5").await.unwrap();
             }
             1 => {
+                api.void(&round, 0).await.unwrap();
+            }
+            2 => {
                 api.result(&round, "2").await.unwrap();
             }
             _ => {
-                api.void(&round, 0).await.unwrap();
+                api.result(&round, "1").await.unwrap();
+                api.withdraw(&round, 1).await.unwrap();
+                api.correct(&round, 2, "6").await.unwrap();
             }
         }
-        played = index + 1;
+        played += 1;
     }
     (told, played)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_not_a_cent_is_amiss() {
-    let street = Street::open(4, 31, FAULTS).await;
-    let config = street.directory.path().join("roundhouse.toml");
-    let further = "dispatcher = { call_ms_max = 1000 }".parse().unwrap();
-    setup::write(&street.config, further, &config).unwrap();
-    let rounds = (0..500).map(|index| {
-        street.wagers(&format!("k-{index}"), BETS, u64::try_from(index).unwrap())
-    });
-    let rounds = rounds.collect();
-    let mut site = Site { street, config, listen: free_port() };
+    println!("seed {SEED}");
+    let mut site = Site::open().await;
     let mut server = site.serve().await;
     let api = Api::new(server.url.clone(), OPERATOR_KEY.to_owned());
     let stop = CancellationToken::new();
-    let playing = tokio::spawn(load(api, rounds, stop.clone()));
-    let seed = 32;
-    let mut random = SplitMix::new(seed);
+    let playing = tokio::spawn(load(api, site.street.keys.clone(), stop.clone()));
+    let mut random = SplitMix::new(SEED);
+    let mut of_wallets = 0;
     for _ in 0..kills() {
-        sleep(Duration::from_millis(100 + random.below(900))).await;
-        if random.below(3) == 0 {
+        sleep(Duration::from_millis(ALIVE_MS.0 + random.below(ALIVE_MS.1))).await;
+        if random.below(WALLETS_EVERY) == 0 {
+            of_wallets += 1;
             site.street.wallets.kill_and_restart().await.unwrap();
         } else {
             server.kill().await.unwrap();
@@ -114,35 +157,60 @@ async fn killed_again_and_again_not_a_cent_is_amiss() {
     }
     stop.cancel();
     let (told, played) = playing.await.unwrap();
-    assert!(0 < played, "no round was played");
-    at_rest(&site, server, &told).await;
+    site.street.faults(FaultSettings::NONE).await;
+    let books = at_rest(&site, server).await;
+    println!("{} kills ({of_wallets} of wallets), {played} rounds, {} bets", kills(), told.len());
+    second::agrees(&books);
+    as_told(&books, &told);
+    audited(&site);
 }
 
-/// Lets everything come to rest and audits it.
-async fn at_rest(site: &Site, mut server: ServerProcess, told: &Told) {
-    for rest in 0..RESTS_MAX {
-        sleep(REST).await;
+/// Lets everything come to rest, and stops the server.
+async fn at_rest(site: &Site, mut server: ServerProcess) -> Books {
+    let begun = Instant::now();
+    loop {
+        sleep(LOOK_PERIOD).await;
         server.stop().await.unwrap();
         let books = books(site.street.directory.path()).await;
         let report = audit(&books, false).unwrap();
-        assert!(report.clean, "{report}");
+        assert!(report.clean, "seed {SEED}: {report}");
         if report.owed == 0 && report.undecided == 0 {
-            assert!(audit(&books, true).unwrap().clean);
-            let mut checked = 0;
-            for (_, said) in books.decisions.iter().flatten() {
-                let DecisionSaid::Decided(decision) = said else { continue };
-                let Some(words) = told.get(decision.bet.id.as_str()) else { continue };
-                let otherwise = match decision.verdict {
-                    Verdict::Accepted | Verdict::Cancelled(_) => "rejected",
-                    Verdict::Rejected(_) => "accepted",
-                };
-                assert!(!words.iter().any(|word| word == otherwise), "{decision:?} {words:?}");
-                checked += 1;
-            }
-            assert!(0 < checked, "no client was told anything");
-            return;
+            return books;
         }
-        assert!(rest + 1 < RESTS_MAX, "never at rest:\n{report}");
+        assert!(begun.elapsed() < REST_MAX, "seed {SEED}: never at rest:\n{report}");
         server = site.serve().await;
     }
+}
+
+/// No client was told what the log does not say.
+fn as_told(books: &Books, told: &Told) {
+    let mut stands: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (_, said) in books.decisions.iter().flatten() {
+        let DecisionSaid::Decided(decision) = said else { continue };
+        let word = match decision.verdict {
+            Verdict::Accepted => "accepted",
+            Verdict::Cancelled(_) => "cancelled",
+            Verdict::Rejected(_) => "rejected",
+        };
+        stands.entry(decision.bet.id.as_str()).or_default().insert(word);
+    }
+    let mut cancelled = 0;
+    for (bet, words) in told {
+        for word in words {
+            let said = stands.get(bet.as_str()).is_some_and(|said| said.contains(word.as_str()));
+            assert!(said, "seed {SEED}: {bet} was told {words:?}, the log says {:?}", stands.get(bet.as_str()));
+            cancelled += usize::from(word == "cancelled");
+        }
+    }
+    assert!(0 < cancelled && BETS < told.len(), "{} told, {cancelled} cancelled", told.len());
+}
+
+/// The audit as its user runs it.
+fn audited(site: &Site) {
+    let directory = site.street.directory.path();
+    let mut command = Command::new(EXE);
+    command.args(["audit", "--at-rest", "--data-dir"]).arg(directory);
+    let output = command.arg("--journal").arg(journals(directory)).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "seed {SEED}: {out}{err}");
 }
