@@ -2,9 +2,7 @@
 
 use crate::lane::bet;
 use crate::stage::{Player, Stage, holds_without};
-use ingest::placing::{
-    Ask, Limits, NotTaken, Place, Placing, PlacingOptions, SessionToken, Told,
-};
+use ingest::placing::{Ask, Limits, NotTaken, Place, Placing, PlacingOptions, SessionToken, Told};
 use partner_dispatcher::{Dispatcher, DispatcherOptions};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use pipeline_tests::world::cast::{currencies, partners};
@@ -144,9 +142,9 @@ fn h26_nobody_is_asked_for_a_stake_without_an_acknowledged_intent() {
         let token = intent.ok_or("no intent was written")?;
         let error = EngineError::Unavailable("no acknowledgement".to_owned());
         effects.extend(placing.handle(3_000, Input::Failed { token, error }));
-        let told = effects.iter().any(|effect| {
-            matches!(effect, Effect::Reply { reply: Told::NotTaken { .. }, .. })
-        });
+        let told = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Reply { reply: Told::NotTaken { .. }, .. }));
         let asked = effects.iter().any(|effect| matches!(effect, Effect::Call { .. }));
         match (told, asked) {
             (true, false) => Ok(()),

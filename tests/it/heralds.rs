@@ -27,10 +27,8 @@ fn say(stage: &mut Stage, request: &str, said: RoundSaid) {
 }
 
 fn open(stage: &mut Stage) {
-    let offer = |name: &str| Offer {
-        selection: name.parse().unwrap(),
-        odds: Odds::new(200).unwrap(),
-    };
+    let offer =
+        |name: &str| Offer { selection: name.parse().unwrap(), odds: Odds::new(200).unwrap() };
     let opened = Opened {
         game: "two_way".to_owned(),
         rules_version: settlement::RULES_VERSION,
@@ -83,7 +81,10 @@ fn check(stage: &Stage, versions: usize) -> Result<(), String> {
             return Err(format!("partition {partition} differs from partition 0"));
         }
         if !matches!(markers[1].body, MarkerBody::Closed) {
-            return Err(format!("partition {partition}: {:?} where the cut-off stands", markers[1]));
+            return Err(format!(
+                "partition {partition}: {:?} where the cut-off stands",
+                markers[1]
+            ));
         }
     }
     Ok(())

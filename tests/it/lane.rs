@@ -173,9 +173,8 @@ impl Lane {
 
     pub(crate) fn judged(&self) -> BTreeMap<String, Judged> {
         let records = self.stage.log.all(BETS_0).iter();
-        let plain = |record: &Record| {
-            story::plain(record.offset, &BetEvent::decode(&record.value).ok()?)
-        };
+        let plain =
+            |record: &Record| story::plain(record.offset, &BetEvent::decode(&record.value).ok()?);
         oracle::judge(&records.filter_map(plain).collect::<Vec<_>>())
     }
 

@@ -134,9 +134,10 @@ impl Stage {
         let mut parts: Vec<Part> = match step {
             Step::Facts(facts) => facts.into_iter().map(Part::Fact).collect(),
             Step::Records(appends) => appends.into_iter().map(Part::Append).collect(),
-            Step::Offsets(offsets) => {
-                offsets.into_iter().map(|stored| Part::Offset(stored.source, stored.offset)).collect()
-            }
+            Step::Offsets(offsets) => offsets
+                .into_iter()
+                .map(|stored| Part::Offset(stored.source, stored.offset))
+                .collect(),
         };
         if self.backwards {
             parts.reverse();

@@ -26,8 +26,7 @@ fn h01_offset_does_not_pass_an_undecided_intent() {
 /// The stored offset lies between an intent and its decision, because a later intent is undecided.
 #[test]
 fn h01_a_decision_above_the_stored_offset_is_kept() {
-    let (mut lane, a, b) =
-        (Lane::with_round(), bet("r1", "a", 1_000), bet("r1", "b", 500));
+    let (mut lane, a, b) = (Lane::with_round(), bet("r1", "a", 1_000), bet("r1", "b", 500));
     lane.intent(&a);
     lane.intent(&b);
     lane.approved(&a);
@@ -99,8 +98,7 @@ fn h05_the_cut_off_survives_a_takeover() {
         lane.run();
         let late = lane.decisions().iter().all(|said| match said {
             DecisionSaid::Decided(decision) => {
-                decision.verdict
-                    == Verdict::Rejected(schemas::decisions::RejectReason::Closed)
+                decision.verdict == Verdict::Rejected(schemas::decisions::RejectReason::Closed)
             }
             DecisionSaid::CancelRefused(_) => false,
         });
@@ -232,8 +230,7 @@ fn h10_rules_that_this_build_lacks_stop_the_partition() {
 #[test]
 fn h14_a_bet_has_revision_2_or_3_and_above_never_both() {
     holds_without(Bug::CancelledForgotten, || {
-        let (mut lane, a, b) =
-            (Lane::with_round(), bet("r1", "a", 1_000), bet("r1", "b", 1_000));
+        let (mut lane, a, b) = (Lane::with_round(), bet("r1", "a", 1_000), bet("r1", "b", 1_000));
         for bet in [&a, &b] {
             lane.intent(bet);
             lane.approved(bet);
@@ -321,7 +318,11 @@ fn h27_an_unreadable_record_freezes_its_bet_and_nothing_else() {
     lane.version("r1", 1, "first");
     lane.run();
     let settled: Vec<_> = lane.settlements().into_iter().map(|s| s.bet).collect();
-    assert_eq!(settled, [a.id.clone()], "the other bet is settled, the frozen one is not");
+    assert_eq!(
+        settled,
+        std::slice::from_ref(&a.id),
+        "the other bet is settled, the frozen one is not"
+    );
     assert!(lane.all_alarms().contains(&"record_unreadable"));
     let kinds: Vec<&str> = lane.stage.store.all().map(|(key, _)| key.kind).collect();
     assert!(kinds.contains(&facts::UNREADABLE) && kinds.contains(&facts::FREEZE));
@@ -339,12 +340,8 @@ fn h27_an_unreadable_record_freezes_its_bet_and_nothing_else() {
 #[test]
 fn h28_a_replay_from_a_storable_offset_publishes_the_same_again() {
     holds_without(Bug::FactMeansDone, || {
-        let (mut lane, a, b, c) = (
-            Lane::with_round(),
-            bet("r1", "a", 1_000),
-            bet("r1", "b", 500),
-            bet("r1", "c", 10),
-        );
+        let (mut lane, a, b, c) =
+            (Lane::with_round(), bet("r1", "a", 1_000), bet("r1", "b", 500), bet("r1", "c", 10));
         lane.intent(&a);
         lane.approved(&a);
         lane.intent(&b);

@@ -81,7 +81,7 @@ pub fn judge(log: &[Event]) -> BTreeMap<String, Judged> {
     let (rounds, none) = (rounds(log), Round::default());
     let ticks: Vec<_> = log.iter().filter(|e| matches!(e.said, Said::Tick)).map(|e| e.at).collect();
     let judge = |(bet, events): (&str, Vec<&Event>)| {
-        let first = events.iter().position(|event| matches!(event.said, Said::Intent(..)))?;
+        let first = events.iter().position(|e| matches!(e.said, Said::Intent(..)))?;
         let round = rounds.get(events[first].round.as_str()).unwrap_or(&none);
         Some((bet.to_owned(), judge_bet(&events[first..], round, &ticks)))
     };
@@ -116,7 +116,7 @@ fn rounds(log: &[Event]) -> BTreeMap<&str, Round<'_>> {
 /// Judges one bet; `events` are those that name it, from its first intent on.
 fn judge_bet(events: &[&Event], round: &Round<'_>, ticks: &[u64]) -> Judged {
     const NEVER: u64 = u64::MAX;
-    const TICKS_TO_EXPIRY: usize = 6; // R8
+    const TICKS: usize = 6; // behind an intent, at which it expires (R8)
     let Said::Intent(content, stake, odds, selection) = &events[0].said else { unreachable!() };
     let first = |wanted: &dyn Fn(&Said) -> bool| {
         events.iter().find(|event| wanted(&event.said)).map_or(NEVER, |event| event.at)
@@ -125,14 +125,13 @@ fn judge_bet(events: &[&Event], round: &Round<'_>, ticks: &[u64]) -> Judged {
     let declined = first(&|said| matches!(said, Said::Declined(hash) if hash == content));
     let cancel = first(&|said| matches!(said, Said::Cancel));
     let (intent, closed) = (events[0].at, round.closed.unwrap_or(NEVER));
-    let expired = ticks.iter().filter(|at| intent < **at).nth(TICKS_TO_EXPIRY - 1);
+    let expired = ticks.iter().filter(|at| intent < **at).nth(TICKS - 1);
     let open = round.opened.is_some_and(|at| at < intent) && intent < closed;
     let refused = declined.min(*expired.unwrap_or(&NEVER)).min(closed);
     let ended = if open { refused } else { intent };
     let mut judged = Judged { stake: i128::from(*stake), ..Judged::default() };
     if ended < approved.min(cancel) {
-        judged.rejected = Some(ended);
-        return judged;
+        return Judged { rejected: Some(ended), ..judged };
     }
     judged.accepted = Some(approved).filter(|at| *at < cancel.min(ended));
     judged.cancelled = Some(cancel).filter(|at| *at < closed);
@@ -142,7 +141,8 @@ fn judge_bet(events: &[&Event], round: &Round<'_>, ticks: &[u64]) -> Judged {
             Outcome::Withdrawn => State::Held,
             Outcome::Voided => State::Voided,
             Outcome::Named(_, void) if void.contains(selection) => State::Voided,
-            Outcome::Named(won, _) => State::Settled(if won.contains(selection) { payout } else { 0 }),
+            Outcome::Named(won, _) if won.contains(selection) => State::Settled(payout),
+            Outcome::Named(..) => State::Settled(0),
         };
         judged.states = round.versions.iter().map(state).collect();
     }

@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use pipeline_tests::world::reach::{Moment, Reach};
-use pipeline_tests::world::{self, Outcome};
+use pipeline_tests::world::{self, EVENTS_MIN, FAULTS_MIN, Outcome};
 use planted::Bug;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +14,6 @@ use std::time::Instant;
 
 /// Every so many seeds one is run twice.
 const TWICE_EVERY: u64 = 100;
-/// Least events and faults of a seed with faults.
-const EVENTS_MIN: u64 = 500;
-const FAULTS_MIN: u64 = 10;
 /// Seeds in which every rare moment must have been reached.
 const SEEDS_FOR_REACH: u64 = 2_000;
 

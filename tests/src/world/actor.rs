@@ -2,7 +2,9 @@
 
 use super::calls::{Answer, Call};
 use super::clients::{Reply, Request};
-use runtime::{Alarm, Batch, Effect, EngineError, Fact, Input, Machine, Millis, Record, Scope, Source};
+use runtime::{
+    Alarm, Batch, Effect, EngineError, Fact, Input, Machine, Millis, Record, Scope, Source,
+};
 
 /// An input whose call and request types are erased.
 #[derive(Clone, Debug)]

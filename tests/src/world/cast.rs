@@ -11,7 +11,9 @@ use ingest::placing::{
     AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerBook, PartnerEntry, Placing,
     PlacingOptions,
 };
-use partner_dispatcher::{Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall};
+use partner_dispatcher::{
+    Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall,
+};
 use runtime::http::{CallError, HttpAnswer};
 use runtime::{Millis, Source, Topic};
 use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
@@ -74,9 +76,7 @@ pub(super) fn build(
             partners: partners(),
             limits: Limits::STANDARD,
         })),
-        Role::Herald => {
-            Box::new(Herald::new(partition, setup.partitions, round_rules(), from))
-        }
+        Role::Herald => Box::new(Herald::new(partition, setup.partitions, round_rules(), from)),
         Role::Settler => Box::new(Settler::new(SettlerOptions {
             partition,
             from,

@@ -3,22 +3,24 @@
 //! What the log means is said by the oracle; here it is compared with what was published, stored, told
 //! and moved. The first rule broken ends the world.
 
+mod offsets;
+mod rounds;
+
 use super::reach::{Moment, Reach};
-use super::slot::Role;
 use super::store::Written;
 use super::story;
 use super::wallet::Wallets;
 use crate::oracle::{self, Judged, State};
 use partner_kit::movement::Movement;
-use runtime::{FactKey, Record, Source, StoreOffset};
+use runtime::{FactKey, Record, Source};
 use schemas::PartnerId;
-use schemas::bets::{BetEvent, BetSaid, HoldAnswer, Marker, MarkerBody};
+use schemas::bets::{BetEvent, BetSaid, HoldAnswer, Marker};
 use schemas::catalogue::{BETS, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS};
 use schemas::decisions::{DecisionSaid, Verdict};
 use schemas::facts;
 use schemas::frame;
 use schemas::outgoing::Partitions;
-use schemas::rounds::{Outcome, RoundEvent, RoundSaid};
+use schemas::rounds::{Outcome, RoundEvent};
 use schemas::settlements::{Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +133,9 @@ impl Checks {
     }
 
     pub(super) fn story(&self, partition: u32) -> &[oracle::Event] {
-        self.stories.get(usize::try_from(partition).unwrap_or(usize::MAX)).map_or(&[], Vec::as_slice)
+        self.stories
+            .get(usize::try_from(partition).unwrap_or(usize::MAX))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// What the log of a partition means below `below`.
@@ -178,10 +182,13 @@ impl Checks {
                 revision
             }
             DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
-                self.broken("7", format!(
-                    "{}/{revision} is called {:?} while the partner stands at {standing}",
-                    record.bet_id, record.outcome
-                ));
+                self.broken(
+                    "7",
+                    format!(
+                        "{}/{revision} is called {:?} while the partner stands at {standing}",
+                        record.bet_id, record.outcome
+                    ),
+                );
                 return;
             }
             DeliveryOutcome::Parked | DeliveryOutcome::Unknown => return,
@@ -194,12 +201,7 @@ impl Checks {
         self.bets.get(bet).is_some_and(|published| revision < published.highest_revision)
     }
 
-    pub(super) fn record(
-        &mut self,
-        landed: &Landed<'_>,
-        wallets: &Wallets,
-        reach: &mut Reach,
-    ) {
+    pub(super) fn record(&mut self, landed: &Landed<'_>, wallets: &Wallets, reach: &mut Reach) {
         let partition = landed.source.partition;
         let record = landed.record;
         match landed.source.topic.0 {
@@ -292,121 +294,6 @@ impl Checks {
         }
     }
 
-    /// R7: every partition has the same markers in the same order, and no result before every cut-off.
-    fn marker(&mut self, partition: u32, round: &str, marker: &Marker, reach: &mut Reach) {
-        let lanes = usize::try_from(self.partitions.lanes).unwrap_or(0);
-        let seen = self.rounds.entry(round.to_owned()).or_default();
-        let before = marker.number.saturating_sub(1);
-        let gap = 0 < before
-            && !seen.markers.get(&before).is_some_and(|(_, at)| at.contains(&partition));
-        let everywhere = |number: u32, seen: &RoundSeen| {
-            seen.markers.get(&number).is_some_and(|(_, at)| at.len() == lanes)
-        };
-        let early = 0 < before && !everywhere(before, seen);
-        let (first, at) =
-            seen.markers.entry(marker.number).or_insert((marker.clone(), BTreeSet::new()));
-        let differs = *first != *marker;
-        if !at.insert(partition) {
-            reach.hit(Moment::LateMarkerCopy);
-        }
-        if matches!(marker.body, MarkerBody::Closed) {
-            seen.closed_in.insert(partition);
-        }
-        let open = matches!(marker.body, MarkerBody::Version { .. })
-            && seen.closed_in.len() < lanes;
-        if let MarkerBody::Version { version, .. } = marker.body
-            && 1 < version
-        {
-            let fanning = self.bets.iter().any(|(bet, published)| {
-                bet.split(':').next() == Some(round)
-                    && published.settlements.contains_key(&(version + 1))
-                    && self.finals.get(bet).is_none_or(|at| *at < version + 1)
-            });
-            if fanning {
-                reach.hit(Moment::CorrectionDuringFanOut);
-            }
-        }
-        let number = marker.number;
-        if differs {
-            self.broken("R7", format!("{round}: marker {number} has two contents"));
-        } else if gap {
-            self.broken("R7", format!("{round}: marker {number} before {before} in {partition}"));
-        } else if open {
-            self.broken("R7", format!("{round}: a result while a partition is not closed"));
-        } else if early {
-            self.broken("R22", format!("{round}: marker {number} before {before} is everywhere"));
-        }
-    }
-
-    fn rounds_record(&mut self, partition: u32, record: &Record, reach: &mut Reach) {
-        let Ok(event) = RoundEvent::decode(&record.value) else { return };
-        let RoundSaid::Verdict(verdict) = &event.said else {
-            self.said.insert((partition, record.offset), event);
-            return;
-        };
-        let place = (partition, verdict.judged);
-        let Some(judged) = self.said.get(&place).cloned() else {
-            self.broken("R7", format!("a verdict on nothing at {place:?}"));
-            return;
-        };
-        if let Some(before) = self.verdicts.get(&place) {
-            reach.hit(Moment::VerdictLost);
-            if before.said != event.said {
-                self.broken("R7", format!("two verdicts on {place:?}"));
-            }
-            return;
-        }
-        let lanes = usize::try_from(self.partitions.lanes).unwrap_or(0);
-        let seen = self.rounds.entry(event.round.to_string()).or_default();
-        let closed_everywhere = seen.closed_in.len() == lanes;
-        let copied = verdict.number == 0
-            || seen.markers.get(&verdict.number).is_some_and(|(_, at)| at.len() == lanes);
-        match (&verdict.refused, &judged.said) {
-            (None, RoundSaid::Version { replaces, outcome, .. }) => {
-                // A repeat of an admitted request gets its verdict again.
-                if usize::try_from(verdict.version) == Ok(seen.versions.len() + 1) {
-                    seen.versions.push(outcome.clone());
-                    if let [.., first, second, third] = seen.versions.as_slice()
-                        && first == third
-                        && first != second
-                    {
-                        reach.hit(Moment::BackToFirstOutcome);
-                    }
-                    match outcome {
-                        Outcome::Withdrawn => reach.hit(Moment::Withdrawn),
-                        Outcome::Voided => reach.hit(Moment::RoundVoided),
-                        Outcome::Game(_) | Outcome::Named { .. } => {}
-                    }
-                } else {
-                    reach.hit(Moment::RequestRepeated);
-                }
-                if *replaces + 1 != verdict.version {
-                    let (round, version) = (&event.round, verdict.version);
-                    self.broken("R7", format!("{round}: version {version} replaces {replaces}"));
-                }
-            }
-            (None, RoundSaid::Sealed) => {
-                seen.sealed = true;
-                if !closed_everywhere {
-                    self.broken("R7", format!("{}: sealed while not closed", event.round));
-                }
-            }
-            (None, RoundSaid::Opened(_)) => seen.opened = true,
-            (Some(code), RoundSaid::Version { .. }) if code == "not_sealed" => {
-                reach.hit(Moment::ResultRefusedUnsealed);
-            }
-            (Some(code), RoundSaid::Version { .. }) if code == "version_conflict" => {
-                reach.hit(Moment::ResultConflict);
-            }
-            (_, _) => {}
-        }
-        if verdict.refused.is_none() && !copied {
-            let number = verdict.number;
-            self.broken("R22", format!("{}: verdict before {number} is everywhere", event.round));
-        }
-        self.verdicts.insert(place, event);
-    }
-
     /// Invariants 2, 3, 4 and R3 on one decision.
     fn decision(&mut self, partition: u32, record: &Record, wallets: &Wallets) {
         let Ok(said) = DecisionSaid::decode(&record.value) else {
@@ -466,7 +353,10 @@ impl Checks {
             Target::Voided => State::Voided,
         };
         if found != Some(&(revision, target)) {
-            self.broken("1", format!("{bet}/{revision} says {target:?}, the log says {expected:?}"));
+            self.broken(
+                "1",
+                format!("{bet}/{revision} says {target:?}, the log says {expected:?}"),
+            );
         }
     }
 
@@ -485,40 +375,6 @@ impl Checks {
         }
     }
 
-    /// Invariant 6: an offset is never stored before the effects of everything below it are durable.
-    pub(super) fn offset(&mut self, role: Role, stored: StoreOffset, end: u64) {
-        let StoreOffset { source, offset } = stored;
-        if end < offset {
-            self.broken("6", format!("offset {offset} of {source} is behind the end {end}"));
-        }
-        match role {
-            Role::Settler => self.settler_offset(source.partition, offset),
-            Role::Herald => self.herald_offset(source, offset),
-            Role::Dispatcher => self.dispatcher_offset(source, offset),
-            Role::Placing | Role::Reconciler => {}
-        }
-    }
-
-    /// Everything below is final, or stands further on in a tier, or gave way to a newer revision that is
-    /// durable itself (R15).
-    fn dispatcher_offset(&mut self, source: Source, offset: u64) {
-        let from = self.checked.get(&source).copied().unwrap_or(0).min(offset);
-        let lost = self.owed.range((source, from)..(source, offset)).find(|((_, at), id)| {
-            let closed = self.final_revision(&id.0) >= id.1;
-            let newer = self.bets.get(&id.0).is_some_and(|bet| id.1 < bet.highest_revision);
-            let moved_on = self.moved_on.get(*id).is_some_and(|place| {
-                source.topic.0 == SETTLEMENTS || at < place || self.parked.contains(*id)
-            });
-            !closed && !newer && !moved_on
-        });
-        if let Some(((_, at), (bet, revision))) = lost {
-            let text = format!("offset {offset} of {source} passes {bet}/{revision} at {at}");
-            self.broken("6", text);
-        }
-        let highest = self.checked.entry(source).or_insert(0);
-        *highest = offset.max(*highest);
-    }
-
     /// The highest revision of the bet that has a final answer.
     pub(super) fn final_revision(&self, bet: &str) -> u32 {
         self.finals.get(bet).copied().unwrap_or(0)
@@ -531,74 +387,6 @@ impl Checks {
     /// Result versions of a round so far.
     pub(super) fn versions_of(&self, round: &str) -> usize {
         self.rounds.get(round).map_or(0, |round| round.versions.len())
-    }
-
-    /// Effects below the offset are durable; a bet whose decision stands at or above it is kept by the
-    /// fact of that decision, which is durable too.
-    fn settler_offset(&mut self, partition: u32, offset: u64) {
-        let mut by_now = None;
-        for (bet, judged) in self.judge(partition, offset) {
-            let seen = (judged.states.len(), judged.cancelled.is_some());
-            let place = (partition, bet);
-            if self.settled.get(&place) == Some(&seen) {
-                continue;
-            }
-            let bet = &place.1;
-            if judged.first_decision().is_none() {
-                let by_now = by_now.get_or_insert_with(|| self.judge(partition, u64::MAX));
-                let decided = by_now.get(bet).and_then(Judged::first_decision);
-                let kinds = [facts::ACCEPTED, facts::REJECTED, facts::CANCELLED];
-                let kept = decided.is_some_and(|at| {
-                    kinds.iter().any(|kind| self.fact_keys.contains(&(*kind, bet.clone(), at)))
-                });
-                if !kept {
-                    let text = format!("offset {offset} passes the undecided intent of {bet}");
-                    self.broken("R1", text);
-                    return;
-                }
-                continue;
-            }
-            if let Some(missing) = self.missing(bet, &judged) {
-                self.broken("6", format!("offset {offset} is stored, {bet} lacks {missing}"));
-                return;
-            }
-            self.settled.insert(place, seen);
-        }
-    }
-
-    /// The first effect that the log demands and nobody has written yet.
-    fn missing(&self, bet: &str, judged: &Judged) -> Option<String> {
-        let nothing = Published::default();
-        let published = self.bets.get(bet).unwrap_or(&nothing);
-        let decisions = [
-            (facts::ACCEPTED, judged.accepted),
-            (facts::REJECTED, judged.rejected),
-            (facts::CANCELLED, judged.cancelled),
-        ];
-        for (kind, at) in decisions {
-            let Some(at) = at else { continue };
-            if !self.fact_keys.contains(&(kind, bet.to_owned(), at)) {
-                return Some(format!("the fact {kind} at {at}"));
-            }
-            if !published.decisions.contains_key(kind) {
-                return Some(format!("the decision {kind}"));
-            }
-        }
-        let missing = |(revision, _): &(u32, State)| !published.settlements.contains_key(revision);
-        expected(judged).into_iter().find(missing).map(|(r, _)| format!("revision {r}"))
-    }
-
-    /// Every record below has its verdict, and no unsealed round is passed (R7).
-    fn herald_offset(&mut self, source: Source, offset: u64) {
-        let from = self.checked.get(&source).copied().unwrap_or(0).min(offset);
-        let below = (source.partition, from)..(source.partition, offset);
-        let unjudged = self.said.range(below).find(|(place, _)| !self.verdicts.contains_key(place));
-        if let Some((place, event)) = unjudged {
-            let text = format!("offset {offset} passes {:?} at {place:?}", event.kind());
-            self.broken("6", text);
-        }
-        let highest = self.checked.entry(source).or_insert(0);
-        *highest = offset.max(*highest);
     }
 
     /// Invariant 3: told is told, and only what was decided is told.
@@ -614,17 +402,6 @@ impl Checks {
             let what = format!("{bet}: told {told:?}");
             self.broken("3", what);
         }
-    }
-}
-
-trait Decided {
-    /// Where the bet was decided first.
-    fn first_decision(&self) -> Option<u64>;
-}
-
-impl Decided for Judged {
-    fn first_decision(&self) -> Option<u64> {
-        self.accepted.or(self.rejected).or(self.cancelled)
     }
 }
 

@@ -174,10 +174,8 @@ impl World {
                 2 | 3 if 1 < script.len() => script[script.len() - 2].clone(),
                 _ => self.plan_result(game, opened),
             };
-            let idle = matches!(
-                (script.last(), &next),
-                (Some(Outcome::Withdrawn), Outcome::Withdrawn)
-            );
+            let idle =
+                matches!((script.last(), &next), (Some(Outcome::Withdrawn), Outcome::Withdrawn));
             if !idle {
                 script.push(next);
             }
@@ -213,7 +211,8 @@ impl World {
 
     fn plan_bet(&mut self, round: usize, number: i64, opens_ms: i64, closes_ms: i64) {
         let plan = &self.clients.rounds[round];
-        let (id, offers, grace_ms) = (plan.id.clone(), plan.opened.offers.clone(), plan.opened.grace_ms);
+        let (id, offers, grace_ms) =
+            (plan.id.clone(), plan.opened.offers.clone(), plan.opened.grace_ms);
         let partner = *self.rng.pick(&PARTNERS);
         let player = format!("p{}", self.rng.below(3));
         let offer = self.rng.pick(&offers).clone();
@@ -243,7 +242,11 @@ impl World {
         let step = ClientStep::Place { bet, ingest, other: false };
         self.after_ms(at_ms, Event::Client(step));
         if self.rng.chance(self.faults.client_doubles) {
-            let wait = if self.rng.chance(600) { self.rng.between(0, 60) } else { self.rng.between(0, 5_000) };
+            let wait = if self.rng.chance(600) {
+                self.rng.between(0, 60)
+            } else {
+                self.rng.between(0, 5_000)
+            };
             self.fault();
             let step = ClientStep::Place { bet, ingest: ingest + 1, other: false };
             self.after_ms(at_ms + wait, Event::Client(step));
@@ -285,6 +288,10 @@ impl World {
             }
             ClientStep::Place { bet, ingest, other } => self.place(bet, ingest, other),
             ClientStep::Cancel { bet, ingest } => self.cancel(bet, ingest),
+            ClientStep::Heal if self.is_too_thin() => {
+                self.rebalance();
+                self.after_ms(400, Event::Client(ClientStep::Heal));
+            }
             ClientStep::Heal => self.heal(),
         }
     }

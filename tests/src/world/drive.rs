@@ -44,7 +44,8 @@ impl World {
         if !ready || end <= from {
             return;
         }
-        let records: Vec<_> = self.log.from(source, from).iter().take(records_max).cloned().collect();
+        let records: Vec<_> =
+            self.log.from(source, from).iter().take(records_max).cloned().collect();
         let Some(last) = records.last().map(|record| record.offset) else { return };
         let lag = end - from;
         if let Some(slot) = self.slot(at)
@@ -52,7 +53,9 @@ impl World {
         {
             reading.next = last + 1;
         }
-        self.note(1, at.epoch, from, || format!("{at} reads {source} from {from} to {last} (lag {lag})"));
+        self.note(1, at.epoch, from, || {
+            format!("{at} reads {source} from {from} to {last} (lag {lag})")
+        });
         self.input_now(at, RawInput::Records { source, records, end });
     }
 
@@ -140,7 +143,13 @@ impl World {
             self.reach.hit(Moment::CorrectionOutOfMemory);
         }
         self.note(2, at.epoch, u64::try_from(facts.len()).unwrap_or(0), || {
-            format!("{at} loads {} facts of {} at {}/{}", facts.len(), scope.group, scope.topic, scope.partition)
+            format!(
+                "{at} loads {} facts of {} at {}/{}",
+                facts.len(),
+                scope.group,
+                scope.topic,
+                scope.partition
+            )
         });
         let when = self.soon(3);
         self.at(when, Event::Input { at, input: RawInput::Loaded { token, facts } });
@@ -282,7 +291,10 @@ impl World {
         let number = hash_bytes(&body);
         let written = self.store.write(fact);
         self.note(3, key.at, number, || {
-            format!("{at} fact {} {} of {} at {} ({written:?})", key.kind, key.subject, key.scope.group, key.at)
+            format!(
+                "{at} fact {} {} of {} at {} ({written:?})",
+                key.kind, key.subject, key.scope.group, key.at
+            )
         });
         self.checks.fact(&key, &body, written, &self.wallets);
         Ok(())

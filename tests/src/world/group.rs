@@ -89,9 +89,10 @@ impl Group {
         if !self.is_current(lease) {
             return Err(Fenced);
         }
-        let late = self.stored.get(&source).is_some_and(|(_, generation, newest)| {
-            *generation == lease.generation && op < *newest
-        });
+        let late = self
+            .stored
+            .get(&source)
+            .is_some_and(|(_, generation, newest)| *generation == lease.generation && op < *newest);
         if !late {
             self.stored.insert(source, (offset, lease.generation, op));
         }

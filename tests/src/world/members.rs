@@ -51,7 +51,9 @@ impl World {
                 continue;
             }
             let free: Vec<_> = self.groups.get(&role).map_or_else(Vec::new, |group| {
-                (0..group.partitions()).filter(|partition| group.owner(*partition).is_none()).collect()
+                (0..group.partitions())
+                    .filter(|partition| group.owner(*partition).is_none())
+                    .collect()
             });
             for partition in free {
                 self.give(role, partition, process);
@@ -134,7 +136,8 @@ impl World {
         positions: Vec<(runtime::Source, u64)>,
     ) {
         let from = positions.iter().map(|(source, from)| format!("{source}@{from}"));
-        let from = if positions.is_empty() { String::new() } else { from.collect::<Vec<_>>().join(" ") };
+        let from =
+            if positions.is_empty() { String::new() } else { from.collect::<Vec<_>>().join(" ") };
         let built = cast::build(&self.setup(), role, partition, &positions);
         self.next_epoch += 1;
         let epoch = self.next_epoch;
@@ -240,14 +243,13 @@ impl World {
     }
 
     /// Gives one partition to another member; its old owner goes on until it learns of it.
-    fn rebalance(&mut self) {
+    pub(super) fn rebalance(&mut self) {
         let roles: Vec<Role> = self.groups.keys().copied().collect();
         let role = *self.rng.pick(&roles);
         let members = self.members(role);
         let Some(group) = self.groups.get(&role) else { return };
-        let partition = u32::try_from(self.rng.index(
-            usize::try_from(group.partitions()).unwrap_or(1),
-        ));
+        let partition =
+            u32::try_from(self.rng.index(usize::try_from(group.partitions()).unwrap_or(1)));
         let (Ok(partition), false) = (partition, members.is_empty()) else { return };
         let (before, old) = (group.owner(partition), group.lease(partition));
         let first = group.past_owners[usize::try_from(partition).unwrap_or(0)].first().copied();

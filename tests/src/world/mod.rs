@@ -43,6 +43,9 @@ use wallet::{Arrival, Wallets};
 const BEGIN_MS: i64 = 1_800_000_000_000;
 /// A world that is not at rest this long after its faults stopped never will be (invariant 10).
 const HEAL_MS_MAX: i64 = 120_000;
+/// Least events and faults of a seed with faults.
+pub const EVENTS_MIN: u64 = 500;
+pub const FAULTS_MIN: u64 = 10;
 /// Events after which a world is stuck in a loop.
 const EVENTS_MAX: u64 = 400_000;
 
@@ -61,24 +64,62 @@ enum Part {
 #[derive(Debug)]
 enum Event {
     /// A machine gets records, if it wants them.
-    Read { at: SlotRef, source: Source },
+    Read {
+        at: SlotRef,
+        source: Source,
+    },
     /// A machine gets an input.
-    Input { at: SlotRef, input: RawInput },
+    Input {
+        at: SlotRef,
+        input: RawInput,
+    },
     /// A machine's facts are read.
-    Scan { at: SlotRef, token: u64, scope: Scope },
+    Scan {
+        at: SlotRef,
+        token: u64,
+        scope: Scope,
+    },
     /// A part of the batch `op` becomes durable, unless it was lost with its process.
-    Land { at: SlotRef, life: u64, op: u64, part: Part },
+    Land {
+        at: SlotRef,
+        life: u64,
+        op: u64,
+        part: Part,
+    },
     /// The machine's driver learns of it.
-    Ack { at: SlotRef, op: u64 },
+    Ack {
+        at: SlotRef,
+        op: u64,
+    },
     /// The machine's driver learns that the batch failed.
-    Fail { at: SlotRef, op: u64 },
+    Fail {
+        at: SlotRef,
+        op: u64,
+    },
     /// A machine that was given up is built again under the lease it had.
-    Rebuild { at: SlotRef },
-    Assign { process: usize, life: u64, role: Role, lease: Lease },
-    Revoke { process: usize, life: u64, role: Role, lease: Lease },
-    Restart { process: usize },
+    Rebuild {
+        at: SlotRef,
+    },
+    Assign {
+        process: usize,
+        life: u64,
+        role: Role,
+        lease: Lease,
+    },
+    Revoke {
+        process: usize,
+        life: u64,
+        role: Role,
+        lease: Lease,
+    },
+    Restart {
+        process: usize,
+    },
     /// The group notices that a process died.
-    Expire { process: usize, life: u64 },
+    Expire {
+        process: usize,
+        life: u64,
+    },
     /// The chaos looks around.
     Chaos,
     Client(ClientStep),
@@ -230,6 +271,11 @@ impl World {
             Event::Look => return self.look(),
         }
         true
+    }
+
+    /// A seed with faults goes on until it has had enough of them.
+    fn is_too_thin(&self) -> bool {
+        self.faulty && (self.faults_count < FAULTS_MIN || self.events_count < EVENTS_MIN)
     }
 
     /// Faults stop; every process comes back; from here on the world must find its rest.

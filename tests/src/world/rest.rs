@@ -70,7 +70,8 @@ impl World {
                     let source = Source { topic, partition };
                     let stored = group.stored(source).unwrap_or(0);
                     let left = self.log.from(source, stored);
-                    let left = left.iter().filter(|record| record.header(HEADER_KIND) != Some("tick"));
+                    let left =
+                        left.iter().filter(|record| record.header(HEADER_KIND) != Some("tick"));
                     let count = left.count();
                     if 0 < count {
                         open.push(format!("{count} records of {source} from {stored} on"));
@@ -150,7 +151,11 @@ fn moments_of(
         (Said::Cancel, None) => moments.push(Moment::CancelBeforeIntent),
         (Said::Cancel, Some(_)) if judged.cancelled == Some(event.at) => {
             let accepted = before(judged.accepted);
-            moments.push(if accepted { Moment::CancelOfAccepted } else { Moment::CancelBeforeAnswer });
+            moments.push(if accepted {
+                Moment::CancelOfAccepted
+            } else {
+                Moment::CancelBeforeAnswer
+            });
         }
         (_, _) => {}
     }

@@ -40,13 +40,16 @@ pub fn plain(at: u64, event: &BetEvent) -> Option<oracle::Event> {
         }
         BetSaid::Cancel { bet, .. } => (bet.to_string(), oracle::Said::Cancel),
         BetSaid::Tick => (String::new(), oracle::Said::Tick),
-        BetSaid::Marker(marker) => (String::new(), match &marker.body {
-            MarkerBody::Opened { .. } => oracle::Said::Opened,
-            MarkerBody::Closed => oracle::Said::Closed,
-            MarkerBody::Version { version, outcome } => {
-                oracle::Said::Version(*version, plain_outcome(outcome))
-            }
-        }),
+        BetSaid::Marker(marker) => (
+            String::new(),
+            match &marker.body {
+                MarkerBody::Opened { .. } => oracle::Said::Opened,
+                MarkerBody::Closed => oracle::Said::Closed,
+                MarkerBody::Version { version, outcome } => {
+                    oracle::Said::Version(*version, plain_outcome(outcome))
+                }
+            },
+        ),
         BetSaid::Thaw { .. } => return None,
     };
     Some(oracle::Event { at, round, bet, said })

@@ -183,7 +183,10 @@ impl World {
             (Manner::Nonsense, _) => {
                 let pages: [&'static [u8]; 4] =
                     [b"<html>ok</html>", b"{}", b"", b"{\"results\":[],\"chunk_id\":\"x\"}"];
-                Answer::Http { status: 200, body: Bytes::from_static(pages[self.rng.index(pages.len())]) }
+                Answer::Http {
+                    status: 200,
+                    body: Bytes::from_static(pages[self.rng.index(pages.len())]),
+                }
             }
             (_, Ok(body)) => Answer::Http { status: 200, body },
             (_, Err(status)) => Answer::Http { status, body: Bytes::new() },
@@ -200,7 +203,8 @@ impl World {
         let sloppy = self.faults.sloppy_expiry;
         let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
         let before = register.row(&bet).map(|row| (row.revision, row.status));
-        let late = schemas::contract::parse_timestamp(&request.expires_at).is_none_or(|at| at <= now);
+        let late =
+            schemas::contract::parse_timestamp(&request.expires_at).is_none_or(|at| at <= now);
         let decline = declines.then_some(partner_kit::movement::DeclineCode::LimitExceeded);
         let (result, movements) = register.authorize_unless(now, &request, decline);
         let mut response = result.map_err(|_| 422_u16)?;
@@ -228,7 +232,10 @@ impl World {
             Some(HoldDecision::Voided | HoldDecision::Other) | None => {}
         }
         self.note(20, movements.len().try_into().unwrap_or(0), 0, || {
-            format!("{} authorize {bet}: {:?} {:?}", call.partner, response.decision, response.status)
+            format!(
+                "{} authorize {bet}: {:?} {:?}",
+                call.partner, response.decision, response.status
+            )
         });
         serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
     }
@@ -256,12 +263,22 @@ impl World {
             for movement in &movements {
                 self.checks.moved(&call.partner, movement);
             }
-            self.note(21, u64::from(item.revision), movements.len().try_into().unwrap_or(0), || {
-                format!(
-                    "{} state {} r{} {:?} -> {:?} {:?}",
-                    call.partner, item.bet_id, item.revision, item.target, result.outcome, result.code
-                )
-            });
+            self.note(
+                21,
+                u64::from(item.revision),
+                movements.len().try_into().unwrap_or(0),
+                || {
+                    format!(
+                        "{} state {} r{} {:?} -> {:?} {:?}",
+                        call.partner,
+                        item.bet_id,
+                        item.revision,
+                        item.target,
+                        result.outcome,
+                        result.code
+                    )
+                },
+            );
             if result.outcome == ItemOutcome::Superseded && manner != Manner::Unheard {
                 self.reach.hit(Moment::Superseded);
             }
@@ -298,11 +315,7 @@ fn declined(response: AuthorizeResponse) -> AuthorizeResponse {
 }
 
 /// A result that did nothing.
-fn said(
-    item: &schemas::contract::StateItem,
-    outcome: ItemOutcome,
-    revision: u32,
-) -> StateResult {
+fn said(item: &schemas::contract::StateItem, outcome: ItemOutcome, revision: u32) -> StateResult {
     StateResult {
         bet_id: item.bet_id.clone(),
         revision,
