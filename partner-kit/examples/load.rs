@@ -9,13 +9,13 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use partner_kit::faults::FaultSettings;
 use partner_kit::journal::Durability;
-use partner_kit::register::{ClawBack, LedgerOptions};
+use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use partner_kit::{Keep, WalletOptions, serve, system_clock};
-use schemas::contract::{AUTHORIZE_PATH, STATE_PATH};
+use schemas::contract::{AUTHORIZE_PATH, AuthorizeRequest, STATE_PATH, StateItem};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ const CONNECTIONS: usize = 8;
 const CHUNKS: usize = 20;
 
 fn main() -> Result<(), Error> {
+    measure_register()?;
     let dir = std::env::temp_dir().join(format!("partner-kit-load-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     for (name, keep) in [
@@ -47,6 +48,28 @@ fn main() -> Result<(), Error> {
         server.block_on(served)??;
     }
     std::fs::remove_dir_all(dir)?;
+    Ok(())
+}
+
+/// The ledger alone: no HTTP, no JSON, no journal.
+fn measure_register() -> Result<(), Error> {
+    let mut register = Register::new(options(Keep::InMemory).ledger);
+    let requests: Vec<AuthorizeRequest> =
+        (0..BETS).map(|bet| serde_json::from_value(ask(bet))).collect::<Result<_, _>>()?;
+    let items: Vec<StateItem> = (0..BETS)
+        .map(|bet| serde_json::from_value(settled(bet, 3, 2500)))
+        .collect::<Result<_, _>>()?;
+    let start = Instant::now();
+    let held = requests.iter().map(|request| register.authorize(1, request).1.len()).sum::<usize>();
+    let authorizes = start.elapsed();
+    let start = Instant::now();
+    let moved = items.iter().map(|item| register.state(item).1.len()).sum::<usize>();
+    let states = start.elapsed();
+    if held != BETS || moved != BETS {
+        return Err("a call was refused".into());
+    }
+    let nanos = |took: Duration| took.as_nanos() / u128::try_from(BETS).unwrap_or(1);
+    println!("register: {} ns an authorize, {} ns an item", nanos(authorizes), nanos(states));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use partner_kit::{Keep, ServeError, WalletOptions};
 use serde_json::json;
 use std::io;
 use std::sync::mpsc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A disk that syncs when it is told to.
@@ -18,6 +19,11 @@ impl Storage for Gate {
     fn sync(&mut self) -> io::Result<()> {
         self.0.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
+}
+
+/// What must come without waiting for anything; far above what it takes.
+async fn within<T>(answer: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), answer).await.expect("no answer came")
 }
 
 /// One thread only: while the disk stalls, whoever needs it waits, and nobody else.
@@ -59,7 +65,7 @@ async fn c31_an_overload_is_said_and_nothing_is_done() {
         answer = &mut first => panic!("not on disk yet: {answer:?}"),
         () = async { while wallet.get("/stats").await["entries"] == 0 {} } => {}
     }
-    let second = wallet.post(AUTHORIZE, &ask("c")).await;
+    let second = within(wallet.post(AUTHORIZE, &ask("c"))).await;
     assert_eq!((second.status.as_u16(), &second.body["code"]), (503, &json!("overloaded")));
     assert_eq!(second.headers["retry-after"], "1");
     assert_eq!(second.body["retry_after_ms"], 200);
@@ -120,12 +126,12 @@ async fn a_journal_has_one_wallet_and_one_partner() {
     let path = dir.path().join("acme.jsonl");
     let wallet = Served::start(in_file(&path)).await;
     wallet.post(AUTHORIZE, &ask("b")).await;
-    let second = Served::start(in_file(&path)).await.ended.await.unwrap();
+    let second = within(Served::start(in_file(&path)).await.ended).await.unwrap();
     assert!(matches!(second, Err(ServeError::Journal(JournalError::Locked { .. }))));
     wallet.stop().await;
     let mut rival = in_file(&path);
     rival.ledger.partner = "rival".parse().unwrap();
-    let rival = Served::start(rival).await.ended.await.unwrap();
+    let rival = within(Served::start(rival).await.ended).await.unwrap();
     assert!(matches!(rival, Err(ServeError::Journal(JournalError::Replay { line: 1, .. }))));
 }
 
