@@ -4,8 +4,11 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -15,6 +18,13 @@ use tokio::time::timeout;
 const START_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for a child that was asked to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Ports for children: below those of outgoing connections, which begin at 32768.
+const PORTS: Range<u16> = 20_000..32_000;
+/// Between the ports where two processes with neighbouring ids begin to look.
+const PORTS_STRIDE: u32 = 131;
+/// Ports that this process has looked at.
+static PORTS_GIVEN: AtomicU32 = AtomicU32::new(0);
 
 /// How wallets are to run.
 #[derive(Clone, Debug)]
@@ -45,11 +55,18 @@ struct Announced {
 }
 
 impl Wallets {
-    /// Starts the wallets, on ports from `listen` on (port 0: any), and waits until they can be asked.
+    /// Starts the wallets, on ports from `listen` on (port 0: any that can be had again after a restart),
+    /// and waits until they can be asked.
     ///
     /// # Errors
     /// If the process cannot be started or ends at once.
     pub async fn start(plan: WalletsPlan, listen: &str) -> anyhow::Result<Self> {
+        let mut listen: SocketAddr =
+            listen.parse().with_context(|| format!("`{listen}` is no address"))?;
+        if listen.port() == 0 {
+            listen.set_port(free_ports(plan.partners.len())?);
+        }
+        let listen = &listen.to_string();
         let mut command = Command::new(&plan.exe);
         command.args(["wallet", "--listen", listen, "--journal-dir"]).arg(&plan.journals);
         for partner in &plan.partners {
@@ -136,6 +153,30 @@ impl ServerProcess {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         terminate(&mut self.child).await
     }
+}
+
+/// The first of `count` free ports in a row on the loopback address.
+///
+/// Below those that the system gives to outgoing connections: a child that is killed finds its port free
+/// when it starts again, and a client that calls it meanwhile does not reach itself.
+///
+/// # Errors
+/// If there are none.
+pub fn free_ports(count: usize) -> anyhow::Result<u16> {
+    let count = u16::try_from(count).context("there are not so many ports")?;
+    let span = PORTS.end - PORTS.start;
+    // Processes that look at the same time begin in different places.
+    let begin = std::process::id().wrapping_mul(PORTS_STRIDE);
+    for _ in 0..span {
+        let given = PORTS_GIVEN.fetch_add(u32::from(count.max(1)), Ordering::Relaxed);
+        let offset = u16::try_from(begin.wrapping_add(given) % u32::from(span)).unwrap_or_default();
+        let ports = PORTS.start + offset..(PORTS.start + offset).saturating_add(count);
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if ports.end <= PORTS.end && ports.clone().all(is_free) {
+            return Ok(ports.start);
+        }
+    }
+    bail!("no {count} ports in a row are free")
 }
 
 fn spawn(mut command: Command) -> anyhow::Result<(Child, Lines<BufReader<ChildStdout>>)> {

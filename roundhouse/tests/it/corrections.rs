@@ -88,7 +88,7 @@ async fn versions_withdrawals_and_voids() {
     only_differing(&books, "two", 4, 4, 5);
     only_differing(&books, "two", 5, 5, 2);
     ends_right(&books, "two", Some(2));
-    let all = |round: &str, revision, target| {
+    let all = |round: &str, revision, target: Option<Target>| {
         let got = at(&books, round, revision);
         assert!(got.keys().eq(held(&books, round).keys()), "{round} at {revision}");
         assert!(got.values().all(|state| state.is_some() && (target == *state || target.is_none())));

@@ -160,7 +160,7 @@ fn in_time(books: &Books) -> BTreeMap<String, Bet> {
 /// Each bet is either accepted before the cut-off or its stake is back, and nobody is told twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bet_is_in_or_its_stake_is_back() {
-    let street = Street::open(PARTNERS, SEED, &["--latency-ms", "5", "--jitter-ms", "30"]).await;
+    let street = Street::open(PARTNERS, SEED, &["--latency-ms", "20", "--jitter-ms", "30"]).await;
     let house = House::open(&street.config).await;
     let wagers = Arc::new(street.wagers("race", BETS, SEED));
     let opened = house.api.open_die("race", BETTING_MS, GRACE_MS).await.unwrap();

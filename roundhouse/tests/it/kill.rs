@@ -8,13 +8,12 @@ use roundhouse::audit::books::Books;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
-use roundhouse::rig::processes::ServerProcess;
+use roundhouse::rig::processes::{ServerProcess, free_ports};
 use roundhouse::rig::setup;
 use runtime::{Clock, SystemClock};
 use schemas::decisions::{DecisionSaid, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,11 +52,6 @@ fn kills() -> usize {
     wanted.and_then(|(_, count)| count.parse().ok()).unwrap_or(KILLS)
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 struct Site {
     street: Street,
     exe: PathBuf,
@@ -71,8 +65,9 @@ impl Site {
         let config = street.directory.path().join("roundhouse.toml");
         let further = "dispatcher = { call_ms_max = 1000 }".parse().unwrap();
         setup::write(&street.config, further, &config).unwrap();
+        let listen = format!("127.0.0.1:{}", free_ports(1).unwrap());
         let exe = executable(street.directory.path());
-        Self { street, exe, config, listen: free_port() }
+        Self { street, exe, config, listen }
     }
 
     async fn serve(&self) -> ServerProcess {
