@@ -17,7 +17,7 @@ use std::path::Path;
 pub const PLAYER: &str = "player-1";
 /// The partner.
 const PARTNER: &str = "sandbox";
-/// Where the wallet listens; the next start finds it there again.
+/// Where the wallet listens: on any free port.
 const WALLET_LISTEN: &str = "127.0.0.1:0";
 
 /// What is kept of a sandbox.
