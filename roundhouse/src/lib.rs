@@ -1,6 +1,7 @@
 //! The one binary's parts: the audit, the configuration, the server, the demo and the bench.
 
 pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod bench;
 mod demo;
 mod parent;
 mod planted;
@@ -63,6 +64,7 @@ enum Command {
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Token(token::Args),
+    Bench(bench::Args),
 }
 
 /// What was said about logs on the command line.
@@ -95,6 +97,7 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
+            Command::Bench(args) => bench::run(args, logs).await,
         };
         match done {
             Ok(code) => ExitCode::from(code),

@@ -1,0 +1,121 @@
+//! The load: a fixed number of keep-alive connections, each with one request at a time.
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The bets of one run, each made when it is sent.
+#[derive(Debug)]
+pub(super) struct Bets {
+    /// The round.
+    pub(super) round: String,
+    /// `Bearer <token>` of each player.
+    pub(super) bearers: Vec<HeaderValue>,
+}
+
+impl Bets {
+    /// Bet `number` of connection `connection`: distinct in every run of one round.
+    fn request(&self, connection: usize, number: usize) -> anyhow::Result<Request<Full<Bytes>>> {
+        let player = connection.wrapping_add(number.wrapping_mul(7)) % self.bearers.len().max(1);
+        let bearer = self.bearers.get(player).context("there is no player")?.clone();
+        let body = format!(
+            r#"{{"client_ref":"b{connection:03}-{number:08}","round_id":"{}","selection":"odd","stake":{{"units":"1250","currency":"EUR","exponent":2}},"odds":"1.93"}}"#,
+            self.round
+        );
+        Request::post("/v1/bets")
+            .header(HOST, "127.0.0.1")
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, bearer)
+            .body(Full::new(Bytes::from(body)))
+            .context("the request cannot be made")
+    }
+}
+
+/// What a run of the load showed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Load {
+    /// How long each answer took, in µs, sorted.
+    pub(super) latencies_us: Vec<u64>,
+    /// From the first request to the last answer, in µs.
+    pub(super) took_us: u64,
+    /// One of the answers.
+    pub(super) sample: Bytes,
+}
+
+/// Whole µs.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Posts bets over `connections` connections for `time`.
+///
+/// # Errors
+/// If a connection breaks, or an answer is not 201: a bench of refusals says nothing.
+pub(super) async fn post(
+    address: SocketAddr,
+    bets: Bets,
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Load> {
+    let bets = Arc::new(bets);
+    let mut senders = Vec::new();
+    let mut drivers = JoinSet::new();
+    for _ in 0..connections {
+        let stream = TcpStream::connect(address).await.context("no connection")?;
+        stream.set_nodelay(true).context("TCP_NODELAY cannot be set")?;
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.context("no connection")?;
+        drivers.spawn(connection);
+        senders.push(sender);
+    }
+    let begun = Instant::now();
+    let mut workers = JoinSet::new();
+    for (connection, sender) in senders.into_iter().enumerate() {
+        workers.spawn(converse(sender, Arc::clone(&bets), connection, begun + time));
+    }
+    let mut load = Load::default();
+    while let Some(ended) = workers.join_next().await {
+        let (latencies_us, sample) = ended.context("a connection's task broke down")??;
+        load.latencies_us.extend(latencies_us);
+        load.sample = sample;
+    }
+    load.took_us = micros(begun.elapsed());
+    load.latencies_us.sort_unstable();
+    Ok(load)
+}
+
+async fn converse(
+    mut sender: SendRequest<Full<Bytes>>,
+    bets: Arc<Bets>,
+    connection: usize,
+    until: Instant,
+) -> anyhow::Result<(Vec<u64>, Bytes)> {
+    let mut latencies_us = Vec::new();
+    let mut sample = Bytes::new();
+    for number in 0.. {
+        let begun = Instant::now();
+        if until <= begun {
+            break;
+        }
+        let request = bets.request(connection, number)?;
+        let response = sender.send_request(request).await.context("a connection broke")?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.context("an answer broke off")?;
+        sample = body.to_bytes();
+        if status != 201 {
+            bail!("a bet got {status}: {}", String::from_utf8_lossy(&sample));
+        }
+        latencies_us.push(micros(begun.elapsed()));
+    }
+    Ok((latencies_us, sample))
+}

@@ -1,0 +1,89 @@
+//! What a bench runs against: wallets that answer from memory, and the server in this process.
+
+use super::wallets::MemoryWallets;
+use crate::rig::api::Api;
+use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::setup;
+use crate::serve::Running;
+use anyhow::Context;
+use http::Method;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Longest wait for the server.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often a round is looked at.
+const LOOK_PERIOD: Duration = Duration::from_millis(20);
+/// Seed of the partners' keys.
+const SEED: u64 = 1;
+
+/// Wallets, server, and a client for the operator.
+pub(super) struct House {
+    /// Keys by partner.
+    pub(super) keys: BTreeMap<String, PartnerKey>,
+    /// The wallets.
+    pub(super) wallets: MemoryWallets,
+    /// The server.
+    pub(super) running: Running,
+    /// The operator.
+    pub(super) api: Api,
+    operator_key: String,
+}
+
+impl House {
+    /// Starts everything on an empty directory.
+    ///
+    /// # Errors
+    /// If a part of it cannot be started.
+    pub(super) async fn open(
+        exe: &Path,
+        data_dir: &Path,
+        partners: usize,
+        latency_ms: u64,
+    ) -> anyhow::Result<Self> {
+        let names = setup::partner_names(partners);
+        let wallets = MemoryWallets::start(exe, &names, latency_ms).await?;
+        let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, SEED));
+        let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
+        let with_urls = keys.iter().map(|(name, key)| {
+            let url = wallets.urls.get(name).cloned().unwrap_or_default();
+            (name.clone(), (key.clone(), url))
+        });
+        let operator_key = secret()?;
+        let mut config = setup::config(&operator_key, &with_urls.collect())?;
+        config.storage.data_dir = data_dir.to_owned();
+        config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let running = Running::start(&config).await?;
+        let api = Api::new(format!("http://{}", running.address), operator_key.clone());
+        api.ready(WAIT_MAX).await?;
+        Ok(Self { keys, wallets, running, api, operator_key })
+    }
+
+    /// Waits until every bet of the round is known.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub(super) async fn sealed(&self, round: &str) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let path = format!("/v1/rounds/{round}");
+        while begun.elapsed() < WAIT_MAX {
+            let reply = self.api.call(Method::GET, &path, &self.operator_key, None).await?;
+            if reply.text("status") == "sealed" {
+                return Ok(());
+            }
+            sleep(LOOK_PERIOD).await;
+        }
+        anyhow::bail!("{round} was not sealed within {} s", WAIT_MAX.as_secs())
+    }
+
+    /// Stops the server; the wallets end with this value.
+    ///
+    /// # Errors
+    /// If a part of it broke down.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.running.stop().await.context("the server did not stop well")
+    }
+}

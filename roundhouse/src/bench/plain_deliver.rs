@@ -1,0 +1,148 @@
+//! `plain-deliver`: what bringing a round's settlements to the partners costs with no logic.
+//!
+//! Appends as many bytes as the settlements of each partition have, one fsync a partition; posts chunks
+//! of the same items to the same wallets, over one connection a chunk; appends as many bytes as the
+//! delivery records have, with one fsync. Nothing is graded, matched, judged or remembered.
+
+use super::journal::PlainJournal;
+use super::tail::Taken;
+use anyhow::Context;
+use bytes::Bytes;
+use http::Uri;
+use runtime::http::HttpClient;
+use schemas::contract::{
+    MoneyBody, STATE_PATH, StateItem, StateRequest, StateResponse, TargetBody, Traffic,
+};
+use schemas::settlements::{Settlement, Target};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Items of a chunk, as the server's configuration has it.
+const CHUNK_ITEMS: usize = 500;
+/// Longest wait for a wallet, and bytes of its answer.
+const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// A round's work, made ready before the clock runs.
+pub(super) struct PlainRound {
+    /// Bytes of the settlements of each partition.
+    settlements: BTreeMap<u32, usize>,
+    /// Address and body of each chunk.
+    chunks: Vec<(Uri, Bytes)>,
+    /// Bytes of the delivery records.
+    deliveries: usize,
+}
+
+impl PlainRound {
+    /// The same work as these records stand for. Each item goes one revision higher, so that the wallets
+    /// write a row for it once more.
+    ///
+    /// # Errors
+    /// If a record cannot be read.
+    pub(super) fn of(
+        settlements: &[Taken],
+        deliveries: &[Taken],
+        wallets: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
+        let mut by_partition = BTreeMap::<u32, usize>::new();
+        let mut by_partner = BTreeMap::<String, Vec<StateItem>>::new();
+        for record in settlements {
+            *by_partition.entry(record.partition).or_default() += record.bytes;
+            let due = Settlement::decode(&record.value).context("a settlement cannot be read")?;
+            by_partner.entry(due.partner.to_string()).or_default().push(item(&due));
+        }
+        let mut chunks = Vec::new();
+        for (partner, items) in by_partner {
+            let base = wallets.get(&partner).context("a partner has no wallet")?;
+            let url: Uri = format!("{base}{STATE_PATH}").parse().context("a wallet's address")?;
+            for items in items.chunks(CHUNK_ITEMS) {
+                chunks.push((url.clone(), body(items)?));
+            }
+        }
+        let deliveries = deliveries.iter().map(|record| record.bytes).sum();
+        Ok(Self { settlements: by_partition, chunks, deliveries })
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// If the disk says no or a wallet does not answer with 200.
+    pub(super) async fn run(
+        &self,
+        journal: &PlainJournal,
+        client: &HttpClient,
+    ) -> anyhow::Result<Vec<Bytes>> {
+        for bytes in self.settlements.values() {
+            journal.append(*bytes).await?;
+        }
+        let mut calls = JoinSet::new();
+        for (url, body) in &self.chunks {
+            let (client, url, body) = (client.clone(), url.clone(), body.clone());
+            calls.spawn(async move {
+                client.post_json(&url, &[], body, CALL_WAIT_MAX, ANSWER_BYTES_MAX).await
+            });
+        }
+        let mut answers = Vec::with_capacity(self.chunks.len());
+        while let Some(answer) = calls.join_next().await {
+            let answer = answer.context("a call broke down")?.context("a wallet gave no answer")?;
+            anyhow::ensure!(answer.status == 200, "a wallet answered {}", answer.status);
+            answers.push(answer.body);
+        }
+        journal.append(self.deliveries).await?;
+        Ok(answers)
+    }
+
+    /// Checks, after the clock has stopped, that the wallets took every item.
+    ///
+    /// # Errors
+    /// If they did not.
+    pub(super) fn check(&self, answers: &[Bytes], items: usize) -> anyhow::Result<()> {
+        let mut applied = 0_usize;
+        for answer in answers {
+            let answer: StateResponse =
+                serde_json::from_slice(answer).context("a wallet's answer cannot be read")?;
+            let taken = answer.results.iter();
+            applied +=
+                taken.filter(|r| r.outcome == schemas::contract::ItemOutcome::Applied).count();
+        }
+        anyhow::ensure!(applied == items, "the wallets took {applied} of {items} plain items");
+        Ok(())
+    }
+
+    /// Chunks to post.
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+}
+
+fn item(due: &Settlement) -> StateItem {
+    let (target, payout) = match due.target {
+        Target::Held => (TargetBody::Held, None),
+        Target::Settled(payout) => (TargetBody::Settled, Some(due.stake.with_units(payout))),
+        Target::Voided => (TargetBody::Voided, None),
+    };
+    StateItem {
+        bet_id: due.bet.to_string(),
+        revision: due.revision.saturating_add(1),
+        target,
+        round_id: due.bet.round_str().to_owned(),
+        result_version: Some(due.result_version()),
+        partner_id: due.partner.to_string(),
+        partner_player_id: due.player.as_str().to_owned(),
+        stake: MoneyBody::from(due.stake),
+        payout: payout.map(MoneyBody::from),
+        reason: due.reason.code().to_owned(),
+    }
+}
+
+fn body(items: &[StateItem]) -> anyhow::Result<Bytes> {
+    let request = StateRequest {
+        op: "state".to_owned(),
+        // As long as the hash that it would be.
+        chunk_id: "0".repeat(64),
+        traffic: Traffic::Live,
+        items: items.to_vec(),
+    };
+    Ok(Bytes::from(serde_json::to_vec(&request).context("a chunk is not JSON")?))
+}

@@ -1,0 +1,144 @@
+//! Figures as text: whole numbers in, fixed decimals out.
+
+use serde::Serialize;
+use std::fmt;
+
+/// A figure's median, near-worst and worst, in µs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// Half are at most this.
+    pub p50_us: u64,
+    /// 95 of 100 are at most this.
+    pub p95_us: u64,
+    /// 99 of 100 are at most this.
+    pub p99_us: u64,
+    /// All are at most this.
+    pub max_us: u64,
+}
+
+impl Spread {
+    /// Of sorted values; all 0 if there are none.
+    pub(super) fn of(sorted: &[u64]) -> Self {
+        Self {
+            p50_us: percentile(sorted, 50),
+            p95_us: percentile(sorted, 95),
+            p99_us: percentile(sorted, 99),
+            max_us: percentile(sorted, 100),
+        }
+    }
+}
+
+/// The smallest value that `percent` of the sorted `values` do not exceed; 0 of none.
+pub(super) fn percentile(values: &[u64], percent: usize) -> u64 {
+    let rank = values.len().saturating_mul(percent).div_ceil(100);
+    values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// The median of values in any order.
+pub(super) fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    percentile(&values, 50)
+}
+
+/// `part` / `whole` in thousandths; 0 if `whole` is.
+pub(super) fn per_mille(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(1_000).checked_div(whole).unwrap_or_default()
+}
+
+/// Thousandths with two decimals, rounded down: 1234 is `1.23`. Also µs as ms.
+pub(super) struct Thousandths(pub(super) u64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}.{:02}", self.0 / 1_000, self.0 % 1_000 / 10))
+    }
+}
+
+/// How a floor was met.
+pub(super) fn word(met: bool) -> &'static str {
+    if met { "met" } else { "not met" }
+}
+
+/// CPU time, in ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cpu {
+    /// Of this process: server, or plain program, and client.
+    pub here_ms: u64,
+    /// Of the wallets.
+    pub wallets_ms: u64,
+}
+
+impl Cpu {
+    /// Until now, of this process and of the process `wallets`; 0 where the system does not tell.
+    pub(super) fn now(wallets: Option<u32>) -> Self {
+        let wallets_ms = wallets.map_or(0, |id| cpu_ms(&id.to_string()));
+        Self { here_ms: cpu_ms("self"), wallets_ms }
+    }
+
+    /// What was used since `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            here_ms: self.here_ms.saturating_sub(earlier.here_ms),
+            wallets_ms: self.wallets_ms.saturating_sub(earlier.wallets_ms),
+        }
+    }
+
+    /// Both sums.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            here_ms: self.here_ms.saturating_add(other.here_ms),
+            wallets_ms: self.wallets_ms.saturating_add(other.wallets_ms),
+        }
+    }
+}
+
+/// User and system time; /proc counts it in hundredths of a second on every Linux.
+fn cpu_ms(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold blanks; utime and stime are the 12th and 13th field after it.
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = after.split_ascii_whitespace().skip(11).take(2);
+    ticks.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>().saturating_mul(10)
+}
+
+/// The machine's load averages, as the system words them; empty where it does not tell.
+pub(super) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_ascii_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_two_decimals_and_round_down() {
+        assert_eq!(Thousandths(1_239).to_string(), "1.23");
+        assert_eq!(Thousandths(7).to_string(), "0.00");
+        assert_eq!(format!("{:>7}", Thousandths(45_060)), "  45.06");
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let values: Vec<u64> = (1..=200).collect();
+        let spread = Spread::of(&values);
+        assert_eq!(spread, Spread { p50_us: 100, p95_us: 190, p99_us: 198, max_us: 200 });
+        assert_eq!(Spread::of(&[]).max_us, 0);
+        assert_eq!(median(vec![9, 1, 5]), 5);
+    }
+
+    #[test]
+    fn a_ratio_to_nothing_is_nothing() {
+        assert_eq!(per_mille(3, 2), 1_500);
+        assert_eq!(per_mille(3, 0), 0);
+    }
+
+    #[test]
+    fn this_process_has_used_the_cpu() {
+        let mut sum = 0_u64;
+        while cpu_ms("self") == 0 {
+            sum = sum.wrapping_add(1);
+        }
+        assert_ne!(cpu_ms("self"), 0, "{sum}");
+    }
+}

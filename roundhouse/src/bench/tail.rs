@@ -1,0 +1,106 @@
+//! Takes what is appended to a topic, as it becomes durable, and reads it only later: decoding 10,000
+//! records would take time from what is measured.
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use runtime::embedded::Embedded;
+use runtime::{Reader, RecordLog, Source, Topic};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+/// Records read at once.
+const RECORDS_MAX: usize = 1_000;
+
+/// A record as it was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    /// The partition.
+    pub(super) partition: u32,
+    /// When this reader got it.
+    pub(super) at: Instant,
+    /// Bytes of key, headers and value.
+    pub(super) bytes: usize,
+    /// The framed value.
+    pub(super) value: Bytes,
+}
+
+#[derive(Default)]
+struct Shared {
+    taken: Mutex<Vec<Taken>>,
+    more: Notify,
+}
+
+/// Reads all partitions of a topic from where they end now. Ends when dropped.
+pub(super) struct Tail {
+    shared: Arc<Shared>,
+    _readers: JoinSet<()>,
+}
+
+impl Tail {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) async fn start(engine: &Embedded, topic: &'static str) -> anyhow::Result<Self> {
+        let topic = Topic(topic);
+        let shared = Arc::new(Shared::default());
+        let mut readers = JoinSet::new();
+        for partition in 0..engine.partitions(topic) {
+            let source = Source { topic, partition };
+            let (_, end) = engine.range(source).await?;
+            readers.spawn(read(engine.reader(source, end), partition, Arc::clone(&shared)));
+        }
+        Ok(Self { shared, _readers: readers })
+    }
+
+    /// The records, once there are `count`.
+    ///
+    /// # Errors
+    /// If there are not so many within `wait_max`.
+    pub(super) async fn take(
+        &self,
+        count: usize,
+        wait_max: Duration,
+    ) -> anyhow::Result<Vec<Taken>> {
+        let full = async {
+            loop {
+                let more = self.shared.more.notified();
+                if count <= self.len() {
+                    return;
+                }
+                more.await;
+            }
+        };
+        if timeout(wait_max, full).await.is_err() {
+            bail!("{} of {count} records came within {} s", self.len(), wait_max.as_secs());
+        }
+        let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut *taken))
+    }
+
+    fn len(&self) -> usize {
+        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// What cannot be read any more is missing in the end, which is an error there.
+async fn read(mut reader: impl Reader, partition: u32, shared: Arc<Shared>) {
+    while let Ok((records, _)) = reader.next(RECORDS_MAX).await {
+        let at = Instant::now();
+        let taken = records.into_iter().map(|record| {
+            let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
+            let bytes = record.key.len() + record.value.len() + headers.sum::<usize>();
+            Taken { partition, at, bytes, value: record.value }
+        });
+        shared.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
+        shared.more.notify_one();
+    }
+}
+
+/// The mean of `sizes`, rounded down; an error if there are none.
+pub(super) fn mean(sizes: &[usize]) -> anyhow::Result<usize> {
+    sizes.iter().sum::<usize>().checked_div(sizes.len()).context("nothing was appended")
+}

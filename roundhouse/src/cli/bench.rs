@@ -1,0 +1,123 @@
+//! `roundhouse bench`.
+
+use super::{EXIT_OK, Logs};
+use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use runtime::{Clock, SystemClock};
+use serde::Serialize;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  roundhouse bench post-bet
+  roundhouse bench result-to-confirmed --rounds 5 --json
+
+Each figure stands beside that of a plain program, which does the same posts, bytes and fsyncs in the
+same run with no logic. Server, plain program and client share one process; the wallets have their own.
+
+Exit codes:
+  0  measured; a floor that is not met is no failure
+  2  could not be measured";
+
+/// Measure the server, beside a plain program that does the same I/O.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// An empty directory, on the disk to be measured; kept [default: a temporary one, removed]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print one JSON report instead of the table
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Bets a second: POST /v1/bets, each on disk and held by its wallet before it is answered
+    PostBet {
+        /// Keep-alive connections, each with one bet at a time
+        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=999))]
+        connections: u16,
+        /// Length of each run
+        #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+        seconds: u64,
+        /// Runs, each followed by one of the plain program
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+        pairs: u16,
+    },
+    /// From a round's result to its last settlement confirmed by the partners
+    ResultToConfirmed {
+        /// Bets of each round
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+        bets: u32,
+        /// Partners, each with a wallet of its own
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=99))]
+        partners: u16,
+        /// How long each wallet takes to answer
+        #[arg(long, value_name = "MS", default_value_t = 20)]
+        wallet_latency_ms: u64,
+        /// Rounds
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+        /// Seed of the bets and results
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
+    logs.init("error")?;
+    let kept = args.data_dir.is_some();
+    let data_dir = args.data_dir.unwrap_or_else(|| {
+        let name = format!("roundhouse-bench-{}-{}", std::process::id(), SystemClock.now());
+        std::env::temp_dir().join(name)
+    });
+    std::fs::create_dir_all(&data_dir)
+        .with_context(|| format!("{} cannot be made", data_dir.display()))?;
+    if crate::engine::has_data(&data_dir) {
+        bail!("{} holds data already; give an empty directory", data_dir.display());
+    }
+    let measured = measure(args.what, &data_dir, args.json).await;
+    if !kept {
+        std::fs::remove_dir_all(&data_dir)
+            .with_context(|| format!("{} cannot be removed", data_dir.display()))?;
+    }
+    measured.map(|()| EXIT_OK)
+}
+
+async fn measure(what: What, data_dir: &Path, json: bool) -> anyhow::Result<()> {
+    let exe = std::env::current_exe().context("this binary is not to be found")?;
+    let data_dir = data_dir.to_owned();
+    match what {
+        What::PostBet { connections, seconds, pairs } => {
+            let (connections, pairs) = (usize::from(connections), usize::from(pairs));
+            let plan = PostBetPlan { connections, seconds, pairs, data_dir, exe };
+            print(&post_bet(&plan).await?, json)
+        }
+        What::ResultToConfirmed { bets, partners, wallet_latency_ms, rounds, seed } => {
+            let plan = ResultPlan {
+                bets: usize::try_from(bets).context("too many bets")?,
+                partners: usize::from(partners),
+                wallet_latency_ms,
+                rounds: usize::from(rounds),
+                seed,
+                data_dir,
+                exe,
+            };
+            print(&result_to_confirmed(&plan).await?, json)
+        }
+    }
+}
+
+fn print(report: &(impl Serialize + Display), json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(report).context("the report is not JSON")?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
