@@ -1,8 +1,8 @@
 //! Rounds and results in, bets in: herald, bet placing, the HTTP API.
 
 pub mod auth;
-pub mod bet_view;
 pub mod authorize;
+pub mod bet_view;
 pub mod http;
 pub mod line;
 pub mod placing;

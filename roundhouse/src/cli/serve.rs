@@ -62,7 +62,8 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         return Ok(EXIT_OK);
     }
     args.planted.arm();
-    let flags = Overrides { listen: args.listen, data_dir: args.data_dir, log: logs.filter.clone() };
+    let flags =
+        Overrides { listen: args.listen, data_dir: args.data_dir, log: logs.filter.clone() };
     let mut config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;

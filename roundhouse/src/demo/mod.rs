@@ -50,9 +50,24 @@ pub struct Plan {
 
 /// What misbehaving wallets do, per mille of the calls.
 const FAULTS: &[&str] = &[
-    "--jitter-ms", "10", "--error-500-rate", "10", "--error-500-after-apply-rate", "10",
-    "--timeout-after-apply-rate", "3", "--timeout-ms", "3000", "--reset-rate", "10",
-    "--swap-rate", "10", "--repeat-rate", "20", "--decline-rate", "20",
+    "--jitter-ms",
+    "10",
+    "--error-500-rate",
+    "10",
+    "--error-500-after-apply-rate",
+    "10",
+    "--timeout-after-apply-rate",
+    "3",
+    "--timeout-ms",
+    "3000",
+    "--reset-rate",
+    "10",
+    "--swap-rate",
+    "10",
+    "--repeat-rate",
+    "20",
+    "--decline-rate",
+    "20",
 ];
 
 /// Plays the whole demo; the report says whether a cent is amiss.
@@ -62,10 +77,8 @@ const FAULTS: &[&str] = &[
 pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let begun = Instant::now();
     let names = setup::partner_names(plan.partners);
-    let keys: BTreeMap<String, PartnerKey> = names
-        .iter()
-        .map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed)))
-        .collect();
+    let keys: BTreeMap<String, PartnerKey> =
+        names.iter().map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed))).collect();
     let mut wallets = Wallets::start(wallets_plan(plan, names), "127.0.0.1:0").await?;
     let with_urls = keys.iter().map(|(name, key)| {
         let url = wallets.urls.get(name).cloned().unwrap_or_default();

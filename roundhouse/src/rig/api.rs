@@ -109,7 +109,12 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::operate`].
-    pub async fn open_die(&self, round: &str, betting_ms: i64, grace_ms: i64) -> anyhow::Result<Reply> {
+    pub async fn open_die(
+        &self,
+        round: &str,
+        betting_ms: i64,
+        grace_ms: i64,
+    ) -> anyhow::Result<Reply> {
         let body = json!({
             "round_id": round,
             "game": "die",
@@ -142,7 +147,12 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::operate`].
-    pub async fn correct(&self, round: &str, replaces: u32, outcome: &str) -> anyhow::Result<Reply> {
+    pub async fn correct(
+        &self,
+        round: &str,
+        replaces: u32,
+        outcome: &str,
+    ) -> anyhow::Result<Reply> {
         let reason = "the camera shows another number";
         let body = json!({"replaces": replaces, "outcome": outcome, "reason": reason});
         self.operate(&format!("/v1/rounds/{round}/correct"), &body).await

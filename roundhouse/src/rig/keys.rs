@@ -59,7 +59,8 @@ impl PartnerKey {
 /// If the system has no randomness.
 pub fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
-    let mut random = std::fs::File::open("/dev/urandom").context("/dev/urandom cannot be opened")?;
+    let mut random =
+        std::fs::File::open("/dev/urandom").context("/dev/urandom cannot be opened")?;
     random.read_exact(&mut bytes).context("/dev/urandom cannot be read")?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -78,8 +78,8 @@ impl Wallets {
         let announced = async {
             while urls.len() < plan.partners.len() {
                 let line = lines.next_line().await?.context("the wallets ended at once")?;
-                let said: Announced =
-                    serde_json::from_str(&line).with_context(|| format!("`{line}` is no address"))?;
+                let said: Announced = serde_json::from_str(&line)
+                    .with_context(|| format!("`{line}` is no address"))?;
                 urls.insert(said.partner, said.url);
             }
             anyhow::Ok(())
@@ -95,7 +95,8 @@ impl Wallets {
     pub async fn kill_and_restart(&mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("the wallets cannot be killed")?;
         let first = self.plan.partners.first().and_then(|partner| self.urls.get(partner));
-        let first = first.and_then(|url| url.strip_prefix("http://")).unwrap_or_default().to_owned();
+        let first =
+            first.and_then(|url| url.strip_prefix("http://")).unwrap_or_default().to_owned();
         *self = Self::start(self.plan.clone(), &first).await?;
         Ok(())
     }
@@ -193,7 +194,8 @@ async fn terminate(child: &mut Child) -> anyhow::Result<()> {
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let Some(id) = id else { return Ok(()) };
     kill_process(id, Signal::TERM).context("a child cannot be asked to stop")?;
-    let ended = timeout(STOP_WAIT_MAX, child.wait()).await.context("a child did not stop in time")?;
+    let ended =
+        timeout(STOP_WAIT_MAX, child.wait()).await.context("a child did not stop in time")?;
     let status = ended.context("a child cannot be waited for")?;
     if !status.success() {
         bail!("a child ended with {status}");

@@ -28,8 +28,7 @@ pub fn config(
     partners: &BTreeMap<String, (PartnerKey, String)>,
 ) -> anyhow::Result<Config> {
     let mut config = Config::load(None, Vec::new(), Overrides::default())?;
-    config.operators =
-        vec![Operator { name: OPERATOR.to_owned(), key: operator_key.to_owned() }];
+    config.operators = vec![Operator { name: OPERATOR.to_owned(), key: operator_key.to_owned() }];
     config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
     Ok(config)
 }

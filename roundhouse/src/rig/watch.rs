@@ -158,7 +158,8 @@ impl Seen {
     fn take(&mut self, topic: &str, at: i64, value: &[u8]) {
         match topic {
             BETS => {
-                if let Ok(BetEvent { said: BetSaid::Intent(intent), .. }) = BetEvent::decode(value) {
+                if let Ok(BetEvent { said: BetSaid::Intent(intent), .. }) = BetEvent::decode(value)
+                {
                     let bet = intent.bet.id.to_string();
                     if !self.decided.contains_key(&bet) {
                         self.undecided.insert(bet);
@@ -217,11 +218,8 @@ impl Seen {
                 fanout.confirmed_at.push(at);
             }
         }
-        let closed: Vec<(String, u32)> = self
-            .owed
-            .range((bet.clone(), 0)..=(bet.clone(), revision))
-            .cloned()
-            .collect();
+        let closed: Vec<(String, u32)> =
+            self.owed.range((bet.clone(), 0)..=(bet.clone(), revision)).cloned().collect();
         for one in closed {
             self.owed.remove(&one);
         }

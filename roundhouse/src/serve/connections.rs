@@ -42,7 +42,8 @@ impl Connections {
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    let one = converse(stream, self.router.clone(), self.header_wait_max, stop.clone());
+                    let one =
+                        converse(stream, self.router.clone(), self.header_wait_max, stop.clone());
                     connections.spawn(async move {
                         one.await;
                         drop(permit);

@@ -5,9 +5,9 @@ use super::rules::RULES;
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, SETTLER};
 use anyhow::Context;
+use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::herald::Herald;
 use ingest::line::{Line, LineOptions};
-use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::placing::{Limits, Placing, PlacingOptions};
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
 use runtime::drive::NoCalls;
@@ -64,7 +64,8 @@ impl Loops {
     pub(super) async fn ended(mut self) -> anyhow::Result<()> {
         let mut first = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            let ended = ended.map_err(anyhow::Error::from).and_then(|ended| ended.map_err(Into::into));
+            let ended =
+                ended.map_err(anyhow::Error::from).and_then(|ended| ended.map_err(Into::into));
             first = first.and(ended);
         }
         first
@@ -171,8 +172,10 @@ fn reconcilers(
     stop: &CancellationToken,
     loops: &mut Loops,
 ) -> Vec<Handle<Reconciler>> {
-    let (stale_ms, repeat_ms) =
-        (config.reconciler.stale_s.saturating_mul(1_000), config.reconciler.repeat_s.saturating_mul(1_000));
+    let (stale_ms, repeat_ms) = (
+        config.reconciler.stale_s.saturating_mul(1_000),
+        config.reconciler.repeat_s.saturating_mul(1_000),
+    );
     let mut handles = Vec::new();
     for partition in 0..COUNTS.lanes {
         let (handle, requests) = Handle::channel();
@@ -277,6 +280,8 @@ fn first(positions: &[(Source, u64)]) -> u64 {
 fn logged(exit: Exit) {
     match exit {
         Exit::Drained => {}
-        Exit::Cut => tracing::warn!("batches in flight were cut off; they are done again at the start"),
+        Exit::Cut => {
+            tracing::warn!("batches in flight were cut off; they are done again at the start")
+        }
     }
 }

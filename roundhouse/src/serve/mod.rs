@@ -17,9 +17,9 @@ use crate::config::Config;
 use crate::engine;
 use anyhow::Context;
 use connections::Connections;
+use runtime::SystemClock;
 use runtime::embedded::{Embedded, Options};
 use runtime::telemetry::Metrics;
-use runtime::SystemClock;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -115,8 +115,9 @@ async fn open(config: &Config) -> anyhow::Result<Embedded> {
         cache_bytes: storage.cache_mb << 20,
         ..Options::new(&storage.data_dir)
     };
-    let opening =
-        tokio::task::spawn_blocking(move || Embedded::open(&options, engine::catalogue(), SystemClock));
+    let opening = tokio::task::spawn_blocking(move || {
+        Embedded::open(&options, engine::catalogue(), SystemClock)
+    });
     let opened = opening.await.context("the engine broke down while it was opened")?;
     opened.with_context(|| {
         format!(

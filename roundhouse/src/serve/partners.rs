@@ -84,6 +84,7 @@ pub(super) fn player_keys(config: &Config) -> anyhow::Result<PlayerKeys> {
 
 /// The operators by their keys.
 pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
-    let keys = config.operators.iter().map(|operator| (operator.name.clone(), operator.key.clone()));
+    let keys =
+        config.operators.iter().map(|operator| (operator.name.clone(), operator.key.clone()));
     Operators::new(keys).context("operators[].key")
 }

@@ -91,7 +91,9 @@ async fn versions_withdrawals_and_voids() {
     let all = |round: &str, revision, target: Option<Target>| {
         let got = at(&books, round, revision);
         assert!(got.keys().eq(held(&books, round).keys()), "{round} at {revision}");
-        assert!(got.values().all(|state| state.is_some() && (target == *state || target.is_none())));
+        assert!(
+            got.values().all(|state| state.is_some() && (target == *state || target.is_none()))
+        );
     };
     all("taken", 4, Some(Target::Held));
     all("taken", 5, None);

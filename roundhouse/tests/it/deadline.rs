@@ -119,7 +119,8 @@ async fn told_again(api: &Api, wagers: &Arc<Vec<Wager>>, told: &Arc<Vec<(String,
                 let as_told = match said {
                     Told::Accepted => shown.status == 200 && shown.text("status") == "accepted",
                     Told::Rejected(why) => {
-                        let same = shown.text("status") == "rejected" && shown.text("reason") == why;
+                        let same =
+                            shown.text("status") == "rejected" && shown.text("reason") == why;
                         shown.status == 200 && same
                     }
                     Told::Refused => shown.status == 404 && shown.body["final"] == true,
@@ -146,7 +147,9 @@ fn in_time(books: &Books) -> BTreeMap<String, Bet> {
             BetSaid::Answer { bet, answer: HoldAnswer::Approved, .. } if !closed[partition] => {
                 approved.insert(bet.to_string(), bets[bet.as_str()].clone());
             }
-            BetSaid::Marker(marker) if marker.body == MarkerBody::Closed => closed[partition] = true,
+            BetSaid::Marker(marker) if marker.body == MarkerBody::Closed => {
+                closed[partition] = true
+            }
             BetSaid::Answer { .. }
             | BetSaid::Cancel { .. }
             | BetSaid::Marker(_)
@@ -183,13 +186,17 @@ async fn every_bet_is_in_or_its_stake_is_back() {
             Told::Accepted => {
                 accepted += 1;
                 let placed = in_time.get(bet);
-                let placed = placed.unwrap_or_else(|| panic!("{bet} was accepted behind the cut-off"));
+                let placed =
+                    placed.unwrap_or_else(|| panic!("{bet} was accepted behind the cut-off"));
                 let worth = payout(placed, THROWN) - i128::from(placed.stake.units);
                 assert_eq!(net, worth, "seed {SEED}: {bet}");
             }
             Told::Rejected(why) => {
                 cut_off += usize::from(why == "closed");
-                assert_eq!(net, 0, "seed {SEED}: {bet} was rejected ({why}), its stake is not back");
+                assert_eq!(
+                    net, 0,
+                    "seed {SEED}: {bet} was rejected ({why}), its stake is not back"
+                );
             }
             Told::Refused => {
                 refused += 1;

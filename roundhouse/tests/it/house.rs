@@ -59,9 +59,9 @@ impl Street {
             arguments: all.into_iter().map(ToOwned::to_owned).collect(),
         };
         let wallets = Wallets::start(plan, "127.0.0.1:0").await.unwrap();
-        let partners = keys.iter().map(|(name, key)| {
-            (name.clone(), (key.clone(), wallets.urls[name].clone()))
-        });
+        let partners = keys
+            .iter()
+            .map(|(name, key)| (name.clone(), (key.clone(), wallets.urls[name].clone())));
         let mut config = setup::config(OPERATOR_KEY, &partners.collect()).unwrap();
         config.storage.data_dir = directory.path().to_owned();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
@@ -175,7 +175,8 @@ pub(crate) fn bet_events(books: &Books) -> impl Iterator<Item = (usize, u64, &Be
 /// The bets of a round that wallets hold or held, and that were not taken back or rejected.
 pub(crate) fn held(books: &Books, round: &str) -> BTreeMap<String, Bet> {
     let with = |revision: u32, target: Target| {
-        let of = movements(books).filter(move |m| m.revision == revision && m.target == Some(target));
+        let of =
+            movements(books).filter(move |m| m.revision == revision && m.target == Some(target));
         of.map(|movement| movement.bet.clone()).collect::<Vec<_>>()
     };
     let mut bets = BTreeMap::new();

@@ -42,9 +42,24 @@ const REST_MAX: Duration = Duration::from_secs(90);
 const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 const FAULTS: &[&str] = &[
-    "--jitter-ms", "20", "--error-500-rate", "20", "--error-500-after-apply-rate", "20",
-    "--timeout-after-apply-rate", "5", "--timeout-ms", "1500", "--reset-rate", "20",
-    "--swap-rate", "20", "--repeat-rate", "20", "--decline-rate", "20",
+    "--jitter-ms",
+    "20",
+    "--error-500-rate",
+    "20",
+    "--error-500-after-apply-rate",
+    "20",
+    "--timeout-after-apply-rate",
+    "5",
+    "--timeout-ms",
+    "1500",
+    "--reset-rate",
+    "20",
+    "--swap-rate",
+    "20",
+    "--repeat-rate",
+    "20",
+    "--decline-rate",
+    "20",
 ];
 
 fn kills() -> usize {
@@ -98,7 +113,11 @@ fn round_of(index: usize, keys: &BTreeMap<String, PartnerKey>) -> (String, Vec<W
 
 /// Rounds until told to stop, each with results, corrections, a withdrawal or a void; what clients were
 /// told, and the number of rounds.
-async fn load(api: Api, keys: BTreeMap<String, PartnerKey>, stop: CancellationToken) -> (Told, usize) {
+async fn load(
+    api: Api,
+    keys: BTreeMap<String, PartnerKey>,
+    stop: CancellationToken,
+) -> (Told, usize) {
     let (mut told, mut played) = (Told::new(), 0);
     while !stop.is_cancelled() {
         let (round, wagers) = round_of(played, &keys);
@@ -193,7 +212,11 @@ fn as_told(books: &Books, told: &Told) {
     for (bet, words) in told {
         for word in words {
             let said = stands.get(bet.as_str()).is_some_and(|said| said.contains(word.as_str()));
-            assert!(said, "seed {SEED}: {bet} was told {words:?}, the log says {:?}", stands.get(bet.as_str()));
+            assert!(
+                said,
+                "seed {SEED}: {bet} was told {words:?}, the log says {:?}",
+                stands.get(bet.as_str())
+            );
             cancelled += usize::from(word == "cancelled");
         }
     }
@@ -206,6 +229,7 @@ fn audited(site: &Site) {
     let mut command = Command::new(EXE);
     command.args(["audit", "--at-rest", "--data-dir"]).arg(directory);
     let output = command.arg("--journal").arg(journals(directory)).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "seed {SEED}: {out}{err}");
 }

@@ -87,7 +87,8 @@ async fn a_signal_drains() {
     house.close().await;
     for (bet, words) in told {
         let stands = format!("{:?}", decided[&bet]).to_lowercase();
-        let holds = |word: &String| *word == stands || (word == "accepted" && stands == "cancelled");
+        let holds =
+            |word: &String| *word == stands || (word == "accepted" && stands == "cancelled");
         assert!(words.iter().all(holds), "{bet} was told {words:?} and is {stands}");
     }
     clean(street.directory.path()).await;

@@ -24,7 +24,8 @@ pub(super) fn check(scene: &Scene<'_>) -> [Finding; 6] {
 fn decisions(scene: &Scene<'_>) -> Finding {
     let mut finding =
         Finding::new("facts-are-decisions", "the store holds each decision once, and no others");
-    let mut found: BTreeMap<(u32, String), Vec<(&'static str, u64, &Decision)>> = BTreeMap::new();
+    type Stored<'a> = Vec<(&'static str, u64, &'a Decision)>;
+    let mut found: BTreeMap<(u32, String), Stored<'_>> = BTreeMap::new();
     for fact in &scene.books.facts {
         if let FactSaid::Decision(decision) = &fact.said {
             let key = (fact.scope.partition, decision.id());
