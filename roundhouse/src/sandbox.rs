@@ -91,22 +91,22 @@ TOKEN={token}
 ROUND={round}
 
 # Open a round of a die; betting ends in two minutes
-curl -sS $URL/v1/rounds -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
+curl -sS -w '\n' $URL/v1/rounds -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
   -d '{{"round_id":"'$ROUND'","game":"die","betting_ms":120000,"selections":[{{"id":"odd","odds":"1.95"}},{{"id":"even","odds":"1.95"}},{{"id":"4","odds":"5.70"}}]}}'
 
 # A player bets 12.50 EUR on even
-curl -sS $URL/v1/bets -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+curl -sS -w '\n' $URL/v1/bets -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
   -d '{{"client_ref":"my-first-bet","round_id":"'$ROUND'","selection":"even","stake":{{"units":"1250","currency":"EUR","exponent":2}},"odds":"1.95"}}' \
   | tee /tmp/bet.json; BET=$(sed 's/.*"bet_id":"\([^"]*\)".*/\1/' /tmp/bet.json)
 
 # Close betting, and say the result; it waits until every bet before the cut-off is known
-curl -sS -X POST $URL/v1/rounds/$ROUND/close -H "Authorization: Bearer $KEY"
-curl -sS "$URL/v1/rounds/$ROUND/result?wait=true" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
+curl -sS -w '\n' -X POST $URL/v1/rounds/$ROUND/close -H "Authorization: Bearer $KEY"
+curl -sS -w '\n' "$URL/v1/rounds/$ROUND/result?wait=true" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
   -d '{{"replaces":0,"outcome":"4"}}'
 
 # The bet's life, and the player's money at the wallet
-curl -sS $URL/v1/bets/$BET -H "Authorization: Bearer $TOKEN"
-curl -sS {wallet}/stats
+curl -sS -w '\n' $URL/v1/bets/$BET -H "Authorization: Bearer $TOKEN"
+curl -sS -w '\n' {wallet}/stats
 
 # The token is good for 15 minutes; a new one:
 #   TOKEN=$(roundhouse token --data-dir {data_dir})

@@ -1,6 +1,6 @@
 //! Thousands of bets raced against the deadline of one round.
 
-use crate::house::{House, OPERATOR_KEY, Street, WAIT_MAX, bet_events, clean, nets, payout};
+use crate::house::{House, OPERATOR_KEY, Street, WAIT_MAX, bet_events, books, clean, nets, payout};
 use crate::second;
 use http::Method;
 use roundhouse::audit::books::Books;
@@ -176,8 +176,7 @@ async fn every_bet_is_in_or_its_stake_is_back() {
     house.settled().await;
     house.close().await;
 
-    let (books, _) = clean(street.directory.path()).await;
-    second::agrees(&books);
+    let books = books(street.directory.path()).await;
     let (in_time, nets) = (in_time(&books), nets(&books));
     let (mut accepted, mut cut_off, mut refused) = (0, 0, 0);
     for (bet, said) in told.iter() {
@@ -204,6 +203,8 @@ async fn every_bet_is_in_or_its_stake_is_back() {
             }
         }
     }
+    second::agrees(&books);
+    clean(street.directory.path()).await;
     let counts = format!("{accepted} accepted, {cut_off} cut off, {refused} refused");
     println!("{counts}");
     assert!(0 < accepted && 0 < cut_off && 0 < refused, "nothing was raced: {counts}");

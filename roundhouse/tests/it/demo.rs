@@ -37,9 +37,9 @@ fn noticed(bug: &str, invariant: &str) {
     let report = report(&output);
     assert_eq!(output.status.code(), Some(1), "{report:#}");
     assert_eq!(report["ok"], false);
-    let violations = report["audit"]["first_violations"].as_array().unwrap();
-    let named = violations.iter().any(|violation| violation["invariant"] == invariant);
-    assert!(named, "{bug}: {report:#}");
+    let invariants = report["audit"]["invariants"].as_array().unwrap();
+    let finding = invariants.iter().find(|finding| finding["name"] == invariant).unwrap();
+    assert!(0 < finding["violations"].as_u64().unwrap(), "{bug}: {report:#}");
 }
 
 #[test]

@@ -70,9 +70,8 @@ fn money_on_the_way_is_the_worth_of_some_state() {
     let unconfirmed = |books: &mut Books| {
         let b2 = bet("b2").id.to_string();
         books.deliveries[lane()].retain(|(_, d)| !(d.bet_id == b2 && d.revision == 4));
-        books.facts.retain(|fact| match &fact.said {
-            FactSaid::Delivered(d) => !(d.bet_id == b2 && d.revision == 4),
-            _ => true,
+        books.facts.retain(|fact| {
+            !matches!(&fact.said, FactSaid::Delivered(d) if d.bet_id == b2 && d.revision == 4)
         });
         stored(books, "dispatcher", SETTLEMENTS, lane(), 6);
     };
@@ -241,7 +240,8 @@ fn a_marker_that_is_missing_in_one_partition() {
     let missing = move |books: &mut Books| {
         books.bets[other].truncate(3);
         books.facts.retain(|fact| {
-            !(fact.scope.partition as usize == other && fact.at == 3 && fact.scope.topic.0 == BETS)
+            let of_other = usize::try_from(fact.scope.partition) == Ok(other);
+            !(of_other && fact.at == 3 && fact.scope.topic.0 == BETS)
         });
         stored(books, "settler", BETS, other, 3);
     };
@@ -318,10 +318,10 @@ fn facts_that_differ() {
 fn a_tally_of_another_sum() {
     let wrong = |books: &mut Books| {
         for fact in &mut books.facts {
-            if let FactSaid::Tally(tally) = &mut fact.said {
-                if tally.bets == 2 {
-                    tally.stakes[0].units += 1;
-                }
+            if let FactSaid::Tally(tally) = &mut fact.said
+                && tally.bets == 2
+            {
+                tally.stakes[0].units += 1;
             }
         }
     };
@@ -369,10 +369,7 @@ fn a_debt_out_of_reach() {
     let forgotten = |books: &mut Books| {
         let b2 = bet("b2").id.to_string();
         books.deliveries[lane()].retain(|(_, d)| d.bet_id != b2);
-        books.facts.retain(|fact| match &fact.said {
-            FactSaid::Delivered(d) => d.bet_id != b2,
-            _ => true,
-        });
+        books.facts.retain(|fact| !matches!(&fact.said, FactSaid::Delivered(d) if d.bet_id == b2));
     };
     broken(forgotten, &["owed-is-in-reach"]);
 }
