@@ -236,7 +236,16 @@ impl Line {
         let Some(waiting) = self.waiting.get(&id) else { return };
         match outgoing::round(&waiting.event, self.options.partitions) {
             Ok(outgoing) => {
-                let batch = Batch::of_records(vec![Append::from(outgoing.into_parts())]);
+                let records = vec![Append::from(outgoing.into_parts())];
+                let batch = match waiting.event.said {
+                    RoundSaid::Opened(_) => Batch::of_new_work(records),
+                    RoundSaid::Amended { .. }
+                    | RoundSaid::Closing
+                    | RoundSaid::Closed
+                    | RoundSaid::Sealed
+                    | RoundSaid::Version { .. }
+                    | RoundSaid::Verdict(_) => Batch::of_records(records),
+                };
                 effects.push(Effect::Apply { token: id, batch });
             }
             Err(_) => self.finish(id, Told::NotTaken(NotTaken::Unwritable), effects),

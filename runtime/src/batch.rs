@@ -24,6 +24,9 @@ pub struct Batch {
     pub records: Vec<Vec<Append>>,
     /// Offsets to store last.
     pub offsets: Vec<StoreOffset>,
+    /// Whether this begins new work, which is refused when room runs short so that what is under way
+    /// can be finished. Only a batch of records alone can be.
+    pub begins_work: bool,
 }
 
 /// One step of a batch. The next begins when this one is durable.
@@ -41,6 +44,11 @@ impl Batch {
     /// A batch of records alone, in one wave.
     pub fn of_records(records: Vec<Append>) -> Self {
         Self { records: vec![records], ..Self::default() }
+    }
+
+    /// A batch of records that begins new work: the first to be refused when room runs short.
+    pub fn of_new_work(records: Vec<Append>) -> Self {
+        Self { begins_work: true, ..Self::of_records(records) }
     }
 
     /// True if there is nothing to do.

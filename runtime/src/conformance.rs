@@ -127,6 +127,7 @@ pub async fn apply<E: Engine>(engine: &E, run: &str) -> Result<(), Breach> {
         facts: vec![vec![fact.clone()]],
         records: vec![vec![record(at, "first")], vec![record(at, "second")]],
         offsets: vec![StoreOffset { source: lease.source, offset: 7 }],
+        ..Batch::default()
     };
     engine.apply(Some(lease), batch.clone()).await?;
     engine.apply(Some(lease), batch).await?;

@@ -83,10 +83,7 @@ pub trait RecordLog: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`EngineError::Full`] if nothing was written; after any other error some may have been.
-    fn append(
-        &self,
-        records: Vec<Append>,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+    fn append(&self, records: Vec<Append>) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Opens a reader at `from`, without a group.
     fn reader(&self, source: Source, from: u64) -> Self::Reader;
@@ -95,10 +92,8 @@ pub trait RecordLog: Clone + Send + Sync + 'static {
     fn partitions(&self, topic: Topic) -> u32;
 
     /// The lowest offset still kept, and the offset the next record will get.
-    fn range(
-        &self,
-        source: Source,
-    ) -> impl Future<Output = Result<(u64, u64), EngineError>> + Send;
+    fn range(&self, source: Source)
+    -> impl Future<Output = Result<(u64, u64), EngineError>> + Send;
 
     /// The offset stored for a group, if it ever stored one.
     fn stored(

@@ -21,10 +21,14 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub use batch::{Batch, Step, StoreOffset};
-pub use drive::{Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise};
 pub use clock::{Clock, Millis, SystemClock};
+pub use drive::{
+    Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise,
+};
 pub use embedded::Embedded;
-pub use engine::{ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog};
+pub use engine::{
+    ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog,
+};
 pub use fact::{Fact, FactKey, Scope};
 pub use machine::{Alarm, Effect, Input, Machine};
 pub use partitions::Partitions;

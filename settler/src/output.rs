@@ -181,7 +181,7 @@ impl Output {
         let batch = Batch {
             facts: vec![self.facts, self.tallies],
             records: vec![self.records],
-            offsets: Vec::new(),
+            ..Batch::default()
         };
         (batch, self.alarms)
     }

@@ -96,6 +96,6 @@ impl Waves {
     }
 
     pub(super) fn into_batch(self) -> Batch {
-        Batch { facts: vec![self.facts], records: self.records, offsets: Vec::new() }
+        Batch { facts: vec![self.facts], records: self.records, ..Batch::default() }
     }
 }

@@ -105,7 +105,7 @@ impl Placing {
             waiters: vec![token],
             decided: false,
         };
-        let batch = Batch::of_records(vec![Append::from(record.into_parts())]);
+        let batch = Batch::of_new_work(vec![Append::from(record.into_parts())]);
         out.push(Effect::Apply { token: Written::Intent.token(number), batch });
         out.push(Effect::Timer { token: Due::Bet.token(number), at: answer_by });
         if planted::active(Bug::AskedBeforeIntent) {

@@ -68,7 +68,8 @@ impl Dispatcher {
             }
         }
         let offsets = self.book.offsets.take_risen();
-        let batch = Batch { facts: vec![facts], records: vec![records], offsets };
+        let batch =
+            Batch { facts: vec![facts], records: vec![records], offsets, ..Batch::default() };
         if !batch.is_empty() {
             let token = self.token();
             self.writer.on_its_way = Some((token, ids));

@@ -25,7 +25,7 @@ pub(super) struct Outcome {
 ///
 /// With a lease one batch is at the engine at a time: a batch behind a failed one must not become
 /// durable, or its offset would pass effects that are not (R3). Without a lease no offset is stored.
-/// Then consecutive batches of records alone become one append, and a few requests are at the engine
+/// Then consecutive batches of records alone become one request, and a few requests are at the engine
 /// at once, started in order: records of one partition keep their order, and one that fails leaves
 /// those behind it alone.
 pub(super) struct Applies<E> {
@@ -59,34 +59,40 @@ impl<E: Engine> Applies<E> {
         while self.running.len() < in_flight_max {
             let Some((token, batch)) = self.queued.pop_front() else { return };
             let running = if self.lease.is_none() && of_records_alone(&batch) {
-                self.append(token, batch)
+                self.join(token, batch)
             } else {
-                self.apply(token, batch)
+                self.apply(vec![token], batch)
             };
             self.running.push(running);
         }
     }
 
-    fn apply(&self, token: u64, batch: Batch) -> Running {
+    fn apply(&self, tokens: Vec<u64>, batch: Batch) -> Running {
         let (engine, lease) = (self.engine.clone(), self.lease.clone());
         Box::pin(async move {
             let result = engine.apply(lease.as_ref(), batch).await;
-            Outcome { tokens: vec![token], result }
+            Outcome { tokens, result }
         })
     }
 
-    /// One append of this batch and those right behind it.
-    fn append(&mut self, token: u64, batch: Batch) -> Running {
+    /// One request of this batch and those right behind it; an append, which may be refused for want of
+    /// room, if they begin new work.
+    fn join(&mut self, token: u64, batch: Batch) -> Running {
+        let begins_work = batch.begins_work;
         let mut tokens = vec![token];
         let mut records: Vec<_> = batch.records.into_iter().flatten().collect();
         while let Some((_, next)) = self.queued.front() {
             let more: usize = next.records.iter().map(Vec::len).sum();
-            if !of_records_alone(next) || COALESCED_RECORDS_MAX < records.len() + more {
+            let alike = of_records_alone(next) && next.begins_work == begins_work;
+            if !alike || COALESCED_RECORDS_MAX < records.len() + more {
                 break;
             }
             let Some((token, next)) = self.queued.pop_front() else { break };
             tokens.push(token);
             records.extend(next.records.into_iter().flatten());
+        }
+        if !begins_work {
+            return self.apply(tokens, Batch::of_records(records));
         }
         let engine = self.engine.clone();
         Box::pin(async move { Outcome { tokens, result: engine.append(records).await } })

@@ -38,7 +38,7 @@ async fn lease(engine: &Probe) -> (Lease, <Probe as RecordLog>::Assignments) {
 
 fn store(lease: &Lease, offset: u64) -> Batch {
     let offsets = vec![StoreOffset { source: lease.source, offset }];
-    Batch { facts: vec![vec![fact(0, offset, "f")]], records: vec![], offsets }
+    Batch { facts: vec![vec![fact(0, offset, "f")]], offsets, ..Batch::default() }
 }
 
 fn unavailable() -> Option<EngineError> {
@@ -70,10 +70,16 @@ async fn with_a_lease_nothing_behind_a_failed_batch_is_applied() {
 }
 
 #[tokio::test]
-async fn without_a_lease_records_become_few_appends_in_order() {
+async fn without_a_lease_records_become_few_requests_in_order() {
+    // New work is appended, and so may be refused; what is under way is applied, and never is.
+    few_requests(Batch::of_new_work, (5, 0)).await;
+    few_requests(Batch::of_records, (0, 5)).await;
+}
+
+async fn few_requests(of: fn(Vec<crate::Append>) -> Batch, wanted: (usize, usize)) {
     let engine = Probe::new(1);
     let values: Vec<String> = (0..5_000).map(|index: u32| index.to_string()).collect();
-    let batch = |value: &String| Batch::of_records(vec![append(at(OUT, 0), value)]);
+    let batch = |value: &String| of(vec![append(at(OUT, 0), value)]);
     let machine = Issuer::new(values.iter().map(batch).collect(), true);
     let (handle, requests) = Handle::channel();
     let shutdown = CancellationToken::new();
@@ -95,8 +101,8 @@ async fn without_a_lease_records_become_few_appends_in_order() {
     assert_eq!(exit.unwrap(), Exit::Drained);
     assert_eq!(ended, (0..5_000).map(|token| (token, Ok(()))).collect::<Vec<_>>());
     assert_eq!(out(&engine, 0, 5_000).await, values);
-    assert_eq!(engine.state.appends.load(Ordering::SeqCst), 5);
-    assert_eq!(engine.state.applies.load(Ordering::SeqCst), 0);
+    let appends = engine.state.appends.load(Ordering::SeqCst);
+    assert_eq!((appends, engine.state.applies.load(Ordering::SeqCst)), wanted);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Machine for Copier {
         match input {
             Input::Records { source, records, .. } => {
                 let mut batch =
-                    Batch { facts: vec![vec![]], records: vec![vec![]], offsets: vec![] };
+                    Batch { facts: vec![vec![]], records: vec![vec![]], ..Batch::default() };
                 for record in &records {
                     self.seen += 1;
                     let text = String::from_utf8(record.value.to_vec()).unwrap();
