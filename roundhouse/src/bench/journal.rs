@@ -2,14 +2,20 @@
 //!
 //! A file and not the engine: it is the limit of the disk, and any store has to come close to it.
 
+use super::client::micros;
+use super::report::median;
 use anyhow::Context;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Appends that wait at once.
 const WAITING_MAX: usize = 65_536;
+/// Appends of a probe, and bytes of each.
+const PROBES: usize = 100;
+const PROBE_BYTES: usize = 4_096;
 
 struct Entry {
     bytes: usize,
@@ -72,6 +78,21 @@ fn write_all(mut file: File, mut entries: mpsc::Receiver<Entry>) {
             entry.durable.send(()).ok();
         }
     }
+}
+
+/// What one append and its fsync take when nothing else is to be written: the median, in µs.
+///
+/// # Errors
+/// If the disk says no.
+pub(super) async fn fsync_us(directory: &Path) -> anyhow::Result<u64> {
+    let journal = PlainJournal::create(&directory.join("probe"))?;
+    let mut took_us = Vec::with_capacity(PROBES);
+    for _ in 0..PROBES {
+        let begun = Instant::now();
+        journal.append(PROBE_BYTES).await?;
+        took_us.push(micros(begun.elapsed()));
+    }
+    Ok(median(took_us))
 }
 
 #[cfg(test)]

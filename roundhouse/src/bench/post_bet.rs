@@ -3,7 +3,7 @@
 use super::client::{self, Bets, Load};
 use super::house::House;
 use super::plain_post::{BetBytes, PlainPost};
-use super::report::{Cpu, Spread, Thousandths, load_average, median, per_mille, word};
+use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, mean};
 use anyhow::Context;
 use bytes::Bytes;
@@ -95,8 +95,8 @@ pub struct PostBetReport {
     pub floor_per_s: u64,
     /// Whether the median reaches it.
     pub floor_met: bool,
-    /// The machine's load averages before and after.
-    pub load_average: [String; 2],
+    /// The machine, before and after.
+    pub machine: [Machine; 2],
 }
 
 /// Measures.
@@ -104,7 +104,7 @@ pub struct PostBetReport {
 /// # Errors
 /// If a part cannot be started, or a bet is not accepted.
 pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
-    let load_before = load_average();
+    let before = Machine::now(&plan.data_dir).await?;
     let house = House::open(&plan.exe, &plan.data_dir, 1, 0).await?;
     let (partner, key) = house.keys.first_key_value().context("there is no partner")?;
     let wallet = house.wallets.urls.get(partner).cloned().unwrap_or_default();
@@ -142,7 +142,7 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         floor_per_s: FLOOR_PER_S,
         floor_met: FLOOR_PER_S <= per_s_median,
         pairs,
-        load_average: [load_before, load_average()],
+        machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
 
@@ -222,13 +222,10 @@ fn authorize(intent: &Intent, token: &str, round: &str) -> AuthorizeRequest {
 
 impl fmt::Display for PostBetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.load_average;
+        let [before, after] = &self.machine;
         let BetBytes { intent, answer, decision } = self.bytes;
-        writeln!(
-            f,
-            "post-bet: {} connections, {} s a run, load average {before} before, {after} after",
-            self.connections, self.seconds
-        )?;
+        writeln!(f, "post-bet: {} connections, {} s a run", self.connections, self.seconds)?;
+        writeln!(f, "before: {before}\nafter:  {after}")?;
         writeln!(
             f,
             "plain-post appends {intent} + {answer} + {decision} bytes to a plain file with group fsync, \

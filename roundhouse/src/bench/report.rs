@@ -1,7 +1,9 @@
 //! Figures as text: whole numbers in, fixed decimals out.
 
+use super::journal::fsync_us;
 use serde::Serialize;
 use std::fmt;
+use std::path::Path;
 
 /// A figure's median, near-worst and worst, in µs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,8 +103,33 @@ fn cpu_ms(process: &str) -> u64 {
     ticks.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>().saturating_mul(10)
 }
 
+/// How busy the machine was: other work on its cores and its disk shows here, and in every figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// The system's load averages.
+    pub load_average: String,
+    /// One append of 4 KiB and its fsync, in µs, the median of 100.
+    pub fsync_us: u64,
+}
+
+impl Machine {
+    /// As it is now, on the disk of `directory`.
+    ///
+    /// # Errors
+    /// If the disk says no.
+    pub(super) async fn now(directory: &Path) -> anyhow::Result<Self> {
+        Ok(Self { load_average: load_average(), fsync_us: fsync_us(directory).await? })
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "load average {}, one fsync {} ms", self.load_average, Thousandths(self.fsync_us))
+    }
+}
+
 /// The machine's load averages, as the system words them; empty where it does not tell.
-pub(super) fn load_average() -> String {
+fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_ascii_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,7 @@ use super::client::micros;
 use super::house::House;
 use super::journal::PlainJournal;
 use super::plain_deliver::PlainRound;
-use super::report::{Cpu, Spread, Thousandths, load_average, median, per_mille, word};
+use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, Taken};
 use crate::rig::players::{place_all, wagers};
 use anyhow::Context;
@@ -96,8 +96,8 @@ pub struct ResultReport {
     pub floor_us: u64,
     /// Whether it is.
     pub floor_met: bool,
-    /// The machine's load averages before and after.
-    pub load_average: [String; 2],
+    /// The machine, before and after.
+    pub machine: [Machine; 2],
 }
 
 /// One round of the server.
@@ -114,7 +114,7 @@ struct Played {
 /// # Errors
 /// If a part cannot be started, or a bet is not accepted or not confirmed.
 pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultReport> {
-    let load_before = load_average();
+    let before = Machine::now(&plan.data_dir).await?;
     let house =
         House::open(&plan.exe, &plan.data_dir, plan.partners, plan.wallet_latency_ms).await?;
     let journal = PlainJournal::create(&plan.data_dir.join("plain"))?;
@@ -158,7 +158,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
         time_per_mille_median: median(ratios),
         floor_us: FLOOR_US,
         floor_met: last.p50_us < FLOOR_US,
-        load_average: [load_before, load_average()],
+        machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
 
@@ -216,13 +216,13 @@ fn check(round: &str, bets: usize, deliveries: &[Taken]) -> anyhow::Result<()> {
 
 impl fmt::Display for ResultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.load_average;
+        let [before, after] = &self.machine;
         writeln!(
             f,
-            "result-to-confirmed: {} rounds of {} bets, {} partners answering in {} ms, load average \
-             {before} before, {after} after",
+            "result-to-confirmed: {} rounds of {} bets, {} partners answering in {} ms",
             self.rounds, self.bets, self.partners, self.wallet_latency_ms
         )?;
+        writeln!(f, "before: {before}\nafter:  {after}")?;
         writeln!(
             f,
             "plain-deliver appends the same bytes to a plain file and posts the same items in {} chunks; \
