@@ -251,17 +251,23 @@ impl Memory {
         out: &mut Output,
     ) -> Result<(), StopError> {
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
-        if round.frozen.is_some() || marker.number <= round.number {
+        if marker.number <= round.number {
             return Ok(());
         }
-        if let Some(code) = round.out_of_order(marker) {
-            return self.freeze_round(round_id, cause, code, out);
+        let frozen = round.frozen.is_some();
+        round.seen = round.seen.max(marker.number);
+        match round.out_of_order(marker) {
+            Some(_) if frozen => return Ok(()),
+            Some(code) => return self.freeze_round(round_id, cause, code, out),
+            None => {}
         }
         round.take_marker(marker.number, cause.at, cause.said_at, marker.body.clone())?;
         out.marker(event, round_id, cause.at)?;
         match &marker.body {
             MarkerBody::Opened { .. } => Ok(()),
             MarkerBody::Closed => self.close(round_id, cause, out),
+            // A frozen round keeps its markers, so that a thaw knows the cut-off; it grades nothing.
+            MarkerBody::Version { .. } if frozen => Ok(()),
             MarkerBody::Version { version, .. } => self.grade(round_id, *version, cause, out),
         }
     }

@@ -3,9 +3,11 @@
 use crate::decide::{Cause, StopError};
 use crate::memory::{BetState, Known, Memory};
 use crate::output::Output;
+use runtime::machine::Alarm;
 use schemas::bets::Intent;
 use schemas::decisions::{Decision, RejectReason, Verdict};
 use schemas::{BetId, PartnerId, RoundId};
+use settlement::Disposition;
 
 impl Memory {
     pub(crate) fn freeze_round(
@@ -38,6 +40,17 @@ impl Memory {
         Ok(())
     }
 
+    /// Freezes a round whose facts do not add up, as it was loaded below offset `at` (R5).
+    pub(crate) fn freeze_loaded(
+        &mut self,
+        round_id: &RoundId,
+        at: u64,
+        code: &str,
+        out: &mut Output,
+    ) -> Result<(), StopError> {
+        self.freeze_round(round_id, Cause { at, said_at: 0 }, code, out)
+    }
+
     /// Freezes what the headers of an unreadable record name (R23).
     pub(crate) fn freeze_unreadable(
         &mut self,
@@ -50,6 +63,7 @@ impl Memory {
         let round = self.rounds.entry(round_id.clone()).or_default();
         round.last_offset = at;
         let Some((bet, partner)) = bet else {
+            round.seen = round.seen.max(round.number.saturating_add(1));
             return self.freeze_round(round_id, cause, "unreadable", out);
         };
         self.freeze_one(round_id, bet, Some(partner), at, "unreadable", out)
@@ -87,18 +101,39 @@ impl Memory {
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
-        out.thaw(round_id, bet, cause.at, reason)?;
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
         let bets: Vec<BetId> = match bet {
             Some((bet, _)) => vec![bet.clone()],
+            // Without a marker that is known to be missing, the round would be open behind its cut-off.
+            None if round.number < round.seen => {
+                out.alarms.push(Alarm {
+                    name: "thaw_refused",
+                    text: format!(
+                        "round {round_id} stays frozen: marker {} of {} is missing",
+                        round.number + 1,
+                        round.seen
+                    ),
+                });
+                return Ok(());
+            }
             None => {
                 round.frozen = None;
                 round.bets.keys().cloned().collect()
             }
         };
+        out.thaw(round_id, bet, cause.at, reason)?;
         for bet in bets {
-            let Some(BetState::Frozen(known)) = self.state(round_id, &bet) else { continue };
-            let known = known.clone();
+            let known = match self.state(round_id, &bet) {
+                Some(BetState::Frozen(known)) => known.clone(),
+                // Markers that came while the round was frozen were taken and not graded.
+                Some(BetState::Accepted(decision)) => {
+                    let decision = decision.clone();
+                    self.owe_again(round_id, decision, cause.at, out)?;
+                    continue;
+                }
+                Some(BetState::Pending { .. } | BetState::Rejected(_) | BetState::Cancelled(_))
+                | None => continue,
+            };
             let lane = match &known {
                 Known::Nothing => continue,
                 Known::Intent(intent) => intent.bet.partner.clone(),
@@ -110,7 +145,9 @@ impl Memory {
                 Known::Intent(intent) => {
                     self.reject((intent, None), RejectReason::Thawed, cause, out)?;
                 }
-                Known::Decision(decision) => self.owe_again(round_id, decision, out)?,
+                Known::Decision(decision) => {
+                    self.owe_again(round_id, decision, cause.at, out)?;
+                }
             }
         }
         Ok(())
@@ -121,14 +158,29 @@ impl Memory {
         &mut self,
         round_id: &RoundId,
         decision: Decision,
+        at: u64,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
         if let Some(rules) = round.rules {
-            let owed = settlement::expected(rules.game, &decision, &round.versions)
-                .map_err(StopError::Rules)?;
-            for settlement in &owed {
-                out.settle(settlement)?;
+            match settlement::expected(rules.game, &decision, &round.versions) {
+                Ok(owed) => owed.iter().try_for_each(|settlement| out.settle(settlement))?,
+                Err(error) => match error.disposition() {
+                    Disposition::StopPartition => return Err(StopError::Rules(error)),
+                    Disposition::FreezeBet | Disposition::Refuse => {
+                        let bet = decision.bet.id.clone();
+                        let partner = decision.bet.partner.clone();
+                        self.set(bet.clone(), BetState::Frozen(Known::Decision(decision)));
+                        return self.freeze_one(
+                            round_id,
+                            &bet,
+                            Some(&partner),
+                            at,
+                            error.code(),
+                            out,
+                        );
+                    }
+                },
             }
         }
         let bet = decision.bet.id.clone();

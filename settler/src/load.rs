@@ -15,9 +15,6 @@ use thiserror::Error;
 /// Why facts cannot be turned into memory.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
-    /// The loaded bets are not those that were tallied at `closed` (R5).
-    #[error("loaded bets differ from the tally: {loaded} loaded, {tallied} tallied")]
-    Tally { loaded: i64, tallied: i64 },
     /// A fact's body cannot be read.
     #[error("a fact of kind {kind} at {at} cannot be read")]
     Fact { kind: &'static str, at: u64, source: Unreadable },
@@ -38,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) round: Round,
     /// Bets of which one fact stands with two contents (R5); they are to be frozen.
     pub(crate) contradicted: Vec<(BetId, Decision)>,
+    /// Bets loaded and bets tallied at `closed`, if those are not the same bets (R5).
+    pub(crate) differs: Option<(i64, i64)>,
 }
 
 impl Memory {
@@ -68,6 +67,7 @@ struct Loading {
     decisions: BTreeMap<BetId, Vec<(u64, Decision)>>,
     freezes: BTreeMap<Option<BetId>, (u64, FreezeRecord)>,
     unreadable: BTreeSet<Option<BetId>>,
+    newest_marker_at: Option<u64>,
 }
 
 impl Loading {
@@ -119,6 +119,7 @@ impl Loading {
                 && let BetSaid::Marker(marker) = event.said
             {
                 self.round.take_marker(number, at, event.said_at, marker.body)?;
+                self.newest_marker_at = Some(at);
             }
         }
         let mut contradicted = Vec::new();
@@ -135,10 +136,9 @@ impl Loading {
             }
         }
         self.freeze();
-        if contradicted.is_empty() {
-            self.round.check_tally(id)?;
-        }
-        Ok(Loaded { round: self.round, contradicted })
+        let differs =
+            if contradicted.is_empty() { self.round.differs_from_tally(id) } else { None };
+        Ok(Loaded { round: self.round, contradicted, differs })
     }
 
     /// Freezes stand until a thaw; an unreadable record freezes what its headers named (R23).
@@ -154,9 +154,15 @@ impl Loading {
                 (0, record)
             });
         }
-        for (bet, (_, freeze)) in std::mem::take(&mut self.freezes) {
+        for (bet, (at, freeze)) in std::mem::take(&mut self.freezes) {
             match (bet, freeze.frozen) {
-                (None, true) => self.round.frozen = Some(freeze.code),
+                (None, true) => {
+                    let newest = self.newest_marker_at.is_none_or(|marker| marker < at);
+                    if newest && matches!(freeze.code.as_str(), "unreadable" | "marker_gap") {
+                        self.round.seen = self.round.number.saturating_add(1);
+                    }
+                    self.round.frozen = Some(freeze.code);
+                }
                 (Some(bet), true) => self.round.freeze_bet(bet, &freeze.known),
                 (None | Some(_), false) => {}
             }
@@ -242,12 +248,13 @@ impl Round {
             MarkerBody::Version { outcome, .. } => self.versions.push((outcome, said_at)),
         }
         self.number = number;
+        self.seen = self.seen.max(number);
         Ok(())
     }
 
     /// The accepted, uncancelled bets against the tally in the store, if one stands (R5).
-    fn check_tally(&self, id: &RoundId) -> Result<(), LoadError> {
-        let Some(tally) = &self.tally else { return Ok(()) };
+    fn differs_from_tally(&self, id: &RoundId) -> Option<(i64, i64)> {
+        let tally = self.tally.as_ref()?;
         let bets = self.bets.values().filter_map(|state| match state {
             BetState::Accepted(decision) | BetState::Frozen(Known::Decision(decision))
                 if decision.verdict == schemas::decisions::Verdict::Accepted =>
@@ -261,9 +268,9 @@ impl Round {
             | BetState::Cancelled(_) => None,
         });
         match settlement::tally(id, bets) {
-            Ok(loaded) if loaded == *tally => Ok(()),
-            Ok(loaded) => Err(LoadError::Tally { loaded: loaded.bets, tallied: tally.bets }),
-            Err(_) => Err(LoadError::Tally { loaded: -1, tallied: tally.bets }),
+            Ok(loaded) if loaded == *tally => None,
+            Ok(loaded) => Some((loaded.bets, tally.bets)),
+            Err(_) => Some((-1, tally.bets)),
         }
     }
 

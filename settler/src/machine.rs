@@ -1,6 +1,5 @@
 //! The settler of one partition as a machine: load, decide a batch, apply it, go on.
 
-use crate::load::LoadError;
 use crate::memory::Memory;
 use crate::output::Output;
 use runtime::machine::{Alarm, Effect, Input, Machine};
@@ -140,8 +139,17 @@ impl Settler {
         let Some(load) = self.loads.remove(&token) else { return Vec::new() };
         let mut out = Output::new(self.options.partition);
         match Memory::load(&load.round, load.below, facts) {
+            Ok(loaded) if loaded.differs.is_some() && load.reads + 1 < READS_MAX => {
+                return self.read_again(now, load, loaded.differs.unwrap_or_default());
+            }
             Ok(loaded) => {
                 self.memory.rounds.insert(load.round.clone(), loaded.round);
+                if loaded.differs.is_some()
+                    && let Err(error) =
+                        self.memory.freeze_loaded(&load.round, load.below, "tally", &mut out)
+                {
+                    return self.stop(load.below, &error.to_string());
+                }
                 for (bet, decision) in loaded.contradicted {
                     let partner = Some(&decision.bet.partner);
                     let code = "two_contents";
@@ -158,19 +166,7 @@ impl Settler {
                     }
                 }
             }
-            Err(error @ LoadError::Tally { .. }) if load.reads + 1 < READS_MAX => {
-                return self.read_again(now, load, &error);
-            }
-            Err(LoadError::Tally { .. }) => {
-                let round = self.memory.rounds.entry(load.round.clone()).or_default();
-                round.frozen = Some("tally".to_owned());
-                if let Err(error) = out.freeze_round(&load.round, load.below, "tally") {
-                    return self.stop(load.below, &error.to_string());
-                }
-            }
-            Err(error @ (LoadError::Fact { .. } | LoadError::UnknownRules { .. })) => {
-                return self.stop(load.below, &error.to_string());
-            }
+            Err(error) => return self.stop(load.below, &error.to_string()),
         }
         if self.loads.is_empty() { self.decide(out) } else { self.hold(out) }
     }
@@ -185,8 +181,16 @@ impl Settler {
         effects
     }
 
-    fn read_again(&mut self, now: Millis, load: Load, error: &LoadError) -> Vec<Effect<Self>> {
-        let text = format!("round {} in {}: {error}; reading again", load.round, self.source);
+    fn read_again(
+        &mut self,
+        now: Millis,
+        load: Load,
+        (loaded, tallied): (i64, i64),
+    ) -> Vec<Effect<Self>> {
+        let text = format!(
+            "round {} in {}: {loaded} bets loaded, {tallied} tallied; reading again",
+            load.round, self.source
+        );
         self.next_token = (self.next_token + 1) & 0xffff_ffff;
         let load = Load { reads: load.reads + 1, waiting: true, ..load };
         self.loads.insert(TOKEN_LOAD | self.next_token, load);
@@ -240,8 +244,11 @@ impl Settler {
         effects
     }
 
+    /// Stops for good: what was read and is not decided is left to a settler that can decide it (R6).
     fn stop(&mut self, at: u64, why: &str) -> Vec<Effect<Self>> {
         self.phase = Phase::Stopped;
+        self.batch.clear();
+        self.loads.clear();
         let text = format!("{} stops at offset {at}: {why}", self.source);
         vec![Effect::Alarm(Alarm { name: "partition_stopped", text })]
     }
@@ -305,6 +312,9 @@ impl Machine for Settler {
     }
 
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
+        if self.phase == Phase::Stopped {
+            return Vec::new();
+        }
         match input {
             Input::Records { records, .. } => self.take(records),
             Input::Loaded { token, facts } => self.loaded(now, token, &facts),

@@ -49,6 +49,8 @@ pub(crate) struct Round {
     pub(crate) closed_at: Option<u64>,
     /// The last marker's number.
     pub(crate) number: u32,
+    /// The highest number of a marker that is known to stand in this partition, taken or not.
+    pub(crate) seen: u32,
     /// Outcome and `said_at` of versions 1, 2, ...
     pub(crate) versions: Vec<(Outcome, i64)>,
     /// Why the whole round is frozen here.

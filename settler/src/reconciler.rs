@@ -7,7 +7,7 @@
 //!
 //! Not yet here: closing rounds with partners, cases, and breakers; every partner counts as reachable.
 
-use crate::load::LoadError;
+use crate::load::Loaded;
 use crate::memory::{BetState, Known, Memory, Round};
 use runtime::machine::{Alarm, Effect, Input, Machine};
 use runtime::{Append, Batch, Fact, Millis, Scope, Source, Topic};
@@ -127,20 +127,24 @@ impl Reconciler {
         match self.looking.take() {
             None => Vec::new(),
             Some((round, Look::Bets)) => match Memory::load(&round, u64::MAX, facts) {
+                Ok(Loaded { differs: Some((loaded, tallied)), .. }) => {
+                    let why = format!("{loaded} bets loaded, {tallied} tallied");
+                    self.look_later(now, round, &why)
+                }
                 Ok(loaded) => {
                     let scope = self.scope(&round, SETTLEMENTS);
                     let bets = Box::new(loaded.round);
                     self.looking = Some((round, Look::Answers { bets }));
                     vec![Effect::Load { token: TOKEN, scope }]
                 }
-                Err(error) => self.look_later(now, round, &error),
+                Err(error) => self.look_later(now, round, &error.to_string()),
             },
             Some((round, Look::Answers { bets })) => self.compare(now, round, &bets, facts),
         }
     }
 
-    fn look_later(&mut self, now: Millis, round: RoundId, error: &LoadError) -> Vec<Effect<Self>> {
-        let text = format!("round {round} in partition {}: {error}", self.options.partition);
+    fn look_later(&mut self, now: Millis, round: RoundId, why: &str) -> Vec<Effect<Self>> {
+        let text = format!("round {round} in partition {}: {why}", self.options.partition);
         self.plan(&round, Some(now.saturating_add(self.options.look_ms)));
         let mut effects = vec![Effect::Alarm(Alarm { name: "round_not_reconciled", text })];
         effects.extend(self.next(now));

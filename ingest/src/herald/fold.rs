@@ -59,6 +59,8 @@ pub enum Judgement {
 pub struct Round {
     /// Offset of its `opened`.
     pub opened_at_offset: u64,
+    /// When it was opened, ms: what its deadline is measured from, however often it is amended.
+    pub opened_said_at: i64,
     /// Offset of the last record about it.
     pub last_offset: u64,
     /// What was opened, with amendments.
@@ -74,7 +76,7 @@ pub struct Round {
     /// What the current version says.
     pub outcome: Option<Outcome>,
     first_result_at: i64,
-    requests: BTreeMap<(&'static str, RequestId), (ContentHash, Admitted)>,
+    requests: BTreeMap<RequestId, (ContentHash, Admitted)>,
 }
 
 /// The rounds of one partition that are in memory.
@@ -128,11 +130,10 @@ impl Fold {
     pub fn judge(&mut self, offset: u64, event: &RoundEvent) -> Judgement {
         let rules = self.rules;
         let content = round_content(event);
-        let request = (event.kind().name(), event.request.clone());
         let slot = self.rounds.entry(event.round.to_string()).or_default();
         if let Some(round) = slot {
             round.last_offset = offset;
-            if let Some((told, admitted)) = round.requests.get(&request) {
+            if let Some((told, admitted)) = round.requests.get(&event.request) {
                 return if *told == content {
                     Judgement::Again(*admitted)
                 } else {
@@ -143,7 +144,7 @@ impl Fold {
         let judged = match (slot.as_mut(), &event.said) {
             (None, RoundSaid::Opened(opened)) => {
                 (rules.check_opened)(opened, event.said_at).map(|()| {
-                    *slot = Some(Round::new(offset, opened.clone()));
+                    *slot = Some(Round::new(offset, event.said_at, opened.clone()));
                 })
             }
             (Some(_), RoundSaid::Opened(_)) => Err("round_exists"),
@@ -161,7 +162,7 @@ impl Fold {
                     0
                 };
                 let admitted = Admitted { number, version: round.version };
-                round.requests.insert(request, (content, admitted));
+                round.requests.insert(event.request.clone(), (content, admitted));
                 Judgement::Admitted(admitted)
             }
         }
@@ -180,9 +181,10 @@ fn is_marker(said: &RoundSaid) -> bool {
 }
 
 impl Round {
-    fn new(offset: u64, opened: Opened) -> Self {
+    fn new(offset: u64, said_at: i64, opened: Opened) -> Self {
         Self {
             opened_at_offset: offset,
+            opened_said_at: said_at,
             last_offset: offset,
             opened,
             status: Status::Betting,
@@ -243,8 +245,13 @@ impl Round {
             let known = amended.offers.iter_mut().find(|known| known.selection == offer.selection);
             known.ok_or("selection_unknown")?.odds = offer.odds;
         }
-        amended.closes_at = closes_at.unwrap_or(amended.closes_at);
-        (rules.check_opened)(&amended, said_at)?;
+        if let Some(closes_at) = closes_at {
+            if closes_at <= said_at {
+                return Err("deadline_out_of_range");
+            }
+            amended.closes_at = closes_at;
+        }
+        (rules.check_opened)(&amended, self.opened_said_at)?;
         self.opened = amended;
         Ok(())
     }

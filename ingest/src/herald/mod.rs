@@ -151,39 +151,58 @@ impl Herald {
 
     fn loaded(&mut self, now: Millis, token: u64, facts: &[Fact]) -> Vec<Effect<Self>> {
         let Some((round, below)) = self.loads.remove(&token) else { return Vec::new() };
-        let mut admitted: Vec<(u64, RoundEvent)> = facts
+        let decoded: Result<Vec<(u64, RoundEvent)>, (u64, Unreadable)> = facts
             .iter()
             .filter(|fact| fact.key.kind == ADMITTED && fact.key.at < below)
-            .filter_map(|fact| Some((fact.key.at, RoundEvent::decode(&fact.body).ok()?)))
+            .map(|fact| match RoundEvent::decode(&fact.body) {
+                Ok(event) => Ok((fact.key.at, event)),
+                Err(error) => Err((fact.key.at, error)),
+            })
             .collect();
+        let mut admitted = match decoded {
+            Ok(admitted) => admitted,
+            // What was admitted and cannot be read must not count as never admitted.
+            Err((at, error)) => return self.stop(at, &error.to_string()),
+        };
         admitted.sort_by_key(|(at, _)| *at);
         self.fold.load(&round, &admitted);
         if self.loads.is_empty() { self.judge_all(now) } else { Vec::new() }
+    }
+
+    /// Stops for good; nothing is stored any more.
+    fn stop(&mut self, at: u64, why: &str) -> Vec<Effect<Self>> {
+        self.phase = Phase::Stopped;
+        self.waiting.clear();
+        self.loads.clear();
+        let text = format!("herald of {} stops at offset {at}: {why}", self.source);
+        vec![Effect::Alarm(Alarm { name: "partition_stopped", text })]
     }
 
     fn judge_all(&mut self, now: Millis) -> Vec<Effect<Self>> {
         let waiting = std::mem::take(&mut self.waiting);
         let mut waves = Waves::default();
         let mut touched = BTreeSet::new();
+        let mut alarms = Vec::new();
         for (offset, record) in waiting {
             let done = match record {
                 Ok(event) => {
                     touched.insert(event.round.to_string());
                     self.judge(now, offset, &event, &mut waves)
                 }
-                Err(record) => outgoing::unreadable_fact(&record, ROUNDS, ("", "", ""))
-                    .map(|row| waves.fact(Fact::from(row.into_parts()))),
+                Err(record) => {
+                    let text = format!("{} offset {offset}: {}", self.source, record.error);
+                    alarms.push(Effect::Alarm(Alarm { name: "record_unreadable", text }));
+                    outgoing::unreadable_fact(&record, ROUNDS, ("", "", ""))
+                        .map(|row| waves.fact(Fact::from(row.into_parts())))
+                }
             };
             if let Err(error) = done {
-                self.phase = Phase::Stopped;
-                return vec![Effect::Alarm(Alarm {
-                    name: "partition_stopped",
-                    text: format!("herald of {} at offset {offset}: {error}", self.source),
-                })];
+                return self.stop(offset, &error.to_string());
             }
         }
         self.judged = self.judged.split_off(&self.read_to);
         let mut effects = self.follow(now, &touched, &mut waves);
+        effects.append(&mut alarms);
         let storable = self.storable();
         let mut batch = waves.into_batch();
         if storable != self.stored {
@@ -460,6 +479,9 @@ impl Machine for Herald {
     }
 
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
+        if self.phase == Phase::Stopped {
+            return Vec::new();
+        }
         match input {
             Input::Records { records, end, .. } => self.take(now, records, end),
             Input::Loaded { token, facts } => self.loaded(now, token, &facts),

@@ -61,9 +61,21 @@ pub fn explain(books: &Books, bet: &str) -> Result<Vec<String>, String> {
 }
 
 fn rest(scene: &Scene<'_>) -> Finding {
-    let mut finding =
-        Finding::new("at-rest", "every bet is decided and every settlement is final or parked");
+    let mut finding = Finding::new(
+        "at-rest",
+        "every bet is decided, none is frozen, settlements are final or parked",
+    );
     for (bet, story) in &scene.stories.bets {
+        finding.that(
+            story.frozen.is_none(),
+            || (*bet).to_owned(),
+            || {
+                format!(
+                    "stopped by a broken invariant: {}",
+                    story.frozen.clone().unwrap_or_default()
+                )
+            },
+        );
         if story.frozen.is_some() {
             continue;
         }

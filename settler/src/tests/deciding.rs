@@ -1,6 +1,6 @@
 //! What decides, and what a takeover knows.
 
-use super::{Lane, bet};
+use super::{Lane, Order, bet};
 use crate::{Settler, SettlerOptions};
 use schemas::bets::{BetSaid, HoldAnswer, MarkerBody};
 use schemas::rounds::Outcome;
@@ -228,4 +228,26 @@ fn unknown_rules_stop_the_partition() {
     lane.settle();
     assert!(lane.alarmed("partition_stopped"));
     assert_eq!(lane.stored, 0);
+}
+
+/// R6: a settler that stops on one round does not go on when the facts of another arrive behind it.
+#[test]
+fn a_stopped_settler_decides_nothing_more() {
+    let mut lane = Lane::default();
+    let bet = bet("a", "odd");
+    lane.open();
+    lane.held(&bet);
+    lane.close();
+    lane.settle();
+    let stored = lane.stored;
+    let broken = lane.facts.keys().find(|key| key.subject == bet.id.as_str()).cloned().unwrap();
+    lane.facts.insert(broken, bytes::Bytes::from_static(b"not a fact"));
+    lane.intent(&bet);
+    lane.say_of("r2", MarkerBody::Closed);
+    for order in [Order::First, Order::Last] {
+        let mut settler = lane.settler();
+        lane.run_loads(&mut settler, order);
+        assert!(lane.alarmed("partition_stopped"));
+        assert_eq!((lane.stored, lane.decisions(&bet)), (stored, vec!["accepted".to_owned()]));
+    }
 }

@@ -65,9 +65,19 @@ fn an_unreadable_marker_freezes_the_round_until_the_thaw() {
     assert_eq!(lane.decisions(&pending), Vec::<String>::new());
     assert_eq!(lane.stored, lane.end());
 
+    // Nobody knows where the cut-off stands: a thaw would open the round again.
     thaw(&mut lane, None);
+    lane.cancel(&accepted);
+    lane.settle();
+    assert!(lane.alarmed("thaw_refused"));
+    assert_eq!(lane.targets(&accepted), Vec::<String>::new());
+
+    // The missing marker is copied again, and one more; both are kept, and graded at the thaw.
     lane.close();
     lane.outcome(1, "3");
+    lane.settle();
+    assert_eq!(lane.targets(&accepted), Vec::<String>::new());
+    thaw(&mut lane, None);
     lane.settle();
     assert_eq!(lane.targets(&accepted), ["3 Settled(2500)"]);
     assert_eq!(lane.targets(&pending), ["2 Voided"]);
@@ -101,6 +111,11 @@ fn a_lost_fact_is_noticed_by_the_tally() {
     lane.settle();
     assert!(lane.alarmed("tally_differs") && lane.alarmed("round_frozen"));
     assert_eq!(lane.targets(&kept), ["3 Settled(2500)"], "version 2 must wait");
+
+    // What was loaded is kept: the bet that was accepted is not opened again.
+    lane.intent(&kept);
+    lane.settle();
+    assert_eq!(lane.decisions(&kept), ["accepted", "accepted"]);
 }
 
 /// R5: two contents of one fact are two rows, and that bet is frozen.

@@ -17,6 +17,13 @@ use schemas::settlements::Settlement;
 use schemas::{BetId, Money, Odds, PartnerId, RoundId};
 use std::collections::BTreeMap;
 
+/// The order in which facts arrive that were asked for together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    First,
+    Last,
+}
+
 /// One partition with everything that was ever written about it.
 #[derive(Default)]
 struct Lane {
@@ -59,6 +66,13 @@ impl Lane {
         let out = outgoing::bet(&event, 0).unwrap();
         let headers = out.headers.iter().map(|(name, text)| ((*name).to_owned(), text.clone()));
         self.raw(headers.collect(), out.value)
+    }
+
+    /// A marker of another round, its first.
+    fn say_of(&mut self, round: &str, body: MarkerBody) {
+        let said = BetSaid::Marker(Marker { number: 1, body });
+        let event = BetEvent { round: Some(round.parse().unwrap()), said_at: 1_000, said };
+        self.raw(Vec::new(), outgoing::bet(&event, 0).unwrap().value);
     }
 
     fn raw(&mut self, headers: Vec<(String, String)>, value: Vec<u8>) -> u64 {
@@ -170,6 +184,24 @@ impl Lane {
                     Effect::Call { .. } | Effect::Reply { .. } => panic!("not from these machines"),
                 }
             }
+        }
+    }
+
+    /// Gives a settler all that is unread, and the facts it asks for in the order asked, or reversed.
+    fn run_loads(&mut self, settler: &mut Settler, order: Order) {
+        let from = usize::try_from(settler.position()).unwrap();
+        let source = Source { topic: Topic(BETS), partition: 0 };
+        let records = self.log[from..].to_vec();
+        let mut asked = settler.handle(0, Input::Records { source, records, end: self.end() });
+        if order == Order::Last {
+            asked.reverse();
+        }
+        for effect in asked {
+            let Effect::Load { token, scope } = effect else { panic!("{effect:?}") };
+            let facts = self.facts.iter().filter(|(key, _)| key.scope == scope);
+            let facts =
+                facts.map(|(key, body)| Fact { key: key.clone(), body: body.clone() }).collect();
+            self.feed(settler, Input::Loaded { token, facts });
         }
     }
 
