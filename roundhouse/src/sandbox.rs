@@ -95,9 +95,9 @@ curl -sS -w '\n' $URL/v1/rounds -H "Authorization: Bearer $KEY" -H 'Content-Type
   -d '{{"round_id":"'$ROUND'","game":"die","betting_ms":120000,"selections":[{{"id":"odd","odds":"1.95"}},{{"id":"even","odds":"1.95"}},{{"id":"4","odds":"5.70"}}]}}'
 
 # A player bets 12.50 EUR on even
-curl -sS -w '\n' $URL/v1/bets -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-  -d '{{"client_ref":"my-first-bet","round_id":"'$ROUND'","selection":"even","stake":{{"units":"1250","currency":"EUR","exponent":2}},"odds":"1.95"}}' \
-  | tee /tmp/bet.json; BET=$(sed 's/.*"bet_id":"\([^"]*\)".*/\1/' /tmp/bet.json)
+ANSWER=$(curl -sS $URL/v1/bets -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+  -d '{{"client_ref":"my-first-bet","round_id":"'$ROUND'","selection":"even","stake":{{"units":"1250","currency":"EUR","exponent":2}},"odds":"1.95"}}')
+echo "$ANSWER"; BET=$(echo "$ANSWER" | sed 's/.*"bet_id":"\([^"]*\)".*/\1/')
 
 # Close betting, and say the result; it waits until every bet before the cut-off is known
 curl -sS -w '\n' -X POST $URL/v1/rounds/$ROUND/close -H "Authorization: Bearer $KEY"
