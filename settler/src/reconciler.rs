@@ -2,8 +2,9 @@
 //!
 //! Reads `rounds.v1` from the beginning of retention to learn which rounds there are, and the facts of
 //! (round, partition) some time after each change. What has no final answer, is not parked and is old
-//! enough is said again in `settlements.v1`: the same content, the current revision, at most once a day.
-//! It never pays by itself and never decides: a difference it cannot explain is an alarm.
+//! enough is said again in `settlements.v1`: the same content, the current revision, at most once a day
+//! while it runs; a restart forgets when it last did. It never pays by itself and never decides: a
+//! difference it cannot explain is an alarm.
 //!
 //! Not yet here: closing rounds with partners, cases, and breakers; every partner counts as reachable.
 
@@ -20,6 +21,7 @@ use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::settlements::Settlement;
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use schemas::{BetId, PartnerId, RoundId};
+use settlement::RuleError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
@@ -161,6 +163,7 @@ impl Reconciler {
         let answers = Answers::of(facts);
         let mut owed: BTreeMap<PartnerId, Owed> = BTreeMap::new();
         let mut again = Vec::new();
+        let mut ungraded = None;
         for state in bets.bets.values() {
             let Some(decision) = decided(state) else { continue };
             let line = owed.entry(decision.bet.partner.clone()).or_default();
@@ -168,7 +171,15 @@ impl Reconciler {
                 line.frozen += 1;
                 continue;
             }
-            let Some(settlement) = newest(bets, decision) else { continue };
+            let settlement = match newest(bets, decision) {
+                Ok(Some(settlement)) => settlement,
+                Ok(None) => continue,
+                Err(error) => {
+                    line.frozen += 1;
+                    ungraded.get_or_insert(error);
+                    continue;
+                }
+            };
             if answers.is_final(&settlement) {
                 continue;
             }
@@ -188,6 +199,10 @@ impl Reconciler {
             self.owed.insert(round, owed);
         }
         let mut effects = self.say_again(now, again);
+        if let Some(error) = ungraded {
+            let text = format!("partition {}: {error}", self.options.partition);
+            effects.push(Effect::Alarm(Alarm { name: "round_not_reconciled", text }));
+        }
         effects.extend(self.next(now));
         effects
     }
@@ -248,12 +263,12 @@ fn decided(state: &BetState) -> Option<&Decision> {
 }
 
 /// The newest settlement that a decision is owed, if any.
-fn newest(round: &Round, decision: &Decision) -> Option<Settlement> {
+fn newest(round: &Round, decision: &Decision) -> Result<Option<Settlement>, RuleError> {
     if let Some(void) = settlement::final_void(decision) {
-        return Some(void);
+        return Ok(Some(void));
     }
-    let rules = round.rules?;
-    settlement::expected(rules.game, decision, &round.versions).ok()?.pop()
+    let Some(rules) = round.rules else { return Ok(None) };
+    Ok(settlement::expected(rules.game, decision, &round.versions)?.pop())
 }
 
 #[derive(Debug, Default)]
