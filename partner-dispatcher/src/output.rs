@@ -83,15 +83,8 @@ pub(crate) fn unreadable(
     source: Source,
     error: &dyn std::error::Error,
 ) -> Result<Output, FrameError> {
-    let body = UnreadableRecord {
-        topic: source.topic.0.to_owned(),
-        partition: i64::from(source.partition),
-        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
-        headers: record.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-        error: error.to_string(),
-        key: record.key.to_vec(),
-        value: record.value.to_vec(),
-    };
+    let place = (source.topic.0, source.partition, record.offset);
+    let body = UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error);
     let header = |name| record.header(name).unwrap_or_default();
     let lane = header(facts::HEADER_PARTNER).parse::<PartnerId>();
     let lane = lane.map(|partner| Lane::of(&partner).to_string()).unwrap_or_default();

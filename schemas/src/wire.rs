@@ -4,6 +4,10 @@
 //! of its topic, which turns a wire record into a typed value or refuses it.
 #![expect(clippy::disallowed_types, reason = "the codec's own interface, in what it derives")]
 
+mod stored;
+
+pub use stored::{FreezeRecord, TallyRecord, UnreadableRecord};
+
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
 use serde::{Deserialize, Serialize};
@@ -446,61 +450,4 @@ pub struct PartnerRecord {
     pub paused: Option<bool>,
     /// health: why, in words.
     pub reason: Option<String>,
-}
-
-/// The tally of (round, partition), a fact: what was accepted and not cancelled at `closed`.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct TallyRecord {
-    /// The round.
-    pub round_id: String,
-    /// Number of bets accepted and not cancelled.
-    pub bets: i64,
-    /// Their stakes by currency and exponent, ordered.
-    pub stakes: Vec<AmountRecord>,
-    /// SHA-256, in hex, over lines `bet_id|content_hash` ordered by bet id.
-    pub digest: String,
-}
-
-/// A freeze or a thaw, a fact: a bet, or a round in one partition, that an invariant stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct FreezeRecord {
-    /// The round.
-    pub round_id: String,
-    /// The bet; absent where the whole round is frozen in this partition.
-    pub bet_id: Option<String>,
-    /// True for a freeze, false for a thaw.
-    pub frozen: bool,
-    /// What broke: a stable code.
-    pub code: String,
-    /// What happened, in words; for a thaw the operator's reason.
-    pub text: String,
-    /// Offset in `bets.v1` of the undecided intent that this freeze stops; absent where it stops none.
-    pub intent_at: Option<i64>,
-    /// The bet as known: framed `DecisionRecord`, or empty.
-    #[serde(with = "apache_avro::serde::bytes")]
-    #[avro(with)]
-    pub known: Vec<u8>,
-}
-
-/// A record that could not be decoded, a fact (R23).
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct UnreadableRecord {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i64,
-    /// The offset.
-    pub offset: i64,
-    /// Its headers, as `name: value` lines.
-    pub headers: Vec<String>,
-    /// Why it could not be decoded.
-    pub error: String,
-    /// Its key.
-    #[serde(with = "apache_avro::serde::bytes")]
-    #[avro(with)]
-    pub key: Vec<u8>,
-    /// Its value.
-    #[serde(with = "apache_avro::serde::bytes")]
-    #[avro(with)]
-    pub value: Vec<u8>,
 }

@@ -290,15 +290,8 @@ fn names(record: &Record) -> Names {
 }
 
 fn unreadable_record(source: Source, record: &Record, error: &Unreadable) -> UnreadableRecord {
-    UnreadableRecord {
-        topic: source.topic.to_string(),
-        partition: i64::from(source.partition),
-        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
-        headers: record.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-        error: error.to_string(),
-        key: record.key.to_vec(),
-        value: record.value.to_vec(),
-    }
+    let place = (source.topic.0, source.partition, record.offset);
+    UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error)
 }
 
 impl Machine for Settler {

@@ -76,7 +76,7 @@ impl Waves {
         self.push(wave, append);
     }
 
-    /// A record behind everything so far.
+    /// A record in the last wave: behind all copies whose next record has a wave already.
     pub(super) fn last(&mut self, append: Append) {
         self.push(self.records.len().saturating_sub(1), append);
     }

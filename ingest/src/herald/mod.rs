@@ -12,6 +12,7 @@
 
 mod copies;
 mod fold;
+mod steps;
 
 pub use fold::{Admitted, CORRECTION_MS_MAX, Fold, Judgement, Round, RoundRules, Status};
 
@@ -25,7 +26,6 @@ use schemas::frame::FrameError;
 use schemas::outgoing::{self, Partitions};
 use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
 use schemas::wire::UnreadableRecord;
-use schemas::{RequestId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
@@ -271,120 +271,8 @@ impl Herald {
         Ok(())
     }
 
-    /// A result or void for a round that still takes bets closes it at once.
-    fn close_early(
-        &mut self,
-        now: Millis,
-        round: &RoundId,
-        waves: &mut Waves,
-    ) -> Result<(), FrameError> {
-        let betting =
-            self.fold.get(round.as_str()).is_some_and(|state| state.status == Status::Betting);
-        let first = self.asked.get(round.as_str()) != Some(&Status::Closing);
-        if betting && first {
-            self.asked.insert(round.to_string(), Status::Closing);
-            waves.say(round, self.own(round, now, RoundSaid::Closing)?);
-        }
-        Ok(())
-    }
-
     fn append(&self, event: &RoundEvent) -> Result<Append, FrameError> {
         Ok(Append::from(outgoing::round(event, self.partitions)?.into_parts()))
-    }
-
-    /// Something the herald says by itself. The same step of the same round has the same request id, so
-    /// that a second herald's copy is a repeat.
-    fn own(&self, round: &RoundId, now: Millis, said: RoundSaid) -> Result<Append, FrameError> {
-        let mut event = RoundEvent {
-            round: round.clone(),
-            request: RequestId::try_from("herald".to_owned())
-                .map_err(|_| FrameError::NotFaithful(0))?,
-            actor: "herald".to_owned(),
-            said_at: now,
-            said,
-        };
-        event.request = format!("herald-{}", event.kind().name())
-            .try_into()
-            .map_err(|_| FrameError::NotFaithful(0))?;
-        self.append(&event)
-    }
-
-    /// What the rounds just read need next: a timer, or a step that is already due.
-    fn follow(
-        &mut self,
-        now: Millis,
-        touched: &BTreeSet<String>,
-        waves: &mut Waves,
-    ) -> Vec<Effect<Self>> {
-        let mut effects = Vec::new();
-        for id in touched {
-            let Some(round) = self.fold.get(id) else { continue };
-            let status = round.status;
-            match due_at(round, now) {
-                Some(at) if now < at => {
-                    let token = self.token(TOKEN_TIMER);
-                    self.timers.insert(token, id.clone());
-                    effects.push(Effect::Timer { token, at });
-                }
-                Some(_) => {
-                    if let Ok(Some(append)) = self.next_step(now, id) {
-                        waves.last(append);
-                    }
-                }
-                None if status == Status::Closed => {
-                    // A herald that died between the copies and `sealed` left this undone.
-                    if let Ok(Some(append)) = self.next_step(now, id)
-                        && !waves.says_sealed(id)
-                    {
-                        waves.last(append);
-                    }
-                }
-                None => {
-                    self.asked.remove(id);
-                }
-            }
-        }
-        effects
-    }
-
-    /// The record that moves the round on by the herald's own word, if it was not appended before.
-    fn next_step(&mut self, now: Millis, id: &str) -> Result<Option<Append>, FrameError> {
-        let Some(round) = self.fold.get(id) else { return Ok(None) };
-        let (said, next) = match round.status {
-            Status::Betting => (RoundSaid::Closing, Status::Closing),
-            Status::Closing => (RoundSaid::Closed, Status::Closed),
-            Status::Closed => (RoundSaid::Sealed, Status::Sealed),
-            Status::Sealed => return Ok(None),
-        };
-        if self.asked.get(id) == Some(&next) {
-            return Ok(None);
-        }
-        let Ok(round_id) = id.parse::<RoundId>() else { return Ok(None) };
-        self.asked.insert(id.to_owned(), next);
-        self.own(&round_id, now, said).map(Some)
-    }
-
-    fn timer(&mut self, now: Millis, token: u64) -> Vec<Effect<Self>> {
-        let Some(id) = self.timers.remove(&token) else { return Vec::new() };
-        let Some(at) = self.fold.get(&id).and_then(|round| due_at(round, now)) else {
-            return Vec::new();
-        };
-        if now < at {
-            let token = self.token(TOKEN_TIMER);
-            self.timers.insert(token, id);
-            return vec![Effect::Timer { token, at }];
-        }
-        match self.next_step(now, &id) {
-            Ok(Some(append)) => {
-                let token = self.token(TOKEN_SAY);
-                vec![Effect::Apply { token, batch: Batch::of_records(vec![append]) }]
-            }
-            Ok(None) => Vec::new(),
-            Err(error) => vec![Effect::Alarm(Alarm {
-                name: "round_not_closed",
-                text: format!("round {id} cannot be closed: {error}"),
-            })],
-        }
     }
 
     /// The next offset to read after a restart: never past the `opened` of a round not yet sealed, so
@@ -433,30 +321,10 @@ impl Herald {
     }
 }
 
-/// When the round's next step by the herald is due, ms; `None` if it waits for nothing of the kind.
-///
-/// A `closing` said by a clock that runs ahead of ours counts from now.
-fn due_at(round: &Round, now: Millis) -> Option<Millis> {
-    match round.status {
-        Status::Betting => Some(round.opened.closes_at),
-        Status::Closing => {
-            Some(round.closing_said_at.min(now).saturating_add(round.opened.grace_ms))
-        }
-        Status::Closed | Status::Sealed => None,
-    }
-}
-
 /// The fact of a record that cannot be decoded.
 fn unreadable(source: Source, record: &Record, error: &Unreadable) -> UnreadableRecord {
-    UnreadableRecord {
-        topic: source.topic.to_string(),
-        partition: i64::from(source.partition),
-        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
-        headers: record.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-        error: error.to_string(),
-        key: record.key.to_vec(),
-        value: record.value.to_vec(),
-    }
+    let place = (source.topic.0, source.partition, record.offset);
+    UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error)
 }
 
 impl Machine for Herald {

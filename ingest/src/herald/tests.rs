@@ -173,6 +173,7 @@ struct Desk {
     stored: u64,
     now: i64,
     timers: Vec<(i64, u64)>,
+    alarms: Vec<&'static str>,
 }
 
 impl Desk {
@@ -224,7 +225,7 @@ impl Desk {
                         inputs.push(Input::Applied { token });
                     }
                     Effect::Timer { token, at } => self.timers.push((at, token)),
-                    Effect::Alarm(alarm) => panic!("{alarm:?}"),
+                    Effect::Alarm(alarm) => self.alarms.push(alarm.name),
                     Effect::Call { .. } | Effect::Reply { .. } => panic!("not from a herald"),
                 }
             }
@@ -379,6 +380,25 @@ fn a_round_out_of_memory_is_loaded_from_its_facts() {
     assert_eq!(desk.markers(0), ["1 opened", "2 closed", "3 version", "4 version"]);
 }
 
+/// What was admitted and cannot be read must not count as never admitted: version 1 would come twice.
+#[test]
+fn a_fact_that_cannot_be_read_stops_the_herald() {
+    let mut desk = Desk::default();
+    for event in [opened("o", "die"), closing(), closed(), sealed(), result("v1", 0, "4")] {
+        desk.say(&event);
+    }
+    let mut first = desk.herald();
+    desk.run(&mut first);
+    let stored = desk.stored;
+    desk.facts.last_mut().unwrap().body = bytes::Bytes::from_static(b"nonsense");
+    let mut second = desk.herald();
+    desk.say(&result("other", 0, "5"));
+    desk.run(&mut second);
+    assert_eq!(desk.alarms, ["partition_stopped"]);
+    assert_eq!(desk.markers(0), ["1 opened", "2 closed", "3 version"]);
+    assert_eq!(desk.stored, stored);
+}
+
 /// R23: a record that cannot be decoded becomes a fact, and the next one is judged.
 #[test]
 fn an_unreadable_record_is_a_fact() {
@@ -389,6 +409,7 @@ fn an_unreadable_record_is_a_fact() {
     desk.run(&mut herald);
     let kinds: Vec<&str> = desk.facts.iter().map(|fact| fact.key.kind).collect();
     assert_eq!(kinds, ["unreadable", "admitted"]);
+    assert_eq!(desk.alarms, ["record_unreadable"]);
 }
 
 /// R8: one tick in flight per partition, the next a second after the acknowledgement.
