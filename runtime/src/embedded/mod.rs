@@ -45,7 +45,6 @@ use queue::Queue;
 use space::Space;
 use state::Logs;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{FACTS, Failure, Store};
 use tail::Tail;
@@ -82,7 +81,7 @@ struct Shared {
     retention_ms: i64,
     now: Box<dyn Fn() -> Millis + Send + Sync>,
     /// Held while the file is open; `None` behind it.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<open::DirectoryLock>>,
     /// Cancelled when the writer has closed the file.
     ended: CancellationToken,
 }

@@ -85,7 +85,7 @@ impl Embedded {
         let directory = options.data_dir.clone();
         let unusable = |source| OpenError::Directory { directory: directory.clone(), source };
         std::fs::create_dir_all(&directory).map_err(unusable)?;
-        let lock = lock(&directory)?;
+        let lock = DirectoryLock::take(&directory)?;
         let devices = Devices {
             database: on_file(directory.join(FILE_NAME)),
             free_bytes: on_file_system(directory.clone()),
@@ -96,7 +96,7 @@ impl Embedded {
 
     pub(super) fn open_on(
         devices: Devices,
-        lock: Option<File>,
+        lock: Option<DirectoryLock>,
         options: &Options,
         catalogue: Catalogue,
         clock: impl Clock,
@@ -131,17 +131,48 @@ impl Embedded {
     }
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let directory = directory.to_owned();
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(directory.join(LOCK_NAME))
-        .map_err(|source| OpenError::Directory { directory: directory.clone(), source })?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { directory }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Directory { directory, source }),
+/// The right of one process to the data directory.
+pub(super) struct DirectoryLock(File);
+
+impl DirectoryLock {
+    fn take(directory: &Path) -> Result<Self, OpenError> {
+        let directory = directory.to_owned();
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(directory.join(LOCK_NAME))
+            .map_err(|source| OpenError::Directory { directory: directory.clone(), source })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { directory }),
+            Err(TryLockError::Error(source)) => Err(OpenError::Directory { directory, source }),
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file is not enough: a child process being started holds a copy of the descriptor
+    /// until it executes its program, and with it the lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the data directory could not be unlocked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let lock = DirectoryLock::take(directory.path()).unwrap();
+        let copy = lock.0.try_clone().unwrap();
+        assert!(matches!(DirectoryLock::take(directory.path()), Err(OpenError::InUse { .. })));
+        drop(lock);
+        DirectoryLock::take(directory.path()).unwrap();
+        drop(copy);
     }
 }
