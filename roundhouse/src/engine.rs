@@ -1,7 +1,6 @@
-//! The embedded engine under our catalogue of topics and facts.
+//! The engines under our catalogue of topics and facts.
 
-use runtime::Topic;
-use runtime::embedded::{Catalogue, TopicSpec};
+use runtime::{Catalogue, Topic, TopicSpec};
 use schemas::catalogue::TOPICS;
 use schemas::facts;
 use std::path::Path;
@@ -12,6 +11,7 @@ pub fn catalogue() -> Catalogue {
         topic: Topic(spec.name),
         partitions: spec.partitions_embedded,
         kept_forever: spec.forever,
+        compacted: !spec.money,
     });
     Catalogue::new(topics, facts::KINDS.iter().copied())
 }

@@ -7,7 +7,10 @@
 //! that says in which order a batch becomes durable (R3).
 
 pub mod batch;
+pub mod catalogue;
 pub mod clock;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod conformance;
 pub mod drive;
 pub mod embedded;
@@ -21,6 +24,7 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub use batch::{Batch, Step, StoreOffset};
+pub use catalogue::{Catalogue, TopicSpec};
 pub use clock::{Clock, Millis, SystemClock};
 pub use drive::{
     Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise,

@@ -4,7 +4,7 @@
 //! `00 FF`, numbers are big endian, so that bytes compare as the fields do. Do not change: facts
 //! already written would no longer be found.
 
-use super::catalogue::Catalogue;
+use crate::catalogue::Catalogue;
 use crate::{FactKey, Scope};
 
 const END: [u8; 2] = [0, 0];

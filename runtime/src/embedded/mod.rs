@@ -12,12 +12,12 @@
 //! *When space runs short*, [`RecordLog::append`] is refused with [`EngineError::Full`] and
 //! [`Engine::apply`] is not: what comes in from outside is appended, what is owed for it is applied.
 
-mod catalogue;
 mod fact_key;
 #[cfg(test)]
 mod fault;
 mod groups;
 mod open;
+mod options;
 mod plan;
 mod queue;
 mod reader;
@@ -31,14 +31,14 @@ mod tail;
 mod tests;
 mod writer;
 
-pub use catalogue::{Catalogue, Options, TopicSpec};
 pub use groups::EmbeddedAssignments;
 pub use open::OpenError;
+pub use options::Options;
 pub use reader::EmbeddedReader;
 
 use crate::{
-    Append, Batch, Engine, EngineError, Fact, FactStore, Lease, Millis, RecordLog, Scope, Source,
-    Topic,
+    Append, Batch, Catalogue, Engine, EngineError, Fact, FactStore, Lease, Millis, RecordLog,
+    Scope, Source, Topic,
 };
 use groups::Groups;
 use queue::Queue;

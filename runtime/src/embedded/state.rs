@@ -1,10 +1,10 @@
 //! What the file says beside records and facts: topics, ends, offsets, generations.
 
-use super::catalogue::Catalogue;
 use super::plan::Generations;
 use super::store::{ENDS, FACTS, Failure, GENERATIONS, META, OFFSETS, SEGMENTS, Store, TOPICS};
 use super::{OpenError, Shared};
 use crate::Source;
+use crate::catalogue::Catalogue;
 use redb::{ReadTransaction, ReadableTable};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;

@@ -1,6 +1,7 @@
 //! An engine that can be told to fail or to wait, and counts what it is asked.
 
-use crate::embedded::{Catalogue, Embedded, Options};
+use crate::Catalogue;
+use crate::embedded::{Embedded, Options};
 use crate::{
     Append, Batch, Engine, EngineError, Fact, FactStore, Lease, RecordLog, Scope, Source,
     SystemClock, Topic,

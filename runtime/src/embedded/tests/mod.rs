@@ -6,7 +6,8 @@ use super::fault::Disk;
 use super::open::Devices;
 use super::*;
 use crate::{
-    Assignments, Change, Clock, FactKey, Reader, Record, StoreOffset, SystemClock, conformance,
+    Assignments, Change, Clock, FactKey, Reader, Record, StoreOffset, SystemClock, TopicSpec,
+    conformance,
 };
 use bytes::Bytes;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -62,7 +63,7 @@ impl Bench {
 }
 
 fn catalogue() -> Catalogue {
-    let forever = TopicSpec { topic: OTHER, partitions: 2, kept_forever: true };
+    let forever = TopicSpec { topic: OTHER, partitions: 2, kept_forever: true, compacted: false };
     Catalogue::new([TopicSpec::from((LOG, 2)), forever], [KIND])
 }
 

@@ -1,0 +1,54 @@
+//! Where the servers are and how they are used.
+
+use crate::Topic;
+use std::time::Duration;
+
+/// How many servers there are, and with it what they must promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// One broker and one node: durable against a crash of a process, not against loss of the machine.
+    Single,
+    /// Three brokers and nodes or more: replication 3, two in-sync replicas, quorum.
+    Cluster,
+}
+
+/// A group of this engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// Its name.
+    pub group: &'static str,
+    /// The topic whose partitions its members share. Offsets of other topics are kept under
+    /// `<group>.assigned`, which nobody joins: Kafka takes offsets from outside a group only while it
+    /// has no members.
+    pub topic: Topic,
+    /// How long a silent member keeps its partitions.
+    pub session: Duration,
+}
+
+/// Everything the engine is told from outside.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// What the servers must promise.
+    pub profile: Profile,
+    /// Brokers to begin with, `host:port`, separated by commas.
+    pub brokers: String,
+    /// The name of this process, the same after a restart and different in every other process: with it
+    /// a restarted member gets its partitions back at once.
+    pub instance: String,
+    /// The groups that may be joined.
+    pub groups: Vec<GroupSpec>,
+    /// The fact store.
+    pub store: StoreOptions,
+}
+
+/// Where the fact store is.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Nodes to begin with, `host:port`.
+    pub nodes: Vec<String>,
+    /// The keyspace.
+    pub keyspace: String,
+    /// Connect to these addresses alone, whatever addresses the nodes give for themselves: for nodes
+    /// behind a port mapping, as in containers.
+    pub given_addresses_only: bool,
+}
