@@ -15,11 +15,11 @@ use ed25519_dalek::SigningKey;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use runtime::drive::NoCalls;
-use runtime::embedded::{Catalogue, Embedded, Options, TopicSpec};
+use runtime::embedded::{Embedded, Options};
 use runtime::telemetry::Metrics;
 use runtime::{
-    Append, Batch, Caller, Clock, Engine, Fact, Handle, Handles, Job, Reader, RecordLog, Source,
-    SystemClock, Topic, keep, supervise,
+    Append, Batch, Caller, Catalogue, Clock, Engine, Fact, Handle, Handles, Job, Reader, RecordLog,
+    Source, SystemClock, Topic, TopicSpec, keep, supervise,
 };
 use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Marker, MarkerBody};
 use schemas::catalogue::{BETS, ROUNDS, TOPICS};
@@ -96,6 +96,7 @@ impl House {
             topic: Topic(topic.name),
             partitions: topic.partitions_embedded,
             kept_forever: topic.forever,
+            compacted: !topic.money,
         });
         let catalogue = Catalogue::new(topics, facts::KINDS.iter().copied());
         let options = Options { reserve_bytes: 0, ..Options::new(data.path()) };
