@@ -28,7 +28,7 @@ use crate::placing::Placing;
 use crate::problem::{Kind, Problem};
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::{Method, Uri};
 use runtime::telemetry::Metrics;
 use runtime::{Engine, Handle, Millis};
@@ -40,10 +40,10 @@ use std::sync::Arc;
 pub struct ApiState<E> {
     /// Where facts are read.
     pub engine: E,
-    /// The line of this instance.
-    pub line: Handle<Line>,
-    /// Bet placing of this instance.
-    pub placing: Handle<Placing>,
+    /// The line of this instance; `None` if another process answers what concerns rounds.
+    pub line: Option<Handle<Line>>,
+    /// Bet placing of this instance; `None` if another process answers what concerns bets.
+    pub placing: Option<Handle<Placing>>,
     /// Who may speak about rounds.
     pub operators: Arc<Operators>,
     /// Who may place bets.
@@ -64,21 +64,17 @@ pub struct ApiState<E> {
     pub version: &'static str,
 }
 
-/// All routes.
+/// All routes; those of what is not here answer [`Kind::NOT_SERVED_HERE`].
 pub fn router<E: Engine>(state: ApiState<E>) -> Router {
     let durations = timing::Durations::registered(&state.metrics);
-    let rounds = Router::new()
-        .route("/v1/rounds", get(rounds::list::<E>).post(rounds::open::<E>))
-        .route("/v1/rounds/{round}", get(rounds::show::<E>).patch(rounds::amend::<E>))
-        .route("/v1/rounds/{round}/close", post(rounds::close::<E>))
-        .route("/v1/rounds/{round}/result", post(rounds::result::<E>))
-        .route("/v1/rounds/{round}/correct", post(rounds::correct::<E>))
-        .route("/v1/rounds/{round}/withdraw", post(rounds::withdraw::<E>))
-        .route("/v1/rounds/{round}/void", post(rounds::void::<E>));
-    let bets = Router::new()
-        .route("/v1/bets", post(bets::place::<E>))
-        .route("/v1/bets/{bet}", get(bets::show::<E>))
-        .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>));
+    let rounds = match state.line {
+        Some(_) => rounds_routes(),
+        None => elsewhere("/v1/rounds", "/v1/rounds/{*rest}"),
+    };
+    let bets = match state.placing {
+        Some(_) => bets_routes(),
+        None => elsewhere("/v1/bets", "/v1/bets/{*rest}"),
+    };
     let ops = Router::new()
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz::<E>))
@@ -91,6 +87,34 @@ pub fn router<E: Engine>(state: ApiState<E>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(durations, timing::measure))
         .with_state(state)
+}
+
+fn rounds_routes<E: Engine>() -> Router<ApiState<E>> {
+    Router::new()
+        .route("/v1/rounds", get(rounds::list::<E>).post(rounds::open::<E>))
+        .route("/v1/rounds/{round}", get(rounds::show::<E>).patch(rounds::amend::<E>))
+        .route("/v1/rounds/{round}/close", post(rounds::close::<E>))
+        .route("/v1/rounds/{round}/result", post(rounds::result::<E>))
+        .route("/v1/rounds/{round}/correct", post(rounds::correct::<E>))
+        .route("/v1/rounds/{round}/withdraw", post(rounds::withdraw::<E>))
+        .route("/v1/rounds/{round}/void", post(rounds::void::<E>))
+}
+
+fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
+    Router::new()
+        .route("/v1/bets", post(bets::place::<E>))
+        .route("/v1/bets/{bet}", get(bets::show::<E>))
+        .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
+}
+
+/// What another process answers.
+fn elsewhere<E: Engine>(path: &str, below: &str) -> Router<ApiState<E>> {
+    Router::new().route(path, any(not_served_here)).route(below, any(not_served_here))
+}
+
+async fn not_served_here(uri: Uri) -> Problem {
+    let detail = format!("{} is answered by a process with another role", uri.path());
+    Problem::new(Kind::NOT_SERVED_HERE, detail)
 }
 
 async fn not_found(uri: Uri) -> Problem {

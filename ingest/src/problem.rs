@@ -52,6 +52,7 @@ kinds! {
     TOKEN_INVALID = "token_invalid", 401, "The player's token is not valid", false;
     TOKEN_EXPIRED = "token_expired", 401, "The player's token has expired", false;
     NOT_FOUND = "not_found", 404, "There is nothing at this address", false;
+    NOT_SERVED_HERE = "not_served_here", 404, "Another process answers this", false;
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The address does not take this method", false;
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "The body must be JSON", false;
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large", false;

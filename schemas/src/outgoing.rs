@@ -90,6 +90,8 @@ pub struct Partitions {
 impl Partitions {
     /// The counts of the embedded engine.
     pub const EMBEDDED: Self = Self { rounds: 2, lanes: 4, cases: 1 };
+    /// The counts of the cluster engine.
+    pub const CLUSTER: Self = Self { rounds: 12, lanes: 24, cases: 12 };
 
     /// The partition of a round in `rounds`.
     pub fn of_round(self, round: &RoundId) -> u32 {

@@ -20,7 +20,7 @@ use schemas::bets::Bet;
 use schemas::catalogue::{BETS, SETTLEMENTS};
 use schemas::contract::parse_units;
 use schemas::decisions::{Decision, Verdict};
-use schemas::{BetId, ContentHash, Lane, Money, PartnerId, RequestId};
+use schemas::{BetId, ContentHash, Lane, Money, PartnerId, RequestId, RoundId};
 
 type Answer = Result<Response, Problem>;
 
@@ -40,7 +40,7 @@ pub(super) async fn place<E: Engine>(
         session_token: token,
     };
     let bet = place.bet_id();
-    match api.placing.ask(Ask::Place(place)).await.map_err(|_| gone(&bet))? {
+    match api.ask_placing(Ask::Place(place), &bet).await? {
         Told::Decided(decision) => match decision.verdict {
             Verdict::Accepted => Ok(decided(StatusCode::CREATED, &decision)),
             Verdict::Cancelled(_) => Ok(decided(StatusCode::OK, &decision)),
@@ -103,7 +103,7 @@ pub(super) async fn cancel<E: Engine>(
     };
     let Player { partner, player, .. } = player;
     let cancel = Cancel { bet: bet.clone(), partner, player, request: request.clone() };
-    match api.placing.ask(Ask::Cancel(cancel)).await.map_err(|_| gone(&bet))? {
+    match api.ask_placing(Ask::Cancel(cancel), &bet).await? {
         Told::Decided(decision) => Ok(decided(StatusCode::OK, &decision)),
         Told::CancelRefused(refused) => {
             let detail = format!("the cancel of {bet} was refused: {}", refused.reason);
@@ -117,6 +117,11 @@ pub(super) async fn cancel<E: Engine>(
 }
 
 impl<E: Engine> ApiState<E> {
+    async fn ask_placing(&self, ask: Ask, bet: &BetId) -> Result<Told, Problem> {
+        let placing = self.placing.as_ref().ok_or_else(|| gone(bet))?;
+        placing.ask(ask).await.map_err(|_| gone(bet))
+    }
+
     /// The bet as its facts tell it to `player`. Of a round that nobody opened there is none.
     async fn bet(&self, bet: &BetId, player: &Player) -> Result<BetView, Problem> {
         let unavailable =
@@ -128,10 +133,19 @@ impl<E: Engine> ApiState<E> {
         let view = bet_view::tell(&read, &player.player)
             .map_err(|error| unavailable(error.to_string()))?;
         let opened = match view.standing {
-            Standing::Pending if read.round.is_empty() => self.round(&bet.round()).await?.is_some(),
+            Standing::Pending if read.round.is_empty() => self.is_opened(&bet.round()).await?,
             Standing::Pending | Standing::Decided(_) | Standing::Never => true,
         };
         if opened { Ok(view) } else { Err(unknown(bet, false)) }
+    }
+
+    /// From the line's memory, or from what the herald admitted where there is no line.
+    async fn is_opened(&self, round: &RoundId) -> Result<bool, Problem> {
+        let found = match self.line {
+            Some(_) => self.round(round).await?,
+            None => self.old_round(round).await?,
+        };
+        Ok(found.is_some())
     }
 }
 

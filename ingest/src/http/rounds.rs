@@ -275,7 +275,7 @@ impl<E: Engine> ApiState<E> {
     }
 
     /// A round that memory has let go, from what the herald admitted.
-    async fn old_round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
+    pub(super) async fn old_round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
         let (group, topic) = (round.to_string(), Topic(ROUNDS));
         let scope = Scope { group, topic, partition: self.partitions.of_round(round) };
         let unreadable = |why: String| Problem::new(Kind::STORAGE_UNAVAILABLE, why);
@@ -291,7 +291,8 @@ impl<E: Engine> ApiState<E> {
     }
 
     async fn ask(&self, ask: Ask) -> Result<Told, Problem> {
-        let told = self.line.ask(ask).await.map_err(|_| gone())?;
+        let line = self.line.as_ref().ok_or_else(gone)?;
+        let told = line.ask(ask).await.map_err(|_| gone())?;
         let Told::NotTaken(why) = told else { return Ok(told) };
         let (kind, detail) = match why {
             NotTaken::Starting => (Kind::STARTING, "the log is still being read"),

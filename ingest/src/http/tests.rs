@@ -4,4 +4,5 @@ mod bad_input;
 mod bets;
 mod house;
 mod ops;
+mod roles;
 mod rounds;

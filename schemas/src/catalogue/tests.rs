@@ -25,9 +25,15 @@ fn the_topics_of_a_lane_have_equal_partitions() {
 
 #[test]
 fn producers_count_as_the_catalogue_does() {
-    let count = |name| topic(name).partitions_embedded;
-    let Partitions { rounds, lanes, cases } = Partitions::EMBEDDED;
-    assert_eq!((rounds, lanes, cases), (count("rounds.v1"), count(BETS), count("cases.v1")));
+    type Count = fn(&TopicSpec) -> u32;
+    let engines: [(Partitions, Count); 2] = [
+        (Partitions::EMBEDDED, |topic| topic.partitions_embedded),
+        (Partitions::CLUSTER, |topic| topic.partitions_cluster),
+    ];
+    for (Partitions { rounds, lanes, cases }, count) in engines {
+        let count = |name| count(topic(name));
+        assert_eq!((rounds, lanes, cases), (count("rounds.v1"), count(BETS), count("cases.v1")));
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(super) const SILENT: i64 = 777;
 
 pub(super) struct House {
     pub(super) router: Router,
+    state: ApiState<Embedded>,
     shutdown: CancellationToken,
     _data: TempDir,
 }
@@ -107,8 +108,8 @@ impl House {
             tokio::spawn(settle(engine.clone(), partition));
         }
         let state = ApiState {
-            line: line(&engine, &shutdown),
-            placing: placing(&engine, &shutdown),
+            line: Some(line(&engine, &shutdown)),
+            placing: Some(placing(&engine, &shutdown)),
             engine,
             operators: Arc::new(Operators::new([("desk".to_owned(), DESK.to_owned())]).unwrap()),
             tokens: Arc::new(tokens()),
@@ -123,7 +124,14 @@ impl House {
             }),
             version: "1.2.3",
         };
-        Self { router: router(state), shutdown, _data: data }
+        Self { router: router(state.clone()), state, shutdown, _data: data }
+    }
+
+    /// Answers from now on as another process over the same log does.
+    pub(super) fn answer_as(&mut self, change: impl FnOnce(&mut ApiState<Embedded>)) {
+        let mut state = self.state.clone();
+        change(&mut state);
+        self.router = router(state);
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Told {
