@@ -3,8 +3,11 @@
 //! `config.default.toml`, embedded in the binary, documents every key and holds every default. A file,
 //! then the environment, then flags override it. A key that is not there is refused with its path.
 
+mod engine;
 #[cfg(test)]
 mod tests;
+
+pub use engine::{Cluster, Engine, EngineFlags, EngineKind, Profile};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,10 @@ const RETENTION_DAYS_MIN: u32 = 35;
 pub struct Config {
     /// The HTTP side.
     pub server: Server,
+    /// What carries the log and the facts.
+    pub engine: Engine,
+    /// The servers of the cluster engine.
+    pub cluster: Cluster,
     /// The data directory.
     pub storage: Storage,
     /// Bet placing.
@@ -183,6 +190,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `--log`.
     pub log: Option<String>,
+    /// `--engine` and where its servers are.
+    pub engine: EngineFlags,
 }
 
 impl Config {
@@ -215,7 +224,7 @@ impl Config {
         let mut config: Self = merged.try_into().context(
             "the configuration is wrong; `roundhouse serve --print-config` shows every key",
         )?;
-        flags.apply(&mut config);
+        flags.apply(&mut config)?;
         config.check()?;
         Ok(config)
     }
@@ -228,6 +237,9 @@ impl Config {
                  corrections come for 30 days and retries for 35",
                 storage.retention_days
             );
+        }
+        if self.engine.kind == EngineKind::Cluster {
+            self.cluster.check()?;
         }
         let positive = [
             ("server.connections_max", self.server.connections_max),
@@ -258,8 +270,8 @@ impl Config {
 }
 
 impl Overrides {
-    fn apply(self, config: &mut Config) {
-        let Self { listen, data_dir, log } = self;
+    fn apply(self, config: &mut Config) -> anyhow::Result<()> {
+        let Self { listen, data_dir, log, engine } = self;
         config.server.listen = listen.unwrap_or(config.server.listen);
         if let Some(data_dir) = data_dir {
             config.storage.data_dir = data_dir;
@@ -267,6 +279,7 @@ impl Overrides {
         if let Some(log) = log {
             config.telemetry.log = log;
         }
+        engine.apply(&mut config.engine, &mut config.cluster)
     }
 }
 

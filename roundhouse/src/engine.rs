@@ -30,3 +30,25 @@ pub const HERALD: &str = "herald";
 pub const SETTLER: &str = "settler";
 /// The group that delivers settlements.
 pub const DISPATCHER: &str = "dispatcher";
+/// The group that shares out what is reconciled. It stores no offset.
+pub const RECONCILER: &str = "reconciler";
+
+/// How long the log waits for a silent member of each group before others get its partitions: heralds
+/// and settlers hold up everybody's bets, the others only what is late already.
+#[cfg(feature = "cluster")]
+pub fn groups() -> Vec<runtime::cluster::GroupSpec> {
+    use runtime::cluster::GroupSpec;
+    use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
+    use std::time::Duration;
+    let group = |group, topic, session_s| GroupSpec {
+        group,
+        topic: Topic(topic),
+        session: Duration::from_secs(session_s),
+    };
+    vec![
+        group(HERALD, ROUNDS, 6),
+        group(SETTLER, BETS, 6),
+        group(DISPATCHER, SETTLEMENTS, 10),
+        group(RECONCILER, BETS, 10),
+    ]
+}

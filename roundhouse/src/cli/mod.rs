@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod parent;
 mod planted;
+mod process;
 mod serve;
 mod token;
 mod wallet;
@@ -60,6 +61,9 @@ enum LogFormat {
 enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
+    Ingest(process::Ingest),
+    Settler(process::Settler),
+    Dispatcher(process::Dispatcher),
     Audit(audit::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
@@ -94,6 +98,9 @@ impl Cli {
         let done = match self.command {
             Command::Demo(args) => demo::run(args, logs).await,
             Command::Serve(args) => serve::run(args, logs).await,
+            Command::Ingest(args) => process::ingest(args, logs).await,
+            Command::Settler(args) => process::settler(args, logs).await,
+            Command::Dispatcher(args) => process::dispatcher(args, logs).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),

@@ -1,10 +1,10 @@
 //! `roundhouse serve`.
 
-use super::{EXIT_OK, Logs};
-use crate::config::{Config, DEFAULTS, Overrides};
+use super::{EXIT_OK, Logs, process};
+use crate::config::{Config, DEFAULTS, EngineFlags, EngineKind, Overrides};
 use crate::sandbox::Sandbox;
-use crate::serve::Running;
-use anyhow::Context;
+use crate::serve::Roles;
+use anyhow::{Context, bail};
 use runtime::shutdown;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,9 +14,10 @@ Examples:
   Try it: a wallet, keys, and curl lines that work when pasted:
     roundhouse serve --sandbox
 
-  With operators and partners of your own:
+  With operators and partners of your own, on a directory or on Kafka and ScyllaDB:
     roundhouse serve --print-config > roundhouse.toml
     roundhouse serve --config roundhouse.toml --listen 0.0.0.0:8080 --data-dir /var/lib/roundhouse
+    roundhouse serve --config roundhouse.toml --engine cluster --brokers kafka:9092 --store-nodes scylla:9042
 
 Configuration: defaults, then --config, then ROUNDHOUSE__SECTION__KEY, then flags.
 SIGINT and SIGTERM stop it in order: no new connections, requests in flight are answered, batches are
@@ -24,10 +25,11 @@ finished, the file is closed. A second signal stops at once, which loses nothing
 
 Exit codes:
   0    stopped as asked
+  1    could not go on, such as when the log took no record any more; start it again
   2    could not start: configuration, port or data directory
   130  stopped by a second signal";
 
-/// Run everything in one process on one data directory.
+/// Run everything in one process, on one data directory or on the cluster engine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -51,6 +53,8 @@ pub(super) struct Args {
     #[arg(long)]
     announce: bool,
     #[command(flatten)]
+    engine: EngineFlags,
+    #[command(flatten)]
     parent: super::parent::Parent,
     #[command(flatten)]
     planted: super::planted::Planted,
@@ -62,28 +66,34 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         return Ok(EXIT_OK);
     }
     args.planted.arm();
-    let flags =
-        Overrides { listen: args.listen, data_dir: args.data_dir, log: logs.filter.clone() };
+    let flags = Overrides {
+        listen: args.listen,
+        data_dir: args.data_dir,
+        log: logs.filter.clone(),
+        engine: args.engine,
+    };
     let mut config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
     args.parent.watch(&shutdown);
+    if args.sandbox && config.engine.kind != EngineKind::Embedded {
+        bail!("--sandbox is for trying it on a data directory: leave --engine cluster away");
+    }
     let sandbox = match args.sandbox {
         true => Some(Sandbox::start(&mut config).await?),
         false => None,
     };
-    let running = Running::start(&config).await?;
-    let url = format!("http://{}", running.address);
-    if args.announce {
-        println!("{url}");
-    }
-    if let Some(sandbox) = &sandbox {
-        println!("{}", sandbox.lines(&url));
-    }
-    shutdown.cancelled().await;
-    running.stop().await?;
+    let code = process::run(&config, &Roles::all(), &shutdown, |url| {
+        if args.announce {
+            println!("{url}");
+        }
+        if let Some(sandbox) = &sandbox {
+            println!("{}", sandbox.lines(url));
+        }
+    })
+    .await?;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await?;
     }
-    Ok(EXIT_OK)
+    Ok(code)
 }

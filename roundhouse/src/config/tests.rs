@@ -58,6 +58,73 @@ fn what_is_wrong_is_named_with_its_path() {
     refused("listen = ", &[], &["is not TOML"]);
 }
 
+#[test]
+fn the_engine_is_chosen_by_flag_file_or_environment() {
+    assert_eq!(load("", &[]).unwrap().engine.kind, EngineKind::Embedded);
+    let file =
+        "[engine]\nkind = \"cluster\"\n[cluster]\nbrokers = \"a:1,b:2\"\nprofile = \"single\"";
+    let nodes = ("ROUNDHOUSE__CLUSTER__STORE_NODES", r#"["n1:9042", "n2:9042"]"#);
+    let tls = ("ROUNDHOUSE__CLUSTER__PROPERTIES", r#"{ "security.protocol" = "ssl" }"#);
+    let config = load(file, &[nodes, tls]).unwrap();
+    assert_eq!(config.engine.kind, EngineKind::Cluster);
+    assert_eq!(
+        (config.cluster.brokers.as_str(), config.cluster.profile),
+        ("a:1,b:2", Profile::Single)
+    );
+    assert_eq!(config.cluster.store_nodes, ["n1:9042", "n2:9042"]);
+    assert_eq!(config.cluster.properties["security.protocol"], "ssl");
+    assert!(!config.cluster.instance().unwrap().is_empty(), "the host has a name");
+
+    let engine = EngineFlags {
+        engine: Some(EngineKind::Cluster),
+        brokers: Some("k:9".to_owned()),
+        store_nodes: vec!["s:9".to_owned()],
+        profile: Some(Profile::Single),
+        instance: Some("settler-1".to_owned()),
+    };
+    let flags = Overrides { engine, ..Overrides::default() };
+    let config = Config::load(None, Vec::new(), flags).unwrap();
+    assert_eq!(config.engine.kind, EngineKind::Cluster);
+    assert_eq!((config.cluster.brokers.as_str(), config.cluster.profile), ("k:9", Profile::Single));
+    assert_eq!(config.cluster.store_nodes, ["s:9"]);
+    assert_eq!(config.cluster.instance().unwrap(), "settler-1");
+}
+
+#[test]
+fn flags_about_servers_need_the_engine_that_has_some() {
+    for engine in [
+        EngineFlags { brokers: Some("k:9".to_owned()), ..EngineFlags::default() },
+        EngineFlags { store_nodes: vec!["s:9".to_owned()], ..EngineFlags::default() },
+        EngineFlags { profile: Some(Profile::Single), ..EngineFlags::default() },
+        EngineFlags { instance: Some("a".to_owned()), ..EngineFlags::default() },
+    ] {
+        let flags = Overrides { engine, ..Overrides::default() };
+        let error = Config::load(None, Vec::new(), flags).unwrap_err().to_string();
+        assert!(error.contains("--engine cluster"), "{error}");
+    }
+}
+
+#[test]
+fn servers_that_cannot_be_are_refused() {
+    for (key, value) in [
+        ("brokers", r#""""#),
+        ("brokers", r#""kafka""#),
+        ("brokers", r#""a:1,b""#),
+        ("brokers", r#""a:0""#),
+        ("store_nodes", "[]"),
+        ("store_nodes", r#"["n:x"]"#),
+        ("instance", r#""a b""#),
+        ("keyspace", r#""Roundhouse""#),
+        ("keyspace", r#""1house""#),
+        ("profile", r#""three""#),
+    ] {
+        let file = format!("[engine]\nkind = \"cluster\"\n[cluster]\n{key} = {value}");
+        refused(&file, &[], &[key]);
+    }
+    // The embedded engine has no servers.
+    assert!(load("[cluster]\nbrokers = \"\"", &[]).is_ok());
+}
+
 /// The defaults document every key: nothing that can be set is missing there.
 #[test]
 fn every_default_has_a_comment() {

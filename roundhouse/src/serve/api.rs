@@ -1,15 +1,14 @@
 //! The HTTP API over the machines.
 
-use super::{Asks, partners};
+use super::loops::Asks;
+use super::{Opened, Role, Roles, partners};
 use crate::config::Config;
 use axum::Router;
 use ingest::auth::Tokens;
 use ingest::http::{ApiState, Check, router as api_router};
-use ingest::line::{Ask, NotTaken, Told};
-use runtime::embedded::Embedded;
+use ingest::line::{Ask, Line, NotTaken, Told};
 use runtime::telemetry::Metrics;
-use runtime::{Clock, SystemClock};
-use schemas::outgoing::Partitions;
+use runtime::{Clock, Handle, SystemClock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,15 +20,18 @@ const GRACE_MS: i64 = 1_500;
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
 
 /// Everything that is served on the one port.
-pub(super) fn router(
+pub(super) fn router<E: Opened>(
     config: &Config,
-    engine: &Embedded,
+    engine: &E,
+    roles: &Roles,
     asks: &Asks,
     metrics: &Metrics,
     stopping: &CancellationToken,
 ) -> anyhow::Result<Router> {
-    let read = Arc::new(AtomicBool::new(false));
-    tokio::spawn(look(asks.clone(), Arc::clone(&read), stopping.clone()));
+    let read = Arc::new(AtomicBool::new(asks.line.is_none()));
+    if let Some(line) = &asks.line {
+        tokio::spawn(look(line.clone(), Arc::clone(&read), stopping.clone()));
+    }
     let stopping = stopping.clone();
     let checks = move || {
         let stops = stopping.is_cancelled().then(|| "the process is stopping".to_owned());
@@ -39,11 +41,11 @@ pub(super) fn router(
     };
     Ok(api_router(ApiState {
         engine: engine.clone(),
-        line: asks.line.clone(),
+        line: asks.line.clone().filter(|_| roles.has(Role::Line)),
         placing: asks.placing.clone(),
         operators: Arc::new(partners::operators(config)?),
         tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
-        partitions: Partitions::EMBEDDED,
+        partitions: E::PARTITIONS,
         rules_version: settlement::RULES_VERSION,
         grace_ms: GRACE_MS,
         now: Arc::new(|| SystemClock.now()),
@@ -54,9 +56,9 @@ pub(super) fn router(
 }
 
 /// Sets `read` once the line has read what was said before it began.
-async fn look(asks: Asks, read: Arc<AtomicBool>, stopping: CancellationToken) {
+async fn look(line: Handle<Line>, read: Arc<AtomicBool>, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
-        let asked = asks.line.ask(Ask::List { after: None, limit: 1, open_only: true }).await;
+        let asked = line.ask(Ask::List { after: None, limit: 1, open_only: true }).await;
         match asked {
             Ok(Told::NotTaken(NotTaken::Starting)) | Err(_) => {}
             Ok(_) => {

@@ -1,34 +1,25 @@
-//! The machines and what drives them.
+//! The machines of each role and what drives them.
 
-use super::partners;
 use super::rules::RULES;
+use super::{Opened, Role, Roles, partners, reconcilers, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, SETTLER};
-use anyhow::Context;
-use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::herald::Herald;
-use ingest::line::{Line, LineOptions};
-use ingest::placing::{Limits, Placing, PlacingOptions};
+use ingest::line::Line;
+use ingest::placing::Placing;
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
 use runtime::drive::NoCalls;
-use runtime::embedded::Embedded;
 use runtime::http::{HttpClient, HttpOptions};
 use runtime::{
-    EngineError, Exit, Handle, Handles, Job, RecordLog, Source, SystemClock, Topic, keep,
-    supervise, telemetry,
+    EngineError, Exit, Handle, Handles, Job, Source, SystemClock, Topic, supervise, telemetry,
 };
-use schemas::catalogue::{BETS, DECISIONS, RETRY_5S, ROUNDS, SETTLEMENTS};
-use schemas::outgoing::Partitions;
-use settler::{Reconciler, ReconcilerOptions, Settler, SettlerOptions};
+use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
+use settler::{Settler, SettlerOptions};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-const COUNTS: Partitions = Partitions::EMBEDDED;
-/// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
-/// bets are answered without an intent.
-const DECISIONS_READ_AGAIN: u64 = 10_000;
 /// How often what is owed is counted for /metrics.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// Connections for settlements; those for stakes have a pool of their own.
@@ -38,25 +29,18 @@ const SETTLEMENT_POOL: HttpOptions = HttpOptions {
     idle_max: Duration::from_secs(4),
     idle_connections_max: 16,
 };
-/// Ms between two looks of a reconciler at a round that still owes something.
-const LOOK_MS: i64 = 1_000;
 
-/// The machines that others ask.
-#[derive(Clone)]
-pub struct Asks {
-    /// Rounds.
-    pub line: Handle<Line>,
-    /// Bets.
-    pub placing: Handle<Placing>,
-    /// What partners are owed, by partition.
-    pub reconcilers: Vec<Handle<Reconciler>>,
-    /// What is queued and in flight, by partition owned.
-    pub dispatchers: Handles<Dispatcher>,
+/// The machines that the API asks.
+pub(super) struct Asks {
+    /// Rounds: for the API of role `line`, and where role `bets` learns that the log has been read.
+    pub(super) line: Option<Handle<Line>>,
+    /// Bets, where the process has that role.
+    pub(super) placing: Option<Handle<Placing>>,
 }
 
 /// The tasks of all machines.
 pub(super) struct Loops {
-    tasks: JoinSet<Result<(), EngineError>>,
+    pub(super) tasks: JoinSet<Result<(), EngineError>>,
 }
 
 impl Loops {
@@ -64,48 +48,87 @@ impl Loops {
     pub(super) async fn ended(mut self) -> anyhow::Result<()> {
         let mut first = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            let ended =
-                ended.map_err(anyhow::Error::from).and_then(|ended| ended.map_err(Into::into));
-            first = first.and(ended);
+            first = first.and(flat(ended));
         }
         first
     }
+
+    /// Waits until one ends that nobody asked to end.
+    pub(super) async fn broken(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(ended) => match flat(ended) {
+                Ok(()) => anyhow::anyhow!("nobody asked it to"),
+                Err(why) => why,
+            },
+            None => std::future::pending().await,
+        }
+    }
 }
 
-/// Starts every machine; they run until `stop`.
-pub(super) async fn start(
+fn flat(ended: Result<Result<(), EngineError>, JoinError>) -> anyhow::Result<()> {
+    ended.map_err(anyhow::Error::from).and_then(|ended| ended.map_err(Into::into))
+}
+
+/// What a role needs to start its machines.
+pub(super) struct Start<'a, E> {
+    pub(super) config: &'a Config,
+    pub(super) engine: &'a E,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) loops: &'a mut Loops,
+}
+
+/// Starts the machines of every role; they run until `stop`.
+///
+/// # Errors
+/// If a partner of the configuration cannot be.
+pub(super) fn start<E: Opened>(
     config: &Config,
-    engine: &Embedded,
+    engine: &E,
+    roles: &Roles,
     metrics: &telemetry::Metrics,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Loops, Asks)> {
     let mut loops = Loops { tasks: JoinSet::new() };
-    let (line, placing) = tails(config, engine, stop, &mut loops).await?;
-    heralds(engine, stop, &mut loops);
-    settlers(config, engine, stop, &mut loops);
-    let dispatchers = dispatchers(config, engine, metrics, stop, &mut loops)?;
-    let reconcilers = reconcilers(config, engine, stop, &mut loops);
-    Ok((loops, Asks { line, placing, reconcilers, dispatchers }))
+    let mut start = Start { config, engine, stop, loops: &mut loops };
+    let asks = Asks {
+        line: (roles.has(Role::Line) || roles.has(Role::Bets)).then(|| tails::line(&mut start)),
+        placing: roles.has(Role::Bets).then(|| tails::placing(&mut start)).transpose()?,
+    };
+    if roles.has(Role::Herald) {
+        heralds(&mut start);
+    }
+    if roles.has(Role::Settler) {
+        settlers(&mut start);
+    }
+    if roles.has(Role::Dispatcher) {
+        dispatchers(&mut start, metrics)?;
+    }
+    if roles.has(Role::Reconciler) {
+        reconcilers::start(&mut start);
+    }
+    Ok((loops, asks))
 }
 
-fn heralds(engine: &Embedded, stop: &CancellationToken, loops: &mut Loops) {
+fn heralds<E: Opened>(start: &mut Start<'_, E>) {
     let job = Job { group: HERALD, topic: Topic(ROUNDS), also: Vec::new() };
-    loops.tasks.spawn(supervise(
-        engine.clone(),
+    start.loops.tasks.spawn(supervise(
+        start.engine.clone(),
         job,
-        |lease, positions| Herald::new(lease.source.partition, COUNTS, RULES, first(&positions)),
+        |lease, positions| {
+            Herald::new(lease.source.partition, E::PARTITIONS, RULES, first(&positions))
+        },
         Arc::new(NoCalls),
         Handles::default(),
         SystemClock,
-        stop.clone(),
+        start.stop.clone(),
     ));
 }
 
-fn settlers(config: &Config, engine: &Embedded, stop: &CancellationToken, loops: &mut Loops) {
+fn settlers<E: Opened>(start: &mut Start<'_, E>) {
     let job = Job { group: SETTLER, topic: Topic(BETS), also: Vec::new() };
-    let rounds_kept = config.settler.rounds_kept;
-    loops.tasks.spawn(supervise(
-        engine.clone(),
+    let rounds_kept = start.config.settler.rounds_kept;
+    start.loops.tasks.spawn(supervise(
+        start.engine.clone(),
         job,
         move |lease, positions| {
             let (partition, from) = (lease.source.partition, first(&positions));
@@ -114,17 +137,15 @@ fn settlers(config: &Config, engine: &Embedded, stop: &CancellationToken, loops:
         Arc::new(NoCalls),
         Handles::default(),
         SystemClock,
-        stop.clone(),
+        start.stop.clone(),
     ));
 }
 
-fn dispatchers(
-    config: &Config,
-    engine: &Embedded,
+fn dispatchers<E: Opened>(
+    start: &mut Start<'_, E>,
     metrics: &telemetry::Metrics,
-    stop: &CancellationToken,
-    loops: &mut Loops,
-) -> anyhow::Result<Handles<Dispatcher>> {
+) -> anyhow::Result<()> {
+    let config = start.config;
     let limits = partner_dispatcher::Limits {
         chunk_items_max: config.dispatcher.chunk_items_max,
         chunks_in_flight_max: config.dispatcher.chunks_in_flight_max,
@@ -137,15 +158,15 @@ fn dispatchers(
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
     let job = Job { group: DISPATCHER, topic: Topic(SETTLEMENTS), also: vec![Topic(RETRY_5S)] };
-    loops.tasks.spawn(supervise(
-        engine.clone(),
+    start.loops.tasks.spawn(supervise(
+        start.engine.clone(),
         job,
         move |lease, positions| {
             Dispatcher::new(DispatcherOptions {
                 partition: lease.source.partition,
                 from: first(&positions),
                 from_tier: positions.get(1).map_or(0, |(_, from)| *from),
-                partitions: COUNTS,
+                partitions: E::PARTITIONS,
                 limits,
                 // Two owners after each other must not repeat in step with what they left behind.
                 seed: lease.generation,
@@ -154,130 +175,21 @@ fn dispatchers(
         Arc::new(sender),
         handles.clone(),
         SystemClock,
-        stop.clone(),
+        start.stop.clone(),
     ));
-    let (watched, stop) = (handles.clone(), stop.clone());
-    loops.tasks.spawn(async move {
-        metrics.watch(watched, COUNTS.lanes, WATCH_PERIOD, stop).await;
+    let stop = start.stop.clone();
+    start.loops.tasks.spawn(async move {
+        metrics.watch(handles, E::PARTITIONS.lanes, WATCH_PERIOD, stop).await;
         Ok(())
     });
-    Ok(handles)
-}
-
-/// One for each partition. They belong to no group: they store no offset, and a group without one would
-/// keep its topic for ever.
-fn reconcilers(
-    config: &Config,
-    engine: &Embedded,
-    stop: &CancellationToken,
-    loops: &mut Loops,
-) -> Vec<Handle<Reconciler>> {
-    let (stale_ms, repeat_ms) = (
-        config.reconciler.stale_s.saturating_mul(1_000),
-        config.reconciler.repeat_s.saturating_mul(1_000),
-    );
-    let mut handles = Vec::new();
-    for partition in 0..COUNTS.lanes {
-        let (handle, requests) = Handle::channel();
-        handles.push(handle);
-        let (log, engine, stop) = (engine.clone(), engine.clone(), stop.clone());
-        let build = move || {
-            let log = log.clone();
-            async move {
-                let rounds_from = begins(&log).await?;
-                let look_ms = LOOK_MS;
-                Ok(Reconciler::new(ReconcilerOptions {
-                    partition,
-                    rounds_from,
-                    stale_ms,
-                    repeat_ms,
-                    look_ms,
-                }))
-            }
-        };
-        loops.tasks.spawn(async move {
-            logged(keep(engine, build, Arc::new(NoCalls), requests, SystemClock, stop).await);
-            Ok(())
-        });
-    }
-    handles
-}
-
-/// The machines that every instance runs for itself: the line and bet placing.
-async fn tails(
-    config: &Config,
-    engine: &Embedded,
-    stop: &CancellationToken,
-    loops: &mut Loops,
-) -> anyhow::Result<(Handle<Line>, Handle<Placing>)> {
-    let (line, requests) = Handle::channel();
-    let (log, of_line, stop_line) = (engine.clone(), engine.clone(), stop.clone());
-    let build = move || {
-        let log = log.clone();
-        async move { Ok(Line::new(LineOptions::read(&log, COUNTS).await?)) }
-    };
-    loops.tasks.spawn(async move {
-        logged(keep(of_line, build, Arc::new(NoCalls), requests, SystemClock, stop_line).await);
-        Ok(())
-    });
-    let (placing, requests) = Handle::channel();
-    let wallets = partners::addresses(config)?;
-    let caller = Authorize::new(wallets, AuthorizeOptions::STANDARD)
-        .context("partners[].wallet_url: bets cannot be authorised")?;
-    let options = PlacingOptions {
-        partitions: COUNTS,
-        rounds_from: Vec::new(),
-        decisions_from: Vec::new(),
-        partners: partners::limits(config)?,
-        limits: Limits {
-            answer_within_ms: config.placing.answer_within_ms,
-            attempt_ms: config.placing.attempt_ms,
-            attempts_max: config.placing.attempts_max,
-            in_flight_max: config.placing.in_flight_max,
-            partner_in_flight_max: config.placing.partner_in_flight_max,
-            ..Limits::STANDARD
-        },
-    };
-    let (log, of_placing, stop) = (engine.clone(), engine.clone(), stop.clone());
-    let build = move || {
-        let (log, options) = (log.clone(), options.clone());
-        async move {
-            let rounds_from = begins(&log).await?;
-            let decisions_from = recent(&log).await?;
-            Ok(Placing::new(PlacingOptions { rounds_from, decisions_from, ..options }))
-        }
-    };
-    loops.tasks.spawn(async move {
-        logged(keep(of_placing, build, Arc::new(caller), requests, SystemClock, stop).await);
-        Ok(())
-    });
-    Ok((line, placing))
-}
-
-/// The lowest offset kept of each partition of `rounds`.
-async fn begins(log: &Embedded) -> Result<Vec<u64>, EngineError> {
-    let mut begins = Vec::new();
-    for partition in 0..COUNTS.rounds {
-        begins.push(log.range(Source { topic: Topic(ROUNDS), partition }).await?.0);
-    }
-    Ok(begins)
-}
-
-/// Some way before the end of each partition of `decisions`.
-async fn recent(log: &Embedded) -> Result<Vec<u64>, EngineError> {
-    let mut recent = Vec::new();
-    for partition in 0..COUNTS.lanes {
-        let (begin, end) = log.range(Source { topic: Topic(DECISIONS), partition }).await?;
-        recent.push(end.saturating_sub(DECISIONS_READ_AGAIN).max(begin));
-    }
-    Ok(recent)
+    Ok(())
 }
 
 fn first(positions: &[(Source, u64)]) -> u64 {
     positions.first().map_or(0, |(_, from)| *from)
 }
 
-fn logged(exit: Exit) {
+pub(super) fn logged(exit: Exit) {
     match exit {
         Exit::Drained => {}
         Exit::Cut => {

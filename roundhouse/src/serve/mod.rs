@@ -1,24 +1,29 @@
-//! Everything in one process on the embedded engine: heralds, settlers, dispatchers, reconcilers, bet
-//! placing, the line, and the HTTP API.
+//! A process: the machines of its roles on an engine, and the HTTP API over them.
+//!
+//! On the embedded engine one process has every role. On the cluster engine any number of processes have
+//! any roles; they meet at the log.
 //!
 //! **Order at the end.** The API stops first, while the machines still answer what is in flight; then the
-//! machines finish their batches; then the engine closes its file. A crash at any point instead leaves
-//! the same money: what is not durable was not told to anybody.
+//! machines finish their batches; then the engine closes. A crash at any point instead leaves the same
+//! money: what is not durable was not told to anybody.
 
 mod api;
 mod connections;
 mod loops;
+pub mod open;
 mod partners;
+mod reconcilers;
+mod roles;
 mod rules;
+mod tails;
 
-pub use loops::Asks;
+pub use open::Opened;
+pub use roles::{Role, Roles};
 
 use crate::config::Config;
-use crate::engine;
 use anyhow::Context;
 use connections::Connections;
-use runtime::SystemClock;
-use runtime::embedded::{Embedded, Options};
+use runtime::embedded::Embedded;
 use runtime::telemetry::Metrics;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,15 +31,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Ms in a day.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// A running server.
-pub struct Running {
+/// A running process.
+pub struct Running<E: Opened = Embedded> {
     /// Where the API listens.
     pub address: SocketAddr,
-    engine: Embedded,
-    asks: Asks,
+    engine: E,
     stop_api: CancellationToken,
     stop_loops: CancellationToken,
     api: JoinHandle<()>,
@@ -42,22 +43,45 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts everything and returns once the API can be asked.
+    /// Starts every role on the data directory of the configuration and returns once the API can be
+    /// asked.
     ///
     /// # Errors
     /// If the data directory or the port cannot be had, or the configuration names a partner or operator
     /// that cannot be.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.server.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+        let listener = listen(config).await?;
+        Self::with(config, listener, open::embedded(config).await?, &Roles::all()).await
+    }
+}
+
+/// Takes the port of the configuration: before the engine is opened, so that a second process on the same
+/// port does no harm.
+///
+/// # Errors
+/// If it cannot be had.
+pub async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = config.server.listen;
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+impl<E: Opened> Running<E> {
+    /// Starts `roles` on an open engine and returns once the API can be asked.
+    ///
+    /// # Errors
+    /// If the configuration names a partner or operator that cannot be, or the engine cannot be read.
+    pub async fn with(
+        config: &Config,
+        listener: TcpListener,
+        engine: E,
+        roles: &Roles,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the port cannot be told")?;
-        let engine = open(config).await?;
         let metrics = Metrics::default();
         let stop_loops = CancellationToken::new();
-        let (loops, asks) = loops::start(config, &engine, &metrics, &stop_loops).await?;
+        let (loops, asks) = loops::start(config, &engine, roles, &metrics, &stop_loops)?;
         let stop_api = CancellationToken::new();
-        let router = api::router(config, &engine, &asks, &metrics, &stop_api)?;
+        let router = api::router(config, &engine, roles, &asks, &metrics, &stop_api)?;
         let api = Connections {
             listener,
             router,
@@ -66,18 +90,26 @@ impl Running {
             drain_wait_max: Duration::from_millis(config.server.drain_wait_ms_max),
         };
         let api = tokio::spawn(api.serve(stop_api.clone()));
-        tracing::info!(%address, data_dir = %config.storage.data_dir.display(), "serving");
-        Ok(Self { address, engine, asks, stop_api, stop_loops, api, loops })
-    }
-
-    /// The machines that can be asked directly.
-    pub fn asks(&self) -> &Asks {
-        &self.asks
+        tracing::info!(%address, %roles, "serving");
+        Ok(Self { address, engine, stop_api, stop_loops, api, loops })
     }
 
     /// The engine, to be read while everything runs.
-    pub fn engine(&self) -> &Embedded {
+    pub fn engine(&self) -> &E {
         &self.engine
+    }
+
+    /// Waits for `shutdown`.
+    ///
+    /// # Errors
+    /// Why the process cannot go on, if that comes first: it must end at once and be started again.
+    pub async fn until(&mut self, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Ok(()),
+            why = self.engine.failed() => Err(anyhow::anyhow!(why)).context("the engine failed"),
+            why = self.loops.broken() => Err(why).context("a machine's task ended"),
+        }
     }
 
     /// Stops: the API, then the machines, then the engine.
@@ -95,34 +127,4 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-/// Serves until `shutdown`.
-///
-/// # Errors
-/// As [`Running::start`] and [`Running::stop`].
-pub async fn serve(config: &Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let running = Running::start(config).await?;
-    shutdown.cancelled().await;
-    running.stop().await
-}
-
-async fn open(config: &Config) -> anyhow::Result<Embedded> {
-    let storage = &config.storage;
-    let options = Options {
-        retention_ms: i64::from(storage.retention_days) * DAY_MS,
-        reserve_bytes: storage.reserve_mb << 20,
-        cache_bytes: storage.cache_mb << 20,
-        ..Options::new(&storage.data_dir)
-    };
-    let opening = tokio::task::spawn_blocking(move || {
-        Embedded::open(&options, engine::catalogue(), SystemClock)
-    });
-    let opened = opening.await.context("the engine broke down while it was opened")?;
-    opened.with_context(|| {
-        format!(
-            "the data directory {} cannot be opened (--data-dir, storage.data_dir)",
-            storage.data_dir.display()
-        )
-    })
 }

@@ -1,0 +1,155 @@
+//! `roundhouse ingest`, `settler`, `dispatcher`: processes with a part of the roles; and the running of
+//! any process until it is asked to stop.
+
+use super::{EXIT_FINDING, EXIT_OK, Logs};
+use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use crate::serve::{Opened, Role, Roles, Running, listen, open};
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use runtime::shutdown;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
+
+const EXAMPLES: &str = "\
+Examples:
+  roundhouse ingest     --engine cluster --config roundhouse.toml --instance ingest-1
+  roundhouse settler    --engine cluster --config roundhouse.toml --instance settler-1
+  roundhouse dispatcher --engine cluster --config roundhouse.toml --instance dispatcher-1
+
+Start any number of each; they share the partitions out among themselves. A process that is stopped or
+killed loses nothing: another takes its partitions, and it gets them back under the same --instance.
+
+Exit codes:
+  0    stopped as asked
+  1    could not go on, such as when the log took no record any more; start it again
+  2    could not start: configuration, port, servers
+  130  stopped by a second signal";
+
+/// Roles that `ingest` may run apart.
+const INGEST: [Role; 3] = [Role::Line, Role::Herald, Role::Bets];
+
+/// Flags of every process on the cluster engine.
+#[derive(Debug, clap::Args)]
+pub(super) struct Process {
+    /// Address and port of the API, /metrics, /healthz and /readyz [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// A configuration file; `roundhouse serve --print-config` shows every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the API's base URL on a line of its own once it can be asked
+    #[arg(long)]
+    announce: bool,
+    #[command(flatten)]
+    engine: EngineFlags,
+    #[command(flatten)]
+    parent: super::parent::Parent,
+    #[command(flatten)]
+    planted: super::planted::Planted,
+}
+
+/// Take rounds and bets: the API, and the herald that judges rounds. Needs the cluster engine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Ingest {
+    /// A role of this process; may be repeated [default: all three]
+    #[arg(long = "role", value_name = "ROLE", value_parser = ingest_roles())]
+    roles: Vec<Role>,
+    #[command(flatten)]
+    process: Process,
+}
+
+/// Decide bets, say what each is worth, and reconcile. Needs the cluster engine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Settler {
+    #[command(flatten)]
+    process: Process,
+}
+
+/// Carry settlements to partners. Needs the cluster engine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Dispatcher {
+    #[command(flatten)]
+    process: Process,
+}
+
+fn ingest_roles() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(INGEST.iter().filter_map(ValueEnum::to_possible_value))
+        .try_map(|name| Role::from_str(&name, false))
+}
+
+pub(super) async fn ingest(args: Ingest, logs: Logs) -> anyhow::Result<u8> {
+    let roles = if args.roles.is_empty() { INGEST.to_vec() } else { args.roles };
+    part(args.process, roles, logs).await
+}
+
+pub(super) async fn settler(args: Settler, logs: Logs) -> anyhow::Result<u8> {
+    part(args.process, vec![Role::Settler, Role::Reconciler], logs).await
+}
+
+pub(super) async fn dispatcher(args: Dispatcher, logs: Logs) -> anyhow::Result<u8> {
+    part(args.process, vec![Role::Dispatcher], logs).await
+}
+
+async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8> {
+    args.planted.arm();
+    let log = logs.filter.clone();
+    let flags = Overrides { listen: args.listen, log, engine: args.engine, ..Overrides::default() };
+    let config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
+    logs.init(&config.telemetry.log)?;
+    let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
+    args.parent.watch(&shutdown);
+    let roles = roles.into_iter().collect();
+    run(&config, &roles, &shutdown, |url| {
+        if args.announce {
+            println!("{url}");
+        }
+    })
+    .await
+}
+
+/// Runs `roles` on the engine of the configuration until `shutdown`. `ready` gets the API's base URL once
+/// it can be asked.
+pub(super) async fn run(
+    config: &Config,
+    roles: &Roles,
+    shutdown: &CancellationToken,
+    ready: impl FnOnce(&str),
+) -> anyhow::Result<u8> {
+    match config.engine.kind {
+        EngineKind::Embedded => {
+            run_on(config, roles, shutdown, ready, open::embedded(config)).await
+        }
+        EngineKind::Cluster => {
+            bail!("this build has no cluster engine: build it with `--features cluster`")
+        }
+    }
+}
+
+async fn run_on<E: Opened>(
+    config: &Config,
+    roles: &Roles,
+    shutdown: &CancellationToken,
+    ready: impl FnOnce(&str),
+    opening: impl Future<Output = anyhow::Result<E>>,
+) -> anyhow::Result<u8> {
+    roles.check::<E>()?;
+    let listener = listen(config).await?;
+    let mut running = Running::with(config, listener, opening.await?, roles).await?;
+    ready(&format!("http://{}", running.address));
+    if let Err(why) = running.until(shutdown).await {
+        // What is in flight is as after a crash: nothing of it was told to anybody, and whoever takes the
+        // partitions does it again. Waiting for it would wait for what just failed.
+        tracing::error!("this process cannot go on and must be started again: {why:#}");
+        eprintln!("roundhouse: cannot go on, start it again: {why:#}");
+        std::process::exit(i32::from(EXIT_FINDING));
+    }
+    running.stop().await?;
+    Ok(EXIT_OK)
+}

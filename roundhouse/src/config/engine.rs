@@ -1,0 +1,162 @@
+//! Which engine carries the log and the facts, and where its servers are.
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Characters that a name of a process may have besides letters and digits: what Kafka takes for a member.
+const INSTANCE_PUNCTUATION: &str = "._-";
+/// Characters of the longest keyspace.
+const KEYSPACE_CHARS_MAX: usize = 48;
+
+/// What carries the log and the facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// One data directory, one process, no server beside it
+    Embedded,
+    /// Kafka, and ScyllaDB or Cassandra; any number of processes
+    Cluster,
+}
+
+/// The choice of the engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Which one.
+    pub kind: EngineKind,
+}
+
+/// What the servers of a cluster must promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Three brokers and nodes or more: replication 3, two in-sync replicas, quorum
+    Cluster,
+    /// One broker and one node: no promise if its machine is lost
+    Single,
+}
+
+/// The servers of the cluster engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// What they must promise.
+    pub profile: Profile,
+    /// Brokers to begin with, `host:port`, separated by commas.
+    pub brokers: String,
+    /// The name of this process; empty for the host's name.
+    pub instance: String,
+    /// Nodes of the store to begin with, `host:port`.
+    pub store_nodes: Vec<String>,
+    /// The keyspace of the facts.
+    pub keyspace: String,
+    /// Whether nodes are reached under the given addresses alone.
+    pub given_addresses_only: bool,
+    /// Further properties of the Kafka client.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Flags that choose the engine and its servers.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineFlags {
+    /// What carries the log and the facts [default: embedded]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub engine: Option<EngineKind>,
+    /// Kafka brokers to begin with, host:port separated by commas [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "BROKERS")]
+    pub brokers: Option<String>,
+    /// Nodes of the store to begin with, host:port separated by commas [default: 127.0.0.1:9042]
+    #[arg(long, value_name = "NODES", value_delimiter = ',')]
+    pub store_nodes: Vec<String>,
+    /// What the servers must promise [default: cluster]
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub profile: Option<Profile>,
+    /// The name of this process: the same after a restart, and no other's [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+}
+
+impl EngineFlags {
+    /// # Errors
+    /// If a flag about servers is given to the engine that has none.
+    pub(super) fn apply(self, engine: &mut Engine, cluster: &mut Cluster) -> anyhow::Result<()> {
+        let Self { engine: kind, brokers, store_nodes, profile, instance } = self;
+        engine.kind = kind.unwrap_or(engine.kind);
+        let given = [
+            ("--brokers", brokers.is_some()),
+            ("--store-nodes", !store_nodes.is_empty()),
+            ("--profile", profile.is_some()),
+            ("--instance", instance.is_some()),
+        ];
+        if engine.kind == EngineKind::Embedded
+            && let Some((flag, _)) = given.iter().find(|(_, given)| *given)
+        {
+            bail!("{flag} is for the cluster engine: add --engine cluster (or set engine.kind)");
+        }
+        cluster.brokers = brokers.unwrap_or_else(|| std::mem::take(&mut cluster.brokers));
+        cluster.instance = instance.unwrap_or_else(|| std::mem::take(&mut cluster.instance));
+        cluster.profile = profile.unwrap_or(cluster.profile);
+        if !store_nodes.is_empty() {
+            cluster.store_nodes = store_nodes;
+        }
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// The name of this process: as configured, or the host's.
+    ///
+    /// # Errors
+    /// If the host has a name that is no name here.
+    pub fn instance(&self) -> anyhow::Result<String> {
+        if !self.instance.is_empty() {
+            return Ok(self.instance.clone());
+        }
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        check_instance(&host).context("the host's name cannot name this process (--instance)")?;
+        Ok(host)
+    }
+
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.brokers.split(',').any(|broker| !is_address(broker.trim())) {
+            bail!("cluster.brokers (--brokers): `{}` is no list of host:port", self.brokers);
+        }
+        if let Some(node) = self.store_nodes.iter().find(|node| !is_address(node)) {
+            bail!("cluster.store_nodes (--store-nodes): `{node}` is no host:port");
+        }
+        if self.store_nodes.is_empty() {
+            bail!("cluster.store_nodes (--store-nodes) names no node");
+        }
+        if !self.instance.is_empty() {
+            check_instance(&self.instance).context("cluster.instance (--instance)")?;
+        }
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let begins = self.keyspace.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins || KEYSPACE_CHARS_MAX < self.keyspace.len() || !self.keyspace.chars().all(plain)
+        {
+            bail!(
+                "cluster.keyspace is `{}`; it must be a small letter and then at most {} of a-z, \
+                 0-9 and _",
+                self.keyspace,
+                KEYSPACE_CHARS_MAX - 1
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let port = |port: &str| port.parse().is_ok_and(|port: u16| 0 < port);
+    text.rsplit_once(':').is_some_and(|(host, found)| !host.is_empty() && port(found))
+}
+
+fn check_instance(name: &str) -> anyhow::Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || INSTANCE_PUNCTUATION.contains(c);
+    if name.is_empty() || 128 < name.len() || !name.chars().all(plain) {
+        bail!("`{name}` must be 1 to 128 letters, digits, dots, dashes and underscores");
+    }
+    Ok(())
+}
