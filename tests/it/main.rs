@@ -6,5 +6,6 @@ mod edges;
 mod heralds;
 mod house;
 mod lane;
+mod simulated;
 mod stage;
 mod takeovers;
