@@ -7,9 +7,18 @@ use std::path::Path;
 
 /// Every topic with its partitions on the embedded engine, and every kind of fact.
 pub fn catalogue() -> Catalogue {
+    catalogue_with(|spec| spec.partitions_embedded)
+}
+
+/// Every topic with its partitions on the cluster engine, and every kind of fact.
+pub fn catalogue_cluster() -> Catalogue {
+    catalogue_with(|spec| spec.partitions_cluster)
+}
+
+fn catalogue_with(partitions: fn(&schemas::catalogue::TopicSpec) -> u32) -> Catalogue {
     let topics = TOPICS.iter().map(|spec| TopicSpec {
         topic: Topic(spec.name),
-        partitions: spec.partitions_embedded,
+        partitions: partitions(spec),
         kept_forever: spec.forever,
         compacted: !spec.money,
     });
