@@ -8,6 +8,8 @@ mod planted;
 mod process;
 mod serve;
 mod token;
+#[cfg(feature = "cluster")]
+mod topics;
 mod wallet;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -68,6 +70,8 @@ enum Command {
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Token(token::Args),
+    #[cfg(feature = "cluster")]
+    Topics(topics::Args),
     Bench(bench::Args),
 }
 
@@ -104,6 +108,8 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
+            #[cfg(feature = "cluster")]
+            Command::Topics(args) => topics::run(args).await,
             Command::Bench(args) => bench::run(args, logs).await,
         };
         match done {

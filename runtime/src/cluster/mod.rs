@@ -1,5 +1,6 @@
 //! The cluster engine: the record log is Apache Kafka, the fact store ScyllaDB or Apache Cassandra.
 
 mod options;
+pub mod topics;
 
 pub use options::{ClusterOptions, GroupSpec, Profile, StoreOptions};

@@ -1,0 +1,270 @@
+//! A client of Kafka that asks and changes, and waits.
+//!
+//! It lives and dies on a thread where blocking is allowed: asking and dropping both block.
+
+use super::check::{Finding, Found, FoundBroker, FoundTopic, Setting};
+use super::errors::TopicsError;
+use super::plan::{Alter, Create, plan};
+use super::properties::check_properties;
+use super::wanted::Wanted;
+use crate::{Source, Topic};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+use rdkafka::types::RDKafkaErrorCode;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Longest wait for one answer of Kafka.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Longest wait until what was changed is seen, and until new leaders answer.
+pub(super) const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// Time between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Kafka's topic with the stored offsets.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Where Kafka is and how it is spoken to.
+#[derive(Clone)]
+pub struct Kafka {
+    /// Brokers to begin with, `host:port`, separated by commas.
+    pub brokers: String,
+    /// More properties of librdkafka: TLS, SASL, tuning.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Without the values of the properties, which may be passwords.
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        f.debug_struct("Kafka").field("brokers", &self.brokers).field("properties", &names).finish()
+    }
+}
+
+impl Kafka {
+    /// Runs `ask` with a client of its own.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Client) -> Result<T, TopicsError> + Send + 'static,
+    ) -> Result<T, TopicsError> {
+        let (kafka, runtime) = (self.clone(), Handle::current());
+        let asked = tokio::task::spawn_blocking(move || ask(&Client::new(kafka, runtime)?));
+        asked.await.map_err(TopicsError::Broken)?
+    }
+}
+
+/// Keeps the last error that the client logged: requests themselves end with no more than "timed out".
+#[derive(Default)]
+struct LastWords(Mutex<String>);
+
+impl ClientContext for LastWords {
+    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
+        tracing::debug!(?level, message, "librdkafka");
+        if matches!(
+            level,
+            RDKafkaLogLevel::Emerg
+                | RDKafkaLogLevel::Alert
+                | RDKafkaLogLevel::Critical
+                | RDKafkaLogLevel::Error
+        ) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = message.to_owned();
+        }
+    }
+}
+
+pub(super) struct Client {
+    admin: AdminClient<LastWords>,
+    brokers: String,
+    runtime: Handle,
+}
+
+impl Client {
+    fn new(kafka: Kafka, runtime: Handle) -> Result<Self, TopicsError> {
+        check_properties(&kafka.properties)?;
+        let mut config = ClientConfig::new();
+        config.extend(kafka.properties);
+        config.set("bootstrap.servers", &kafka.brokers);
+        config.set("allow.auto.create.topics", "false");
+        let admin = config
+            .create_with_context::<_, AdminClient<LastWords>>(LastWords::default())
+            .map_err(|source| TopicsError::Client(Box::new(source)))?;
+        Ok(Self { admin, brokers: kafka.brokers, runtime })
+    }
+
+    fn metadata(&self) -> Result<Metadata, TopicsError> {
+        // Of all topics: asking a producer's client for one that is missing would have it made.
+        self.admin.inner().fetch_metadata(None, ANSWER_MAX).map_err(|source| {
+            let said =
+                self.admin.inner().context().0.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = if said.is_empty() { String::new() } else { format!(" ({said})") };
+            TopicsError::NoBroker { brokers: self.brokers.clone(), last, source: Box::new(source) }
+        })
+    }
+
+    pub(super) fn read(&self, topics: &[Topic]) -> Result<Found, TopicsError> {
+        let metadata = self.metadata()?;
+        let mut found = Found::default();
+        for topic in metadata.topics() {
+            let replicas = topic.partitions().iter().map(|partition| partition.replicas().len());
+            let replication = small(replicas.min().unwrap_or_default());
+            if topic.name() == OFFSETS_TOPIC && !topic.partitions().is_empty() {
+                found.offsets_replication = Some(replication);
+            }
+            if topics.iter().any(|wanted| wanted.0 == topic.name()) {
+                let entries = self.describe(ResourceSpecifier::Topic(topic.name()))?;
+                let settings = entries.into_iter().map(setting).collect();
+                let partitions = small(topic.partitions().len());
+                let topic_found = FoundTopic { partitions, replication, settings };
+                found.topics.insert(topic.name().to_owned(), topic_found);
+            }
+        }
+        for broker in metadata.brokers() {
+            let entries = self.describe(ResourceSpecifier::Broker(broker.id()))?;
+            let told = entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+            found.brokers.push(FoundBroker { id: broker.id(), settings: told.collect() });
+        }
+        found.brokers.sort_by_key(|broker| broker.id);
+        Ok(found)
+    }
+
+    fn describe(&self, of: ResourceSpecifier<'_>) -> Result<Vec<ConfigEntry>, TopicsError> {
+        let failed = |source| TopicsError::Describe { of: named(&of), source: Box::new(source) };
+        let asked = self.admin.describe_configs([&of], &options());
+        let answers = self.runtime.block_on(asked).map_err(failed)?;
+        let [answer] = <[_; 1]>::try_from(answers).map_err(|_| failed(KafkaError::Canceled))?;
+        answer.map(|resource| resource.entries).map_err(|code| failed(KafkaError::AdminOp(code)))
+    }
+
+    pub(super) fn create(&self, topics: &[Create], up: usize) -> Result<(), TopicsError> {
+        for made in topics {
+            let failed = |source| TopicsError::Create {
+                topic: made.topic.to_owned(),
+                partitions: made.partitions,
+                replication: made.replication,
+                up,
+                source: Box::new(source),
+            };
+            let count = |number: u32| {
+                i32::try_from(number).map_err(|_| TopicsError::Count {
+                    topic: Topic(made.topic),
+                    partitions: number,
+                })
+            };
+            let replication = TopicReplication::Fixed(count(made.replication)?);
+            let mut topic = NewTopic::new(made.topic, count(made.partitions)?, replication);
+            for (name, value) in &made.settings {
+                topic = topic.set(name, value);
+            }
+            let asked = self.admin.create_topics([&topic], &options());
+            for answer in self.runtime.block_on(asked).map_err(failed)? {
+                match answer {
+                    // Somebody else made it meanwhile: it is read again and checked like any other.
+                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                    Err((_, code)) => {
+                        return Err(failed(KafkaError::AdminOp(code)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn alter(&self, topics: &[Alter]) -> Result<(), TopicsError> {
+        for alter in topics {
+            let topic = alter.topic.to_owned();
+            if !alter.hidden.is_empty() {
+                return Err(TopicsError::Hidden { topic, settings: alter.hidden.join(", ") });
+            }
+            let failed =
+                |source| TopicsError::Alter { topic: topic.clone(), source: Box::new(source) };
+            let mut config = AlterConfig::new(ResourceSpecifier::Topic(alter.topic));
+            for (name, value) in &alter.settings {
+                config = config.set(name, value);
+            }
+            let asked = self.admin.alter_configs([&config], &options());
+            for answer in self.runtime.block_on(asked).map_err(failed)? {
+                answer.map_err(|(_, code)| failed(KafkaError::AdminOp(code)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs once nothing is left that `apply` could do: a broker shows a change a little later.
+    pub(super) fn settled(
+        &self,
+        wanted: &Wanted,
+        topics: &[Topic],
+    ) -> Result<Vec<Finding>, TopicsError> {
+        let until = Instant::now() + SETTLE_MAX;
+        loop {
+            let left = plan(wanted, &self.read(topics)?);
+            if left.create.is_empty() && left.alter.is_empty() {
+                return Ok(left.findings);
+            }
+            if until <= Instant::now() {
+                return Err(TopicsError::Unsettled);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    pub(super) fn leaders_answer(
+        &self,
+        partitions: &[Source],
+        within: Duration,
+    ) -> Result<(), TopicsError> {
+        let until = Instant::now() + within;
+        let mut silent = partitions.to_vec();
+        loop {
+            let metadata = self.metadata()?;
+            silent.retain(|source| !self.answers(&metadata, *source));
+            let Some(first) = silent.first() else { return Ok(()) };
+            if until <= Instant::now() {
+                return Err(TopicsError::Leaderless { count: silent.len(), first: *first });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn answers(&self, metadata: &Metadata, source: Source) -> bool {
+        let Ok(partition) = i32::try_from(source.partition) else { return false };
+        let topic = metadata.topics().iter().find(|topic| topic.name() == source.topic.0);
+        let mut partitions = topic.into_iter().flat_map(|topic| topic.partitions());
+        let led = partitions
+            .any(|found| found.id() == partition && 0 <= found.leader() && found.error().is_none());
+        led && self
+            .admin
+            .inner()
+            .fetch_watermarks(source.topic.0, partition, Duration::from_secs(1))
+            .is_ok()
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ANSWER_MAX)).operation_timeout(Some(ANSWER_MAX))
+}
+
+fn setting(entry: ConfigEntry) -> (String, Setting) {
+    let own = entry.source == ConfigSource::DynamicTopic;
+    (entry.name, Setting { value: entry.value, own })
+}
+
+fn named(of: &ResourceSpecifier<'_>) -> String {
+    match of {
+        ResourceSpecifier::Topic(topic) => format!("topic {topic}"),
+        ResourceSpecifier::Group(group) => format!("group {group}"),
+        ResourceSpecifier::Broker(id) => format!("broker {id}"),
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
