@@ -125,7 +125,8 @@ pub trait FactStore: Clone + Send + Sync + 'static {
 pub trait Engine: RecordLog + FactStore {
     /// Makes `batch` durable: the order is [`Batch::steps`], step by step or in one atomic commit.
     ///
-    /// A batch without offsets needs no lease.
+    /// A batch without offsets needs no lease. Offsets may be stored a little later than this resolves,
+    /// the newest of each partition: a stored offset that trails behind costs reading again, no more.
     ///
     /// # Errors
     /// [`EngineError::Fenced`] if `lease` is not the newest; any other error leaves it open how much of

@@ -1,6 +1,7 @@
 //! Where the servers are and how they are used.
 
 use crate::Topic;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many servers there are, and with it what they must promise.
@@ -32,6 +33,12 @@ pub struct ClusterOptions {
     pub profile: Profile,
     /// Brokers to begin with, `host:port`, separated by commas.
     pub brokers: String,
+    /// More properties of librdkafka for every client: TLS, SASL, tuning. Those that could lose money
+    /// are ours alone and are refused by name.
+    pub properties: BTreeMap<String, String>,
+    /// Stands before the names of all topics and groups: several installations can share brokers. Empty
+    /// for none.
+    pub namespace: String,
     /// The name of this process, the same after a restart and different in every other process: with it
     /// a restarted member gets its partitions back at once.
     pub instance: String,

@@ -1,0 +1,319 @@
+//! Fetching: consumers on threads of their own, which read what they are told to and hand it to readers.
+//!
+//! A consumer reads a partition from one position. Readers of the same partition that are near each
+//! other share it as one [`Feed`]; one that is elsewhere gets the partition on another consumer. So a
+//! process has as many consumers as it has distant readers of one partition: usually two or three.
+
+use super::buffer::{Buffer, Feed, Need};
+use super::names::Names;
+use super::settings::{self, Said};
+use crate::cluster::ClusterOptions;
+use crate::{EngineError, Record, Source};
+use bytes::Bytes;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::topic_partition_list::Offset;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Longest wait in a poll: how long a command waits while no records come.
+const POLL_WAIT_MAX: Duration = Duration::from_millis(5);
+/// Records taken in one go before they are handed on.
+const TAKEN_MAX: usize = 5_000;
+/// How often feeds that nobody reads are looked for, in polls.
+const SWEEP_POLLS: u32 = 200;
+
+enum Command {
+    Read(Source, u64, Arc<Feed>),
+    Resume(Source),
+    Stop,
+}
+
+/// All consumers of the process that fetch.
+pub(super) struct Fetchers {
+    options: ClusterOptions,
+    names: Arc<Names>,
+    consumers: Mutex<Vec<Fetcher>>,
+}
+
+/// One consumer.
+struct Fetcher {
+    commands: mpsc::Sender<Command>,
+    feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A reader's place, and the way to tell its consumer that there is room again.
+pub(super) struct Place {
+    pub(super) buffer: Arc<Buffer>,
+    source: Source,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Place {
+    /// Tells the consumer that there is room. A consumer that has ended has closed the buffer.
+    pub(super) fn resume(&self) {
+        if self.commands.send(Command::Resume(self.source)).is_err() {
+            tracing::debug!(source = %self.source, "the consumer has ended");
+        }
+    }
+}
+
+impl Fetchers {
+    pub(super) fn new(options: &ClusterOptions, names: Arc<Names>) -> Self {
+        Self { options: options.clone(), names, consumers: Mutex::default() }
+    }
+
+    /// Reads `source` from `from`, which must be an offset that it has.
+    pub(super) fn read(&self, source: Source, from: u64) -> Result<Place, EngineError> {
+        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |buffer, fetcher: &Fetcher| Place {
+            buffer,
+            source,
+            commands: fetcher.commands.clone(),
+        };
+        for fetcher in consumers.iter() {
+            let mut feeds = fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(feed) = feeds.get(&source) {
+                match feed.attach(from) {
+                    Some(buffer) => return Ok(place(buffer, fetcher)),
+                    None => continue,
+                }
+            }
+            let feed = Arc::new(Feed::new(from));
+            let Some(buffer) = feed.attach(from) else { continue };
+            if fetcher.commands.send(Command::Read(source, from, Arc::clone(&feed))).is_ok() {
+                feeds.insert(source, feed);
+                return Ok(place(buffer, fetcher));
+            }
+        }
+        let unavailable =
+            |error: &dyn std::fmt::Display| EngineError::Unavailable(error.to_string());
+        let number = consumers.len();
+        let fetcher = Fetcher::start(&self.options, Arc::clone(&self.names), number)
+            .map_err(|error| unavailable(&error))?;
+        let feed = Arc::new(Feed::new(from));
+        let buffer = feed.attach(from).ok_or(EngineError::Closed)?;
+        let read = Command::Read(source, from, Arc::clone(&feed));
+        fetcher.commands.send(read).map_err(|error| unavailable(&error))?;
+        fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(source, feed);
+        let place = place(buffer, &fetcher);
+        consumers.push(fetcher);
+        tracing::debug!(number, "one more consumer fetches");
+        Ok(place)
+    }
+
+    /// Ends every consumer; their readers find their buffers closed. Blocks.
+    pub(super) fn stop(&self) {
+        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumers = std::mem::take(&mut *consumers);
+        for fetcher in &consumers {
+            if fetcher.commands.send(Command::Stop).is_err() {
+                tracing::debug!("a consumer has ended already");
+            }
+        }
+        for mut fetcher in consumers {
+            if fetcher.thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("a consumer broke down");
+            }
+        }
+    }
+}
+
+impl Fetcher {
+    fn start(options: &ClusterOptions, names: Arc<Names>, number: usize) -> KafkaResult<Self> {
+        let consumer: BaseConsumer<Said> = settings::fetcher(options).create_with_context(Said)?;
+        let (commands, received) = mpsc::channel();
+        let feeds = Arc::default();
+        let work = Work {
+            consumer,
+            names,
+            received,
+            feeds: Arc::clone(&feeds),
+            partitions: BTreeMap::new(),
+        };
+        let thread = std::thread::Builder::new().name(format!("kafka-fetch-{number}"));
+        let thread = thread.spawn(move || work.run()).map_err(|error| {
+            KafkaError::ClientCreation(format!("a consumer's thread cannot be started: {error}"))
+        })?;
+        Ok(Self { commands, feeds, thread: Some(thread) })
+    }
+}
+
+/// What a consumer's thread has.
+struct Work {
+    consumer: BaseConsumer<Said>,
+    names: Arc<Names>,
+    received: mpsc::Receiver<Command>,
+    feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
+    /// The feeds again, as the library names partitions, with what was taken and not handed on.
+    partitions: BTreeMap<String, BTreeMap<i32, Reading>>,
+}
+
+struct Reading {
+    source: Source,
+    feed: Arc<Feed>,
+    /// False while the feed is paused.
+    assigned: bool,
+    taken: Vec<Record>,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut polls = 0_u32;
+        while self.obey() {
+            self.fetch();
+            self.hand_on();
+            polls = polls.wrapping_add(1);
+            if polls.is_multiple_of(SWEEP_POLLS) {
+                self.sweep();
+            }
+        }
+        for feed in self.feeds.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            feed.close();
+        }
+    }
+
+    /// Does what was commanded; false to end.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.received.try_recv() {
+                Ok(Command::Read(source, from, feed)) => {
+                    let Ok(partition) = i32::try_from(source.partition) else { continue };
+                    let reading = Reading { source, feed, assigned: true, taken: Vec::new() };
+                    self.partitions
+                        .entry(self.names.topic(source.topic).to_owned())
+                        .or_default()
+                        .insert(partition, reading);
+                    self.assign(source, from);
+                }
+                Ok(Command::Resume(source)) => self.resume(source),
+                Err(mpsc::TryRecvError::Empty) => return true,
+                Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn resume(&mut self, source: Source) {
+        let reading = self.partitions.get_mut(self.names.topic(source.topic)).into_iter();
+        let mut reading = reading.flat_map(BTreeMap::values_mut).filter(|one| one.source == source);
+        let Some(reading) = reading.next() else { return };
+        if let Some(from) = reading.feed.resume() {
+            reading.assigned = true;
+            self.assign(source, from);
+        }
+    }
+
+    fn assign(&mut self, source: Source, from: u64) {
+        let assigned =
+            self.list(source, Some(from)).and_then(|list| self.consumer.incremental_assign(&list));
+        if let Err(error) = assigned {
+            tracing::error!(%source, from, %error, "a partition cannot be read");
+            self.break_off();
+        }
+    }
+
+    fn unassign(&self, source: Source) {
+        let left =
+            self.list(source, None).and_then(|list| self.consumer.incremental_unassign(&list));
+        if let Err(error) = left {
+            tracing::error!(%source, %error, "a partition cannot be left");
+        }
+    }
+
+    fn list(&self, source: Source, from: Option<u64>) -> KafkaResult<TopicPartitionList> {
+        let wrong = |_| KafkaError::Subscription(format!("{source} at {from:?}"));
+        let partition = i32::try_from(source.partition).map_err(wrong)?;
+        let offset = match from {
+            Some(from) => Offset::Offset(i64::try_from(from).map_err(wrong)?),
+            None => Offset::Invalid,
+        };
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(self.names.topic(source.topic), partition, offset)?;
+        Ok(list)
+    }
+
+    fn fetch(&mut self) {
+        let mut wait = POLL_WAIT_MAX;
+        for _ in 0..TAKEN_MAX {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    let reading = self.partitions.get_mut(message.topic());
+                    let reading = reading.and_then(|of| of.get_mut(&message.partition()));
+                    if let (Some(reading), Some(record)) = (reading, record(&message)) {
+                        reading.taken.push(record);
+                    }
+                }
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                    // Not said of which partition: every reader looks again whether its offset is there.
+                    tracing::warn!("an offset is gone; readers look for theirs again");
+                    self.break_off();
+                }
+                // The library connects again by itself.
+                Some(Err(error)) => tracing::warn!(%error, "kafka consumer"),
+                None => return,
+            }
+            wait = Duration::ZERO;
+        }
+    }
+
+    /// Ends all feeds; their readers begin again, where it is checked that their offsets exist.
+    fn break_off(&mut self) {
+        for reading in self.partitions.values().flat_map(BTreeMap::values) {
+            reading.feed.close();
+        }
+        self.sweep();
+    }
+
+    fn hand_on(&mut self) {
+        let mut paused = Vec::new();
+        for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
+            if !reading.taken.is_empty()
+                && reading.feed.push(std::mem::take(&mut reading.taken)) == Need::Pause
+            {
+                reading.assigned = false;
+                paused.push(reading.source);
+            }
+        }
+        // The library's own pause drops what was fetched ahead and keeps the position to itself.
+        paused.into_iter().for_each(|source| self.unassign(source));
+    }
+
+    /// Leaves the partitions that nobody reads any more.
+    fn sweep(&mut self) {
+        let mut left = Vec::new();
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        for partitions in self.partitions.values_mut() {
+            partitions.retain(|_, reading| {
+                let unread = reading.feed.close_unread();
+                if unread {
+                    left.extend(reading.assigned.then_some(reading.source));
+                    feeds.remove(&reading.source);
+                }
+                !unread
+            });
+        }
+        drop(feeds);
+        left.into_iter().for_each(|source| self.unassign(source));
+    }
+}
+
+/// The record, owned; `None` for an offset that cannot be, which Kafka does not give.
+fn record(message: &BorrowedMessage<'_>) -> Option<Record> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        let headers = headers.iter();
+        headers.map(|one| (one.key.to_owned(), one.value.map_or_else(String::new, text))).collect()
+    });
+    Some(Record {
+        offset: u64::try_from(message.offset()).ok()?,
+        appended_at: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map_or_else(Bytes::new, Bytes::copy_from_slice),
+        headers,
+        value: message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice),
+    })
+}

@@ -1,0 +1,269 @@
+//! The record log on Apache Kafka.
+//!
+//! One idempotent producer, a few consumers that fetch what readers are at, one consumer for each
+//! membership of a group. The library's clients have threads of their own, and every call into them that
+//! can wait is made on one of ours or on a blocking task, never on a worker of tokio.
+
+#![allow(dead_code, reason = "the engine over log and store comes with the store")]
+
+mod buffer;
+mod fetch;
+mod member;
+mod names;
+mod offsets;
+mod produce;
+mod reader;
+mod settings;
+
+pub use member::KafkaAssignments;
+pub use reader::KafkaReader;
+
+use crate::catalogue::Catalogue;
+use crate::cluster::ClusterOptions;
+use crate::{Append, Clock, EngineError, Lease, Source, StoreOffset, Topic};
+use fetch::Fetchers;
+use member::Member;
+use names::Names;
+use produce::Producer;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::Offset;
+use settings::{ANSWER_WAIT_MAX, Said};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longest wait at the end for what was handed over, and for members to leave their groups.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether members have left.
+const LOOK_PERIOD: Duration = Duration::from_millis(10);
+
+/// Every client of Kafka in this process.
+pub(super) struct Kafka {
+    options: ClusterOptions,
+    catalogue: Catalogue,
+    names: Arc<Names>,
+    producer: Producer,
+    fetchers: Fetchers,
+    /// Asks for ends of partitions.
+    asker: BaseConsumer<Said>,
+    /// Asks for the offsets of a group.
+    askers: Mutex<BTreeMap<String, Arc<BaseConsumer<Said>>>>,
+    members: Mutex<Members>,
+    generation: Arc<AtomicU64>,
+    now: Arc<dyn Fn() -> u64 + Send + Sync>,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Members {
+    live: Vec<Arc<Member>>,
+    /// Names of members in use, until their threads have ended.
+    instances: Vec<String>,
+}
+
+impl Kafka {
+    /// Connects, and waits until the leader of every partition has answered the producer: a record sent
+    /// to a leader that is just being made known may be lost (KAFKA-15591).
+    pub(super) async fn open(
+        options: ClusterOptions,
+        catalogue: Catalogue,
+        clock: impl Clock,
+    ) -> Result<Arc<Self>, KafkaError> {
+        let names = Arc::new(Names::new(&options, &catalogue));
+        let kafka = Arc::new(Self {
+            producer: Producer::new(&options, Arc::clone(&names))?,
+            fetchers: Fetchers::new(&options, Arc::clone(&names)),
+            names,
+            asker: settings::fetcher(&options).create_with_context(Said)?,
+            askers: Mutex::default(),
+            members: Mutex::default(),
+            generation: Arc::default(),
+            now: Arc::new(move || u64::try_from(clock.now()).unwrap_or(0)),
+            closed: AtomicBool::new(false),
+            options,
+            catalogue,
+        });
+        let reached = blocking(&kafka, |kafka| {
+            for spec in kafka.catalogue.topics() {
+                for partition in 0..i32::try_from(spec.partitions).unwrap_or(i32::MAX) {
+                    kafka.producer.reach(
+                        kafka.names.topic(spec.topic),
+                        partition,
+                        ANSWER_WAIT_MAX,
+                    )?;
+                }
+            }
+            Ok(())
+        });
+        reached.await.map(|()| kafka)
+    }
+
+    fn not_closed(&self) -> Result<(), EngineError> {
+        if self.closed.load(Ordering::Acquire) { Err(EngineError::Closed) } else { Ok(()) }
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// See [`Producer::append`].
+    pub(super) async fn append(
+        &self,
+        records: Vec<Append>,
+        new_work: bool,
+    ) -> Result<(), EngineError> {
+        self.not_closed()?;
+        self.producer.append(records, new_work).await
+    }
+
+    pub(super) async fn failed(&self) -> String {
+        self.producer.failed().await
+    }
+
+    pub(super) fn reader(self: &Arc<Self>, source: Source, from: u64) -> KafkaReader {
+        KafkaReader::new(Arc::clone(self), source, from)
+    }
+
+    pub(super) fn partitions(&self, topic: Topic) -> u32 {
+        self.catalogue.partitions(topic)
+    }
+
+    pub(super) async fn range(self: &Arc<Self>, source: Source) -> Result<(u64, u64), EngineError> {
+        self.not_closed()?;
+        let asked = blocking(self, move |kafka| {
+            let partition = i32::try_from(source.partition).unwrap_or(i32::MAX);
+            kafka.asker.fetch_watermarks(
+                kafka.names.topic(source.topic),
+                partition,
+                ANSWER_WAIT_MAX,
+            )
+        });
+        let (low, end) = asked.await.map_err(|error| unavailable(source, &error))?;
+        Ok((u64::try_from(low).unwrap_or(0), u64::try_from(end).unwrap_or(0)))
+    }
+
+    pub(super) async fn stored(
+        self: &Arc<Self>,
+        group: &'static str,
+        source: Source,
+    ) -> Result<Option<u64>, EngineError> {
+        self.not_closed()?;
+        let asked = blocking(self, move |kafka| kafka.committed(group, source));
+        asked.await.map_err(|error| unavailable(source, &error))
+    }
+
+    /// Blocks.
+    fn committed(&self, group: &str, source: Source) -> KafkaResult<Option<u64>> {
+        let joined = self.spec(group).is_some_and(|spec| spec.topic == source.topic);
+        let names = &self.names;
+        let group = if joined { names.group(group) } else { names.unowned_group(group) };
+        let asker = {
+            let mut askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
+            match askers.get(&group) {
+                Some(asker) => Arc::clone(asker),
+                None => {
+                    let config = settings::offsets(&self.options, &group);
+                    let asker = Arc::new(config.create_with_context(Said)?);
+                    askers.insert(group, Arc::clone(&asker));
+                    asker
+                }
+            }
+        };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(
+            names.topic(source.topic),
+            i32::try_from(source.partition).unwrap_or(i32::MAX),
+        );
+        let found = asker.committed_offsets(list, ANSWER_WAIT_MAX)?;
+        Ok(match found.elements().first().map(|one| (one.offset(), one.error())) {
+            Some((Offset::Offset(offset), Ok(()))) => u64::try_from(offset).ok(),
+            Some((_, Err(error))) => return Err(error),
+            Some(_) | None => None,
+        })
+    }
+
+    fn spec(&self, group: &str) -> Option<&crate::cluster::GroupSpec> {
+        self.options.groups.iter().find(|spec| spec.group == group)
+    }
+
+    pub(super) fn join(self: &Arc<Self>, group: &'static str, topic: Topic) -> KafkaAssignments {
+        let spec = self.spec(group).filter(|spec| spec.topic == topic).copied();
+        let Some(spec) = spec else {
+            let why = format!("the group {group} of {topic} is not in the options of the engine");
+            return KafkaAssignments::refused(EngineError::Unavailable(why));
+        };
+        let mut members = self.members();
+        let name = |number: u32| format!("{}-{number}", self.options.instance);
+        let free = |name: &String| !members.instances.contains(&format!("{group}/{name}"));
+        let instance = (0..).map(name).find(free).unwrap_or_default();
+        let taken = format!("{group}/{instance}");
+        members.instances.push(taken.clone());
+        let kafka = Arc::downgrade(self);
+        let ended = move || {
+            if let Some(kafka) = kafka.upgrade() {
+                kafka.members().instances.retain(|name| *name != taken);
+            }
+        };
+        let (generation, now) = (Arc::clone(&self.generation), Arc::clone(&self.now));
+        let (assignments, member) = KafkaAssignments::join(
+            &self.options,
+            Arc::clone(&self.names),
+            &spec,
+            instance,
+            generation,
+            now,
+            ended,
+        );
+        members.live.retain(|member| !member.left());
+        members.live.extend(member);
+        assignments
+    }
+
+    /// Whether the lease still holds in this process.
+    pub(super) fn owns(&self, lease: &Lease) -> bool {
+        self.members().live.iter().any(|member| member.owns(lease))
+    }
+
+    /// Takes offsets over, to be stored soon; refused if the lease does not hold any more.
+    pub(super) fn store(&self, lease: &Lease, offsets: &[StoreOffset]) -> Result<(), EngineError> {
+        let stored = self.members().live.iter().any(|member| member.store(lease, offsets));
+        if stored { Ok(()) } else { Err(EngineError::Fenced(lease.source)) }
+    }
+
+    /// Leaves the groups, waits for acknowledgements, ends all threads.
+    pub(super) async fn close(self: &Arc<Self>) {
+        self.members().live.drain(..).for_each(|member| member.leave());
+        let until = Instant::now() + CLOSE_WAIT_MAX;
+        while !self.members().instances.is_empty() && Instant::now() < until {
+            tokio::time::sleep(LOOK_PERIOD).await;
+        }
+        self.closed.store(true, Ordering::Release);
+        let closed = blocking(self, |kafka| {
+            let flushed = kafka.producer.flush(CLOSE_WAIT_MAX);
+            kafka.fetchers.stop();
+            flushed
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "records in flight were cut off");
+        }
+    }
+}
+
+fn unavailable(source: Source, error: &KafkaError) -> EngineError {
+    EngineError::Unavailable(format!("{source}: {error}"))
+}
+
+/// Runs what may wait on a task that may block.
+async fn blocking<T: Send + 'static>(
+    kafka: &Arc<Kafka>,
+    work: impl FnOnce(&Kafka) -> KafkaResult<T> + Send + 'static,
+) -> KafkaResult<T> {
+    let kafka = Arc::clone(kafka);
+    let done = tokio::task::spawn_blocking(move || work(&kafka)).await;
+    done.unwrap_or_else(|error| {
+        Err(KafkaError::ClientCreation(format!("a task broke down: {error}")))
+    })
+}

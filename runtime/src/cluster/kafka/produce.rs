@@ -1,0 +1,186 @@
+//! Appending: one idempotent producer for the process.
+
+use super::names::Names;
+use super::settings::{self, NEW_WORK_RECORDS_MAX};
+use crate::cluster::ClusterOptions;
+use crate::{Append, EngineError};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Pause before a record is offered again to a producer whose queue is full.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
+
+/// Records sent together, waiting for their acknowledgements.
+#[derive(Debug)]
+struct Wave {
+    /// Acknowledgements to come, and one for the sender while it is still sending.
+    left: AtomicUsize,
+    failed: Mutex<Option<KafkaError>>,
+    done: Notify,
+}
+
+impl Wave {
+    fn end_one(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.notify_one();
+        }
+    }
+
+    fn fail(&self, error: KafkaError) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    fn result(&self) -> KafkaResult<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Takes the acknowledgements.
+struct Acknowledge {
+    failed: watch::Sender<Option<String>>,
+}
+
+impl Acknowledge {
+    fn give_up(&self, why: String) {
+        tracing::error!(why, "a record was not acknowledged; this process has to end");
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            failed.get_or_insert(why);
+            first
+        });
+    }
+}
+
+impl ClientContext for Acknowledge {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        settings::log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // A fatal error is repeated by every record that it fails.
+        tracing::warn!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Acknowledge {
+    type DeliveryOpaque = Arc<Wave>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, wave: Arc<Wave>) {
+        if let Err((error, _)) = result {
+            self.give_up(error.to_string());
+            wave.fail(error.clone());
+        }
+        wave.end_one();
+    }
+}
+
+/// Appends records and waits for their acknowledgements.
+pub(super) struct Producer {
+    kafka: ThreadedProducer<Acknowledge>,
+    names: Arc<Names>,
+    failed: watch::Receiver<Option<String>>,
+}
+
+impl Producer {
+    pub(super) fn new(options: &ClusterOptions, names: Arc<Names>) -> KafkaResult<Self> {
+        let (sender, failed) = watch::channel(None);
+        let kafka = settings::producer(options)
+            .create_with_context::<_, ThreadedProducer<_>>(Acknowledge { failed: sender })?;
+        Ok(Self { kafka, names, failed })
+    }
+
+    /// Connects to the leader of a partition, so that the first record does not wait for it. Blocks.
+    pub(super) fn reach(&self, topic: &str, partition: i32, wait_max: Duration) -> KafkaResult<()> {
+        self.kafka.client().fetch_watermarks(topic, partition, wait_max).map(|_| ())
+    }
+
+    /// Resolves when a record could not be appended. What was said to be durable is; what the producer
+    /// would do to the order of later records is not worth finding out: the process ends.
+    pub(super) async fn failed(&self) -> String {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Records handed to the producer and not acknowledged.
+    pub(super) fn waiting(&self) -> usize {
+        usize::try_from(self.kafka.in_flight_count()).unwrap_or(0)
+    }
+
+    /// Appends in the order given and waits for every acknowledgement. New work is refused with
+    /// [`EngineError::Full`] while too much waits; other records wait for room.
+    pub(super) async fn append(
+        &self,
+        records: Vec<Append>,
+        new_work: bool,
+    ) -> Result<(), EngineError> {
+        if let Some(why) = self.failed.borrow().as_ref() {
+            return Err(EngineError::Unavailable(why.clone()));
+        }
+        let waiting = self.waiting();
+        if new_work && NEW_WORK_RECORDS_MAX < waiting {
+            let text = format!("{waiting} records wait for Kafka's acknowledgement");
+            return Err(EngineError::Full(text));
+        }
+        let wave = Arc::new(Wave {
+            left: AtomicUsize::new(1),
+            failed: Mutex::new(None),
+            done: Notify::new(),
+        });
+        for record in &records {
+            if let Err(error) = self.send(record, &wave).await {
+                wave.fail(error);
+                break;
+            }
+        }
+        let done = wave.done.notified();
+        wave.end_one();
+        done.await;
+        wave.result().map_err(|error| EngineError::Unavailable(error.to_string()))
+    }
+
+    async fn send(&self, record: &Append, wave: &Arc<Wave>) -> KafkaResult<()> {
+        let partition = i32::try_from(record.partition).unwrap_or(i32::MAX);
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        wave.left.fetch_add(1, Ordering::AcqRel);
+        let mut message =
+            BaseRecord::with_opaque_to(self.names.topic(record.topic), Arc::clone(wave))
+                .partition(partition)
+                .payload(&record.value[..])
+                .headers(headers);
+        if !record.key.is_empty() {
+            message = message.key(&record.key[..]);
+        }
+        loop {
+            match self.kafka.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    message = back;
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Err((error, _)) => {
+                    wave.end_one();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Waits until everything handed over is acknowledged or given up. Blocks.
+    pub(super) fn flush(&self, wait_max: Duration) -> KafkaResult<()> {
+        self.kafka.flush(wait_max)
+    }
+}
