@@ -7,6 +7,8 @@ mod parent;
 mod planted;
 mod process;
 mod serve;
+#[cfg(feature = "cluster")]
+mod store;
 mod token;
 #[cfg(feature = "cluster")]
 mod topics;
@@ -66,6 +68,8 @@ enum Command {
     Ingest(process::Ingest),
     Settler(process::Settler),
     Dispatcher(process::Dispatcher),
+    #[cfg(feature = "cluster")]
+    Store(store::Args),
     Audit(audit::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
@@ -105,6 +109,8 @@ impl Cli {
             Command::Ingest(args) => process::ingest(args, logs).await,
             Command::Settler(args) => process::settler(args, logs).await,
             Command::Dispatcher(args) => process::dispatcher(args, logs).await,
+            #[cfg(feature = "cluster")]
+            Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),

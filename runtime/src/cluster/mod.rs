@@ -7,7 +7,9 @@
 
 mod kafka;
 mod options;
+pub mod store;
 pub mod topics;
 
 pub use kafka::{KafkaAssignments, KafkaReader};
 pub use options::{ClusterOptions, GroupSpec, Profile, StoreOptions};
+pub use store::{CqlStore, StoreOpenError};
