@@ -42,6 +42,16 @@ impl Catalogue {
         Self { topics, kinds: kinds.into_iter().collect() }
     }
 
+    /// The same topics with `namespace` before their names, which live as long as the process.
+    #[cfg(feature = "cluster")]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        let named = self.topics.values().map(|spec| TopicSpec {
+            topic: Topic(Box::leak(format!("{namespace}{}", spec.topic).into_boxed_str())),
+            ..*spec
+        });
+        Self::new(named, self.kinds.iter().copied())
+    }
+
     pub(crate) fn topics(&self) -> impl Iterator<Item = TopicSpec> {
         self.topics.values().copied()
     }

@@ -4,8 +4,6 @@
 //! membership of a group. The library's clients have threads of their own, and every call into them that
 //! can wait is made on one of ours or on a blocking task, never on a worker of tokio.
 
-#![allow(dead_code, reason = "the engine over log and store comes with the store")]
-
 mod buffer;
 mod fetch;
 mod member;
