@@ -12,8 +12,9 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
@@ -29,6 +30,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub(super) const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longest wait for the reason why no broker answers.
+const WORDS_MAX: Duration = Duration::from_secs(2);
 /// Kafka's topic with the stored offsets.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
@@ -61,27 +64,38 @@ impl Kafka {
     }
 }
 
-/// Keeps the last error that the client logged: requests themselves end with no more than "timed out".
+/// Keeps the last error of a client.
 #[derive(Default)]
 struct LastWords(Mutex<String>);
 
 impl ClientContext for LastWords {
-    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        tracing::debug!(?level, message, "librdkafka");
-        if matches!(
-            level,
-            RDKafkaLogLevel::Emerg
-                | RDKafkaLogLevel::Alert
-                | RDKafkaLogLevel::Critical
-                | RDKafkaLogLevel::Error
-        ) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = message.to_owned();
-        }
+    fn error(&self, _: KafkaError, reason: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason.to_owned();
     }
 }
 
+impl ConsumerContext for LastWords {}
+
+/// Why no broker answers, in parentheses behind a blank, if it comes to light: a request itself ends
+/// with no more than "timed out", and an admin client drops the errors of its connections.
+fn last_words(config: &ClientConfig) -> String {
+    let made = config.create_with_context::<_, BaseConsumer<LastWords>>(LastWords::default());
+    let Ok(consumer) = made else { return String::new() };
+    let until = Instant::now() + WORDS_MAX;
+    while Instant::now() < until {
+        if consumer.poll(LOOK_EVERY).is_some() {
+            let said = consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !said.is_empty() {
+                return format!(" ({said})");
+            }
+        }
+    }
+    String::new()
+}
+
 pub(super) struct Client {
-    admin: AdminClient<LastWords>,
+    admin: AdminClient<DefaultClientContext>,
+    config: ClientConfig,
     brokers: String,
     runtime: Handle,
 }
@@ -93,18 +107,14 @@ impl Client {
         config.extend(kafka.properties);
         config.set("bootstrap.servers", &kafka.brokers);
         config.set("allow.auto.create.topics", "false");
-        let admin = config
-            .create_with_context::<_, AdminClient<LastWords>>(LastWords::default())
-            .map_err(|source| TopicsError::Client(Box::new(source)))?;
-        Ok(Self { admin, brokers: kafka.brokers, runtime })
+        let admin = config.create().map_err(|source| TopicsError::Client(Box::new(source)))?;
+        Ok(Self { admin, config, brokers: kafka.brokers, runtime })
     }
 
     fn metadata(&self) -> Result<Metadata, TopicsError> {
         // Of all topics: asking a producer's client for one that is missing would have it made.
         self.admin.inner().fetch_metadata(None, ANSWER_MAX).map_err(|source| {
-            let said =
-                self.admin.inner().context().0.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = if said.is_empty() { String::new() } else { format!(" ({said})") };
+            let last = last_words(&self.config);
             TopicsError::NoBroker { brokers: self.brokers.clone(), last, source: Box::new(source) }
         })
     }

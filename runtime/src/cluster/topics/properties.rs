@@ -84,8 +84,8 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         names: &["isolation.level"],
-        same: &["read_committed"],
-        why: "records of a transaction that was taken back would be read as if they stood",
+        same: &["read_uncommitted"],
+        why: "a transaction that a stranger leaves open would hide every record behind it",
     },
     Owned {
         names: &["allow.auto.create.topics"],

@@ -334,7 +334,7 @@ fn properties_that_are_ours() {
         offset.store.method         file
         auto.offset.reset           latest
         auto.offset.reset           earliest
-        isolation.level             read_uncommitted
+        isolation.level             read_committed
         allow.auto.create.topics    true
         group.id                    other
         group.instance.id           other
