@@ -132,11 +132,43 @@ impl ServerProcess {
         let mut command = Command::new(exe);
         command.args(["serve", "--announce", "--log", "warn", "--listen", listen]);
         command.arg("--config").arg(config).arg("--data-dir").arg(data_dir);
+        Self::announced(command).await
+    }
+
+    /// Starts any serving command of `roundhouse`; `arguments` have `--announce` among them.
+    ///
+    /// # Errors
+    /// If the process cannot be started or ends at once.
+    pub async fn run(exe: &Path, arguments: &[String]) -> anyhow::Result<Self> {
+        let mut command = Command::new(exe);
+        command.args(arguments);
+        Self::announced(command).await
+    }
+
+    async fn announced(command: Command) -> anyhow::Result<Self> {
         let (child, mut lines) = spawn(command)?;
         let line = timeout(START_WAIT_MAX, lines.next_line()).await;
         let line = line.context("the server did not start in time")??;
         let url = line.context("the server ended at once")?;
         Ok(Self { child, url })
+    }
+
+    /// Sends a signal, such as STOP or CONT.
+    ///
+    /// # Errors
+    /// If the process has been waited for.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = pid(&self.child).context("the server has ended")?;
+        kill_process(id, signal).context("the server cannot be signalled")
+    }
+
+    /// Whether the process has ended by itself.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let ended = self.child.try_wait().context("the server cannot be waited for")?;
+        Ok(ended.is_some())
     }
 
     /// Kills the process (SIGKILL) and waits until it is gone.
@@ -190,9 +222,12 @@ fn spawn(mut command: Command) -> anyhow::Result<(Child, Lines<BufReader<ChildSt
     Ok((child, BufReader::new(stdout).lines()))
 }
 
+fn pid(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+}
+
 async fn terminate(child: &mut Child) -> anyhow::Result<()> {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let Some(id) = id else { return Ok(()) };
+    let Some(id) = pid(child) else { return Ok(()) };
     kill_process(id, Signal::TERM).context("a child cannot be asked to stop")?;
     let ended =
         timeout(STOP_WAIT_MAX, child.wait()).await.context("a child did not stop in time")?;
