@@ -58,7 +58,7 @@ impl Server {
     }
 
     async fn done(mut self) {
-        // A new session: the node may have been killed, and this one may not have noticed that it is back.
+        // The node may have been killed, and the old session may not know yet that it is back.
         self.admin = Connection::open(&self.options).await.unwrap();
         self.run("DROP KEYSPACE IF EXISTS %").await;
     }
