@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 fn crates_depend_on_nothing_but_what_the_house_allows() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("planted", &[][..]),
+        ("stack", &[]),
         ("schemas", &[]),
         ("runtime", &[]),
         ("settlement", &["schemas"]),
@@ -19,6 +20,12 @@ fn crates_depend_on_nothing_but_what_the_house_allows() {
     ]);
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     let ours: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
+    for package in &metadata.packages {
+        let development = matches!(package.name.as_str(), "xtask" | "pipeline-tests");
+        let stack = package.dependencies.iter().find(|dependency| dependency.name == "stack");
+        let fine = stack.is_none_or(|stack| stack.kind == DependencyKind::Development);
+        assert!(development || fine, "{} may not depend on stack", package.name);
+    }
     for (name, allowed) in &allowed {
         assert!(ours.contains(name), "{name} is gone");
         let package = metadata.packages.iter().find(|package| package.name == *name).unwrap();

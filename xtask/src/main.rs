@@ -1,5 +1,7 @@
 //! Chores: the steps of the test command, and writing generated files anew.
 
+mod stack;
+
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use std::process::Command;
@@ -31,6 +33,11 @@ enum Chore {
         /// How many seeds.
         #[arg(long, default_value_t = 10)]
         seeds: u32,
+    },
+    /// Kafka and Cassandra for tests, as plain processes.
+    Stack {
+        #[command(subcommand)]
+        command: stack::StackCommand,
     },
 }
 
@@ -69,6 +76,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test { steps } => test(&steps),
         Chore::Bless => bless(),
         Chore::Demos { bets, seeds } => demos(bets, seeds),
+        Chore::Stack { command } => stack::run(&command),
     }
 }
 
@@ -78,7 +86,13 @@ fn test(named: &[String]) -> anyhow::Result<()> {
     for step in STEPS.iter().filter(wanted) {
         eprintln!("== {}: {}", step.name, step.what);
         let started = Instant::now();
-        run(Command::new("cargo").args(step.cargo)).with_context(|| {
+        let mut command = Command::new("cargo");
+        command.args(step.cargo);
+        let ran = match step.name {
+            "tests" => stack::with_servers(command.args(stack::features()), run),
+            _ => run(&mut command),
+        };
+        ran.with_context(|| {
             format!("step `{0}` failed; run it alone with `scripts/test {0}`", step.name)
         })?;
         done.push(format!("{} {} s", step.name, started.elapsed().as_secs()));
