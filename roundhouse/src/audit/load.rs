@@ -4,6 +4,7 @@ use super::books::{BetLine, Books, FactLine, FactSaid, Lines, Unread};
 use super::checks::{DISPATCHER, HERALD, SETTLER};
 use crate::engine;
 use anyhow::{Context, bail};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use runtime::embedded::{Embedded, Options};
 use runtime::{Engine, Fact, Reader, Record, Scope, Source, SystemClock, Topic};
 use schemas::bets::BetEvent;
@@ -21,6 +22,9 @@ use std::path::Path;
 
 /// Records read at once.
 const RECORDS_MAX: usize = 4096;
+/// Partitions read side by side, and scopes of facts: on a cluster each waits for a server.
+const READS_AT_ONCE: usize = 8;
+const SCANS_AT_ONCE: usize = 64;
 
 /// The books in a data directory that no server has open.
 ///
@@ -39,18 +43,21 @@ pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
     };
     let opened = Embedded::open(&options, engine::catalogue(), SystemClock);
     let engine = opened.context("the log is read while its server is stopped")?;
-    let books = read(&engine).await;
+    let books = read(&engine, Partitions::EMBEDDED).await;
     engine.close().await;
     books
 }
 
-/// The books of a running engine, as of now.
+/// The books of a running engine whose topics have `counts` partitions, as of now. Joins no group and
+/// writes nothing.
+///
+/// Offsets are read first: one that is stored meanwhile would be above an end read before it.
 ///
 /// # Errors
 /// If the engine cannot be read.
-pub async fn read(engine: &impl Engine) -> anyhow::Result<Books> {
-    let counts = Partitions::EMBEDDED;
+pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Books> {
     let empty = Books::empty(counts);
+    let stored = offsets(engine, counts).await?;
     let mut sheet = Sheet { engine, begins: empty.begins, unreadable: empty.unreadable };
     let settlement = strict(Settlement::decode);
     let cases = sheet.topic(CASES, counts.cases, strict(frame::decode::<CaseRecord>)).await?;
@@ -69,10 +76,9 @@ pub async fn read(engine: &impl Engine) -> anyhow::Result<Books> {
         begins: sheet.begins,
         unreadable: sheet.unreadable,
         facts: empty.facts,
-        stored: empty.stored,
+        stored,
         journals: empty.journals,
     };
-    offsets(engine, &mut books).await?;
     read_facts(engine, &mut books).await?;
     Ok(books)
 }
@@ -91,39 +97,53 @@ impl<E: Engine> Sheet<'_, E> {
         partitions: u32,
         decode: impl Fn(&Record) -> Result<T, String>,
     ) -> anyhow::Result<Vec<Lines<T>>> {
+        let (engine, decode) = (self.engine, &decode);
+        let sources = (0..partitions).map(|partition| Source { topic: Topic(topic), partition });
+        let reads = sources.map(|source| page(engine, source, decode));
+        let pages: Vec<Page<T>> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
         let mut lines = Vec::new();
-        for partition in 0..partitions {
-            let source = Source { topic: Topic(topic), partition };
-            lines.push(self.lines(source, &decode).await?);
-        }
-        Ok(lines)
-    }
-
-    /// Every record of the partition, as `decode` reads it; what it refuses is noted as unreadable.
-    async fn lines<T>(
-        &mut self,
-        source: Source,
-        decode: impl Fn(&Record) -> Result<T, String>,
-    ) -> anyhow::Result<Lines<T>> {
-        let unread = || format!("{source} cannot be read");
-        let (begin, end) = self.engine.range(source).await.with_context(unread)?;
-        if 0 < begin {
-            self.begins.insert(source, begin);
-        }
-        let mut reader = self.engine.reader(source, begin);
-        let (mut lines, mut next) = (Vec::new(), begin);
-        while next < end {
-            let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
-            for record in records.iter().filter(|record| record.offset < end) {
-                match decode(record) {
-                    Ok(line) => lines.push((record.offset, line)),
-                    Err(why) => self.unreadable.push((source, record.offset, why)),
-                }
+        for page in pages {
+            if 0 < page.begin {
+                self.begins.insert(page.source, page.begin);
             }
-            next = records.last().map_or(end, |last| last.offset + 1);
+            let unreadable = page.unreadable.into_iter();
+            self.unreadable.extend(unreadable.map(|(offset, why)| (page.source, offset, why)));
+            lines.push(page.lines);
         }
         Ok(lines)
     }
+}
+
+/// One partition.
+struct Page<T> {
+    source: Source,
+    begin: u64,
+    lines: Lines<T>,
+    unreadable: Vec<(u64, String)>,
+}
+
+/// Every record of the partition, as `decode` reads it; what it refuses is noted as unreadable.
+async fn page<T>(
+    engine: &impl Engine,
+    source: Source,
+    decode: impl Fn(&Record) -> Result<T, String>,
+) -> anyhow::Result<Page<T>> {
+    let unread = || format!("{source} cannot be read");
+    let (begin, end) = engine.range(source).await.with_context(unread)?;
+    let mut page = Page { source, begin, lines: Vec::new(), unreadable: Vec::new() };
+    let mut reader = engine.reader(source, begin);
+    let mut next = begin;
+    while next < end {
+        let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
+        for record in records.iter().filter(|record| record.offset < end) {
+            match decode(record) {
+                Ok(line) => page.lines.push((record.offset, line)),
+                Err(why) => page.unreadable.push((record.offset, why)),
+            }
+        }
+        next = records.last().map_or(end, |last| last.offset + 1);
+    }
+    Ok(page)
 }
 
 fn strict<T, E: std::error::Error>(
@@ -158,8 +178,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn offsets(engine: &impl Engine, books: &mut Books) -> anyhow::Result<()> {
-    let counts = books.partitions;
+async fn offsets(
+    engine: &impl Engine,
+    counts: Partitions,
+) -> anyhow::Result<BTreeMap<(String, Source), u64>> {
+    let mut offsets = BTreeMap::new();
     for (group, topic, partitions) in [
         (SETTLER, BETS, counts.lanes),
         (DISPATCHER, SETTLEMENTS, counts.lanes),
@@ -170,25 +193,32 @@ async fn offsets(engine: &impl Engine, books: &mut Books) -> anyhow::Result<()> 
             let source = Source { topic: Topic(topic), partition };
             let stored = engine.stored(group, source).await;
             let stored = stored.with_context(|| format!("no offset of {group} on {source}"))?;
-            books.stored.extend(stored.map(|offset| ((group.to_owned(), source), offset)));
+            offsets.extend(stored.map(|offset| ((group.to_owned(), source), offset)));
         }
     }
-    Ok(())
+    Ok(offsets)
 }
 
 async fn read_facts(engine: &impl Engine, books: &mut Books) -> anyhow::Result<()> {
     let counts = books.partitions;
-    for round in rounds(books) {
-        for (topic, partitions) in
-            [(BETS, counts.lanes), (SETTLEMENTS, counts.lanes), (ROUNDS, counts.rounds)]
-        {
-            for partition in 0..partitions {
-                let scope = Scope { group: round.clone(), topic: Topic(topic), partition };
-                let unread = || format!("the facts of round {round} cannot be read");
-                let facts = engine.scan(scope).await.with_context(unread)?;
-                books.facts.extend(facts.into_iter().map(fact_line));
-            }
-        }
+    let topics = [(BETS, counts.lanes), (SETTLEMENTS, counts.lanes), (ROUNDS, counts.rounds)];
+    let scopes = rounds(books).into_iter().flat_map(|round| {
+        topics.into_iter().flat_map(move |(topic, partitions)| {
+            let group = round.clone();
+            (0..partitions).map(move |partition| Scope {
+                group: group.clone(),
+                topic: Topic(topic),
+                partition,
+            })
+        })
+    });
+    let scans = scopes.map(|scope| async move {
+        let unread = format!("the facts of round {} cannot be read", scope.group);
+        engine.scan(scope).await.context(unread)
+    });
+    let mut scans = stream::iter(scans).buffered(SCANS_AT_ONCE);
+    while let Some(facts) = scans.try_next().await? {
+        books.facts.extend(facts.into_iter().map(fact_line));
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! `roundhouse audit`.
 
 use super::{EXIT_FINDING, EXIT_OK};
+use crate::audit::books::Books;
 use crate::audit::{audit, explain, journal, load};
+use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use crate::serve::{Opened, open};
 use anyhow::{Context, anyhow};
 use std::path::PathBuf;
 
@@ -10,6 +13,7 @@ Examples:
   roundhouse audit --data-dir ./data
   roundhouse audit --data-dir ./data --journal ./wallets --at-rest
   roundhouse audit --data-dir ./data --explain r_77:8f3a1c
+  roundhouse audit --engine cluster --brokers kafka:9092 --store-nodes scylla:9042 --journal ./wallets
 
 Exit codes:
   0  every invariant holds
@@ -19,14 +23,18 @@ Exit codes:
 /// Checks every invariant over the whole log, the store and the wallets' journals.
 ///
 /// Works out what each bet must be worth from the log alone, by definition and with arithmetic of its
-/// own, and compares it with what was decided, stored, confirmed and moved. Writes nothing. The server
-/// must be stopped.
+/// own, and compares it with what was decided, stored, confirmed and moved. Writes nothing and joins no
+/// group. The server of a data directory must be stopped; on the cluster engine it may be run beside the
+/// processes, and is exact while nothing is in flight.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The directory that `serve` was given.
-    #[arg(long, value_name = "DIR", default_value = "./data")]
-    data_dir: PathBuf,
+    /// The directory that `serve` was given [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The configuration file of the server: where its data or its servers are
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// A reference wallet's journal, or a directory of `*.jsonl` journals; may be repeated.
     /// Without it the journals of the sandbox are read, if there are any.
     #[arg(long, value_name = "PATH")]
@@ -40,13 +48,18 @@ pub(super) struct Args {
     /// Tell one bet's story instead: what was written, decided, sent and moved, in order.
     #[arg(long, value_name = "BET")]
     explain: Option<String>,
+    #[command(flatten)]
+    engine: EngineFlags,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
-    let mut books = load::from_directory(&args.data_dir).await?;
+    let flags = Overrides { data_dir: args.data_dir, engine: args.engine, ..Overrides::default() };
+    let config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
+    let mut books = books(&config).await?;
     let mut journals = args.journal;
-    let sandbox = args.data_dir.join(crate::engine::JOURNALS);
-    if journals.is_empty() && sandbox.is_dir() {
+    let sandbox = config.storage.data_dir.join(crate::engine::JOURNALS);
+    let is_local = config.engine.kind == EngineKind::Embedded;
+    if journals.is_empty() && is_local && sandbox.is_dir() {
         journals.push(sandbox);
     }
     if !journals.is_empty() {
@@ -65,4 +78,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
         print!("{report}");
     }
     Ok(if report.clean { EXIT_OK } else { EXIT_FINDING })
+}
+
+async fn books(config: &Config) -> anyhow::Result<Books> {
+    match config.engine.kind {
+        EngineKind::Embedded => load::from_directory(&config.storage.data_dir).await,
+        EngineKind::Cluster => read(open::cluster_reader(config).await?).await,
+    }
+}
+
+async fn read<E: Opened>(engine: E) -> anyhow::Result<Books> {
+    let books = load::read(&engine, E::PARTITIONS).await;
+    engine.close().await;
+    books
 }

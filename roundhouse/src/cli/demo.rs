@@ -1,16 +1,23 @@
 //! `roundhouse demo`.
 
 use super::{EXIT_FINDING, EXIT_OK, Logs};
-use crate::demo::{self, Plan};
+use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use crate::demo::prepared::{Prepared, prepare};
+use crate::demo::{self, DemoReport, Plan, Target};
+use crate::serve::{Opened, open};
 use anyhow::{Context, bail};
 use runtime::{Clock, SystemClock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   roundhouse demo
   roundhouse demo --rounds 4 --bets 10000 --partners 20 --faults --seed 7
   roundhouse demo --json | jq .figures.time_to_money
+
+  Against servers on the cluster engine: keys and files for them, then the rounds
+    roundhouse demo --prepare ./demo --partners 20 --wallet-url http://wallets:9100 --profile single
+    roundhouse demo --target http://localhost:8080,http://localhost:8081 --prepared ./demo
 
 Exit codes:
   0  everything was settled, and not a cent is amiss
@@ -21,7 +28,8 @@ Exit codes:
 ///
 /// Starts a server on a free port and a wallet process, places bets as many players, closes and results
 /// rounds, takes bets back, voids a round, corrects another, waits until every partner has confirmed
-/// everything, and audits log, store and wallets' journals.
+/// everything, and audits log, store and wallets' journals. With --target it plays on servers that run
+/// already, and audits all that their log holds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -49,6 +57,21 @@ pub(super) struct Args {
     /// Print one JSON report instead of the tables
     #[arg(long)]
     json: bool,
+    /// Play on the servers at these URLs, in turn, instead of one of its own
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with_all = ["faults", "data_dir", "prepare"])]
+    target: Vec<String>,
+    /// What was prepared for those servers
+    #[arg(long, value_name = "DIR", default_value = "./demo", requires = "target")]
+    prepared: PathBuf,
+    /// Make keys and files for servers and wallets to be started by others, and play nothing. Keys that
+    /// are there stay. The flags of the engine say where --target will find the log
+    #[arg(long, value_name = "DIR")]
+    prepare: Option<PathBuf>,
+    /// Where the servers will find the first wallet; the others are on the ports behind it
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9100", requires = "prepare")]
+    wallet_url: String,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     planted: super::planted::Planted,
 }
@@ -56,6 +79,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     logs.init("error")?;
     args.planted.arm();
+    if let Some(directory) = &args.prepare {
+        let config = engine(None, args.engine)?;
+        prepare(directory, usize::from(args.partners), &args.wallet_url, &config)?;
+        return Ok(EXIT_OK);
+    }
+    if !args.target.is_empty() {
+        return against(args).await;
+    }
     let kept = args.data_dir.is_some();
     let data_dir = args.data_dir.unwrap_or_else(|| {
         let name = format!("roundhouse-demo-{}-{}", std::process::id(), SystemClock.now());
@@ -77,11 +108,7 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         exe: std::env::current_exe().context("this binary is not to be found")?,
     };
     let report = demo::run(&plan).await?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report).context("the report is not JSON")?);
-    } else {
-        print!("{report}");
-    }
+    print(&report, args.json)?;
     if report.ok && !kept {
         std::fs::remove_dir_all(&data_dir)
             .with_context(|| format!("{} cannot be removed", data_dir.display()))?;
@@ -89,4 +116,49 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         eprintln!("demo: everything is kept in {}", data_dir.display());
     }
     Ok(if report.ok { EXIT_OK } else { EXIT_FINDING })
+}
+
+fn print(report: &DemoReport, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(report).context("the report is not JSON")?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+/// The configuration of who reads the log of other processes: `flags` over `file`.
+fn engine(file: Option<&Path>, flags: EngineFlags) -> anyhow::Result<Config> {
+    let kind = flags.engine.unwrap_or(EngineKind::Cluster);
+    if kind == EngineKind::Embedded {
+        bail!("a data directory is one process's: only the cluster engine is read beside a server");
+    }
+    let engine = EngineFlags { engine: Some(kind), ..flags };
+    let flags = Overrides { engine, ..Overrides::default() };
+    Config::load(file, std::env::vars(), flags)
+}
+
+async fn against(args: Args) -> anyhow::Result<u8> {
+    let prepared = Prepared::read(&args.prepared)?;
+    let config = engine(Some(&Prepared::config(&args.prepared)), args.engine)?;
+    let plan = Plan {
+        rounds: args.rounds,
+        bets: args.bets,
+        partners: prepared.keys.len(),
+        faults: false,
+        seed: args.seed,
+        at_once: args.at_once,
+        data_dir: args.prepared,
+        exe: PathBuf::new(),
+    };
+    let target = Target { urls: args.target, prepared };
+    let report = play(&plan, &target, open::cluster_reader(&config).await?).await?;
+    print(&report, args.json)?;
+    Ok(if report.ok { EXIT_OK } else { EXIT_FINDING })
+}
+
+async fn play<E: Opened>(plan: &Plan, target: &Target, engine: E) -> anyhow::Result<DemoReport> {
+    let report = demo::run_against(plan, target, &engine).await;
+    engine.close().await;
+    report
 }

@@ -4,7 +4,7 @@
 use super::{EXIT_FINDING, EXIT_OK, Logs};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
 use crate::serve::{Opened, Role, Roles, Running, listen, open};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -126,9 +126,7 @@ pub(super) async fn run(
         EngineKind::Embedded => {
             run_on(config, roles, shutdown, ready, open::embedded(config)).await
         }
-        EngineKind::Cluster => {
-            bail!("this build has no cluster engine: build it with `--features cluster`")
-        }
+        EngineKind::Cluster => run_on(config, roles, shutdown, ready, open::cluster(config)).await,
     }
 }
 

@@ -2,16 +2,16 @@
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// Characters that a name of a process may have besides letters and digits: what Kafka takes for a member.
-const INSTANCE_PUNCTUATION: &str = "._-";
+/// Characters that names given to Kafka may have besides letters and digits.
+const NAME_PUNCTUATION: &str = "._-";
 /// Characters of the longest keyspace.
 const KEYSPACE_CHARS_MAX: usize = 48;
 
 /// What carries the log and the facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
     /// One data directory, one process, no server beside it
@@ -21,7 +21,7 @@ pub enum EngineKind {
 }
 
 /// The choice of the engine.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
     /// Which one.
@@ -29,7 +29,7 @@ pub struct Engine {
 }
 
 /// What the servers of a cluster must promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Three brokers and nodes or more: replication 3, two in-sync replicas, quorum
@@ -39,16 +39,19 @@ pub enum Profile {
 }
 
 /// The servers of the cluster engine.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// What they must promise.
     pub profile: Profile,
     /// Brokers to begin with, `host:port`, separated by commas.
     pub brokers: String,
+    /// Before the names of topics and groups; empty for nothing.
+    pub namespace: String,
     /// The name of this process; empty for the host's name.
     pub instance: String,
     /// Nodes of the store to begin with, `host:port`.
+    #[serde(deserialize_with = "list")]
     pub store_nodes: Vec<String>,
     /// The keyspace of the facts.
     pub keyspace: String,
@@ -116,7 +119,7 @@ impl Cluster {
             return Ok(self.instance.clone());
         }
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        check_instance(&host).context("the host's name cannot name this process (--instance)")?;
+        check_name(&host).context("the host's name cannot name this process (--instance)")?;
         Ok(host)
     }
 
@@ -131,7 +134,10 @@ impl Cluster {
             bail!("cluster.store_nodes (--store-nodes) names no node");
         }
         if !self.instance.is_empty() {
-            check_instance(&self.instance).context("cluster.instance (--instance)")?;
+            check_name(&self.instance).context("cluster.instance (--instance)")?;
+        }
+        if !self.namespace.is_empty() {
+            check_name(&self.namespace).context("cluster.namespace")?;
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let begins = self.keyspace.starts_with(|c: char| c.is_ascii_lowercase());
@@ -148,13 +154,27 @@ impl Cluster {
     }
 }
 
+/// A list, or one text with commas: the same variable of the environment also does for `roundhouse store`.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Text(String),
+        List(Vec<String>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::Text(text) => text.split(',').map(|one| one.trim().to_owned()).collect(),
+        Given::List(list) => list,
+    })
+}
+
 fn is_address(text: &str) -> bool {
     let port = |port: &str| port.parse().is_ok_and(|port: u16| 0 < port);
     text.rsplit_once(':').is_some_and(|(host, found)| !host.is_empty() && port(found))
 }
 
-fn check_instance(name: &str) -> anyhow::Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || INSTANCE_PUNCTUATION.contains(c);
+fn check_name(name: &str) -> anyhow::Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || NAME_PUNCTUATION.contains(c);
     if name.is_empty() || 128 < name.len() || !name.chars().all(plain) {
         bail!("`{name}` must be 1 to 128 letters, digits, dots, dashes and underscores");
     }

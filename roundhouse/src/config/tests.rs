@@ -74,6 +74,8 @@ fn the_engine_is_chosen_by_flag_file_or_environment() {
     assert_eq!(config.cluster.store_nodes, ["n1:9042", "n2:9042"]);
     assert_eq!(config.cluster.properties["security.protocol"], "ssl");
     assert!(!config.cluster.instance().unwrap().is_empty(), "the host has a name");
+    let nodes = ("ROUNDHOUSE__CLUSTER__STORE_NODES", "n1:9042, n2:9042");
+    assert_eq!(load(file, &[nodes]).unwrap().cluster.store_nodes, ["n1:9042", "n2:9042"]);
 
     let engine = EngineFlags {
         engine: Some(EngineKind::Cluster),
@@ -114,6 +116,7 @@ fn servers_that_cannot_be_are_refused() {
         ("store_nodes", "[]"),
         ("store_nodes", r#"["n:x"]"#),
         ("instance", r#""a b""#),
+        ("namespace", r#""a/b""#),
         ("keyspace", r#""Roundhouse""#),
         ("keyspace", r#""1house""#),
         ("profile", r#""three""#),

@@ -1,11 +1,15 @@
 //! The demo: rounds of thousands of bets over real HTTP, wallets in a process of their own, faults, a
 //! cancel, a void, a correction and a withdrawal on the way, and the audit at the end.
 
+pub mod prepared;
 mod report;
 mod rounds;
+mod target;
 
 pub use report::{DemoReport, Figures};
+pub use target::{Target, run_against};
 
+use crate::audit::report::Report;
 use crate::audit::{audit, journal, load};
 use crate::engine::JOURNALS;
 use crate::rig::api::Api;
@@ -14,7 +18,7 @@ use crate::rig::players::Told;
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
 use crate::rig::watch::{Decided, Watch};
-use crate::serve::Running;
+use crate::serve::{Opened, Running};
 use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -75,7 +79,6 @@ const FAULTS: &[&str] = &[
 /// # Errors
 /// If it could not be played to its end.
 pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
-    let begun = Instant::now();
     let names = setup::partner_names(plan.partners);
     let keys: BTreeMap<String, PartnerKey> =
         names.iter().map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed))).collect();
@@ -92,26 +95,56 @@ pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let running = Running::start(&config).await?;
     let api = Api::new(format!("http://{}", running.address), operator_key);
     api.ready(SETTLE_WAIT_MAX).await?;
-    let watch = Watch::start(running.engine().clone());
-    let mut game = rounds::Game { plan, api: &api, watch: &watch, keys: &keys, told: Told::new() };
-    game.play(&mut wallets).await?;
-    let settled = watch.settled(SETTLE_WAIT_MAX).await;
-    let figures = Figures::of(&watch.seen(), begun.elapsed());
-    let flips = flips(&game.told, &watch.seen().decided);
-    drop(watch);
+    let stage = Stage { plan, api: &api, keys: &keys, rounds: "demo-".to_owned() };
+    let played = stage.play(running.engine().clone(), Some(&mut wallets)).await?;
     running.stop().await?;
     wallets.stop().await?;
     let mut books = load::from_directory(&plan.data_dir).await?;
     books.journals = Some(journal::read_all(&[plan.data_dir.join(JOURNALS)])?);
     let audit = audit(&books, true).map_err(|why| anyhow!(why)).context("the audit failed")?;
-    Ok(DemoReport {
-        ok: settled && audit.clean && flips.is_empty(),
-        seed: plan.seed,
-        settled,
-        figures,
-        told_otherwise: flips,
-        audit,
-    })
+    Ok(played.report(plan, audit))
+}
+
+/// Servers that can be asked, and what to play there.
+struct Stage<'a> {
+    plan: &'a Plan,
+    api: &'a Api,
+    keys: &'a BTreeMap<String, PartnerKey>,
+    /// What the names of the rounds begin with.
+    rounds: String,
+}
+
+/// What was seen while the rounds were played.
+struct Played {
+    settled: bool,
+    figures: Figures,
+    told_otherwise: Vec<String>,
+}
+
+impl Stage<'_> {
+    /// Plays all rounds and waits until everything is confirmed.
+    async fn play<E: Opened>(
+        &self,
+        engine: E,
+        wallets: Option<&mut Wallets>,
+    ) -> anyhow::Result<Played> {
+        let begun = Instant::now();
+        let watch = Watch::of_rounds(engine, &self.rounds);
+        let mut game = rounds::Game { stage: self, watch: &watch, told: Told::new() };
+        game.play(wallets).await?;
+        let settled = watch.settled(SETTLE_WAIT_MAX).await;
+        let figures = Figures::of(&watch.seen(), begun.elapsed());
+        let told_otherwise = flips(&game.told, &watch.seen().decided);
+        Ok(Played { settled, figures, told_otherwise })
+    }
+}
+
+impl Played {
+    fn report(self, plan: &Plan, audit: Report) -> DemoReport {
+        let Self { settled, figures, told_otherwise } = self;
+        let ok = settled && audit.clean && told_otherwise.is_empty();
+        DemoReport { ok, seed: plan.seed, settled, figures, told_otherwise, audit }
+    }
 }
 
 fn wallets_plan(plan: &Plan, partners: Vec<String>) -> WalletsPlan {

@@ -113,12 +113,12 @@ impl fmt::Display for DemoReport {
         writeln!(f, "{}", self.audit)?;
         writeln!(
             f,
-            "{:<16} {:>12} {:>9} {:>9} {:>9}",
+            "{:<24} {:>12} {:>9} {:>9} {:>9}",
             "time to money", "settlements", "p50 ms", "p99 ms", "last ms"
         )?;
         for (name, times) in &self.figures.time_to_money {
             let Times { settlements, p50_ms, p99_ms, last_ms } = times;
-            writeln!(f, "{name:<16} {settlements:>12} {p50_ms:>9} {p99_ms:>9} {last_ms:>9}")?;
+            writeln!(f, "{name:<24} {settlements:>12} {p50_ms:>9} {p99_ms:>9} {last_ms:>9}")?;
         }
         writeln!(
             f,

@@ -1,15 +1,12 @@
 //! The rounds of a demo, one after the other.
 
-use super::Plan;
-use crate::rig::api::Api;
-use crate::rig::keys::PartnerKey;
+use super::Stage;
 use crate::rig::players::{Told, place_all, wagers};
 use crate::rig::processes::Wallets;
 use crate::rig::watch::Watch;
+use crate::serve::Opened;
 use partner_kit::faults::SplitMix;
-use runtime::embedded::Embedded;
 use runtime::{Clock, SystemClock};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,58 +24,62 @@ const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 const ROUND_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A demo being played.
-pub(super) struct Game<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) api: &'a Api,
-    pub(super) watch: &'a Watch<Embedded>,
-    pub(super) keys: &'a BTreeMap<String, PartnerKey>,
+pub(super) struct Game<'a, E> {
+    pub(super) stage: &'a Stage<'a>,
+    pub(super) watch: &'a Watch<E>,
     /// What clients were told.
     pub(super) told: Told,
 }
 
-impl Game<'_> {
+impl<E: Opened> Game<'_, E> {
     /// Plays all rounds. The first is corrected later, the second voided, the fourth withdrawn and
-    /// resulted again; with faults the wallets are killed while the first result goes out.
-    pub(super) async fn play(&mut self, wallets: &mut Wallets) -> anyhow::Result<()> {
-        let mut random = SplitMix::new(self.plan.seed);
-        for index in 0..self.plan.rounds {
-            let round = format!("demo-{}", index + 1);
+    /// resulted again; with faults `wallets` are killed while the first result goes out.
+    pub(super) async fn play(&mut self, mut wallets: Option<&mut Wallets>) -> anyhow::Result<()> {
+        let Stage { plan, api, rounds, .. } = self.stage;
+        let mut random = SplitMix::new(plan.seed);
+        for index in 0..plan.rounds {
+            let round = format!("{rounds}{}", index + 1);
             let outcome = (1 + random.below(6)).to_string();
             self.bet(&round, &mut random).await?;
             if index == 1 {
-                self.api.void(&round, 0).await?;
+                api.void(&round, 0).await?;
                 self.say(&format!("{round} is voided"));
             } else {
-                self.api.result(&round, &outcome).await?;
+                api.result(&round, &outcome).await?;
                 self.say(&format!("{round} has its result: {outcome}"));
             }
-            if index == 0 && self.plan.faults {
+            if let Some(wallets) = wallets.as_deref_mut()
+                && index == 0
+                && plan.faults
+            {
                 wallets.kill_and_restart().await?;
                 self.say("the wallets were killed and started again");
             }
             self.confirmed(&round).await;
             if index == 3 {
-                self.api.withdraw(&round, 1).await?;
+                api.withdraw(&round, 1).await?;
                 self.confirmed(&round).await;
-                self.api.correct(&round, 2, "6").await?;
+                api.correct(&round, 2, "6").await?;
                 self.say(&format!("the result of {round} was withdrawn, and is 6"));
                 self.confirmed(&round).await;
             }
         }
-        if 0 < self.plan.rounds {
-            self.api.correct("demo-1", 1, "5").await?;
-            self.say("the result of demo-1 is corrected: 5");
-            self.confirmed("demo-1").await;
+        if 0 < plan.rounds {
+            let first = format!("{rounds}1");
+            api.correct(&first, 1, "5").await?;
+            self.say(&format!("the result of {first} is corrected: 5"));
+            self.confirmed(&first).await;
         }
         Ok(())
     }
 
     async fn bet(&mut self, round: &str, random: &mut SplitMix) -> anyhow::Result<()> {
-        self.api.open_die(round, BETTING_MS, GRACE_MS).await?;
-        let now = SystemClock.now();
-        let wagers = wagers(round, self.plan.bets, self.keys, PLAYERS, now, random);
+        let Stage { plan, api, keys, .. } = self.stage;
+        api.open_die(round, BETTING_MS, GRACE_MS).await?;
+        api.betting(round, ROUND_WAIT_MAX).await?;
+        let wagers = wagers(round, plan.bets, keys, PLAYERS, SystemClock.now(), random);
         let placed = Arc::new(AtomicUsize::new(0));
-        let placing = place_all(self.api, wagers, self.plan.at_once, &placed);
+        let placing = place_all(api, wagers, plan.at_once, &placed);
         let mut placing = std::pin::pin!(placing);
         let told = loop {
             tokio::select! {
@@ -90,7 +91,7 @@ impl Game<'_> {
         };
         self.progress(round, placed.load(Ordering::Relaxed));
         self.told.extend(told);
-        self.api.close(round).await?;
+        api.close(round).await?;
         Ok(())
     }
 
@@ -104,7 +105,7 @@ impl Game<'_> {
                     self.say(&format!("{round} {word}"));
                     return;
                 }
-                () = sleep(PROGRESS_PERIOD) => self.progress(round, self.plan.bets),
+                () = sleep(PROGRESS_PERIOD) => self.progress(round, self.stage.plan.bets),
             }
         }
     }

@@ -9,21 +9,26 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Longest wait for an answer: a void is held for half a minute until its round is sealed.
 const CALL_WAIT_MAX: Duration = Duration::from_secs(40);
+/// How often a server is asked that is waited for.
+const LOOK_PERIOD: Duration = Duration::from_millis(20);
 /// Wait before an operator's call is repeated that got no verdict.
 const REPEAT_WAIT: Duration = Duration::from_millis(200);
 /// Times an operator's call is made before it counts as failed.
 const REPEATS_MAX: usize = 150;
 
-/// Speaks to one server. Cheap to clone; clones share the connections.
+/// Speaks to servers of one house, to each in turn. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
-    base: String,
+    bases: Arc<[String]>,
+    calls: Arc<AtomicUsize>,
     operator_key: String,
 }
 
@@ -46,13 +51,23 @@ impl Reply {
 impl Api {
     /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
     pub fn new(base: String, operator_key: String) -> Self {
+        Self::of(vec![base], operator_key)
+    }
+
+    /// A client of the servers at `bases`; a call that is repeated goes to the next one.
+    pub fn of(bases: Vec<String>, operator_key: String) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(8))
             .build(connector);
-        Self { client, base, operator_key }
+        Self { client, bases: bases.into(), calls: Arc::default(), operator_key }
+    }
+
+    fn next_base(&self) -> &str {
+        let turn = self.calls.fetch_add(1, Ordering::Relaxed) % self.bases.len().max(1);
+        self.bases.get(turn).map_or("", String::as_str)
     }
 
     /// One call.
@@ -66,10 +81,21 @@ impl Api {
         bearer: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Reply> {
+        self.call_at(self.next_base(), method, path, bearer, body).await
+    }
+
+    async fn call_at(
+        &self,
+        base: &str,
+        method: Method,
+        path: &str,
+        bearer: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Reply> {
         let bytes = body.map(serde_json::to_vec).transpose().context("the body is not JSON")?;
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.base))
+            .uri(format!("{base}{path}"))
             .header(AUTHORIZATION, format!("Bearer {bearer}"));
         if bytes.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -176,20 +202,47 @@ impl Api {
         self.operate(&format!("/v1/rounds/{round}/void"), &body).await
     }
 
-    /// Waits until the server is ready.
+    /// Waits until every server is ready.
     ///
     /// # Errors
-    /// If it is not within `wait_max`.
+    /// If one is not within `wait_max`.
     pub async fn ready(&self, wait_max: Duration) -> anyhow::Result<()> {
-        let asked = async {
-            loop {
-                match self.call(Method::GET, "/readyz", "", None).await {
-                    Ok(reply) if reply.status == 200 => return,
-                    Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,
+        let ready = self.everywhere("/readyz", wait_max, |reply| reply.status == 200).await;
+        ready.context("the server did not become ready")
+    }
+
+    /// Waits until every server knows that the round takes bets.
+    ///
+    /// # Errors
+    /// If one does not within `wait_max`.
+    pub async fn betting(&self, round: &str, wait_max: Duration) -> anyhow::Result<()> {
+        let path = format!("/v1/rounds/{round}");
+        let betting = |reply: &Reply| reply.text("status") == "betting";
+        self.everywhere(&path, wait_max, betting)
+            .await
+            .with_context(|| format!("{round} does not take bets"))
+    }
+
+    async fn everywhere(
+        &self,
+        path: &str,
+        wait_max: Duration,
+        wanted: impl Fn(&Reply) -> bool,
+    ) -> anyhow::Result<()> {
+        for base in self.bases.iter() {
+            let asked = async {
+                loop {
+                    match self.call_at(base, Method::GET, path, &self.operator_key, None).await {
+                        Ok(reply) if wanted(&reply) => return,
+                        Ok(_) | Err(_) => sleep(LOOK_PERIOD).await,
+                    }
                 }
-            }
-        };
-        timeout(wait_max, asked).await.context("the server did not become ready")
+            };
+            timeout(wait_max, asked)
+                .await
+                .with_context(|| format!("nothing good from {base}{path} in time"))?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,8 @@
 //! which the log took a record.
 
 use crate::engine::SETTLER;
-use runtime::{Engine, Reader, RecordLog, Source, Topic};
+use crate::serve::Opened;
+use runtime::{EngineError, Reader, RecordLog, Source, Topic};
 use schemas::bets::{BetEvent, BetSaid};
 use schemas::catalogue::{BETS, DECISIONS, DELIVERIES, ROUNDS, SETTLEMENTS};
 use schemas::decisions::{DecisionSaid, Verdict};
@@ -19,11 +20,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-const COUNTS: Partitions = Partitions::EMBEDDED;
 /// Records read at once.
 const RECORDS_MAX: usize = 1_000;
-/// How often a waiter looks again.
+/// How often a waiter looks again; at servers it must not ask all the time.
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
+const LOOK_PERIOD_SHARED: Duration = Duration::from_millis(100);
+/// Wait before a log that is away is read again.
+const AGAIN_WAIT: Duration = Duration::from_millis(200);
 
 /// What was said of a bet: its last decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub struct Seen {
     pub confirmed: u64,
     /// Of each (round, result version).
     pub fanouts: BTreeMap<(String, u32), Fanout>,
+    /// Rounds whose names do not begin with it are not looked at.
+    rounds: String,
     finals: BTreeMap<String, u32>,
     positions: BTreeMap<Source, u64>,
 }
@@ -69,12 +74,18 @@ pub struct Watch<E> {
     _tails: JoinSet<()>,
 }
 
-impl<E: Engine> Watch<E> {
+impl<E: Opened> Watch<E> {
     /// Starts to read.
     pub fn start(engine: E) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        Self::of_rounds(engine, "")
+    }
+
+    /// Starts to read, for the rounds whose names begin with `prefix`.
+    pub fn of_rounds(engine: E, prefix: &str) -> Self {
+        let seen = Seen { rounds: prefix.to_owned(), ..Seen::default() };
+        let seen = Arc::new(Mutex::new(seen));
         let mut tails = JoinSet::new();
-        for source in sources() {
+        for source in sources(E::PARTITIONS) {
             tails.spawn(tail(engine.clone(), source, Arc::clone(&seen)));
         }
         Self { engine, seen, _tails: tails }
@@ -88,6 +99,7 @@ impl<E: Engine> Watch<E> {
     /// Waits until the settlers have handled all that stands in `bets` now, everything they said was
     /// seen, and nothing is undecided or owed. False if that is not so within `wait_max`.
     pub async fn settled(&self, wait_max: Duration) -> bool {
+        let period = if E::SHARED { LOOK_PERIOD_SHARED } else { LOOK_PERIOD };
         let begun = Instant::now();
         let Ok(ends) = self.ends(BETS).await else { return false };
         while begun.elapsed() < wait_max {
@@ -97,14 +109,14 @@ impl<E: Engine> Watch<E> {
                     return true;
                 }
             }
-            sleep(LOOK_PERIOD).await;
+            sleep(period).await;
         }
         false
     }
 
-    async fn ends(&self, topic: &'static str) -> Result<Vec<(Source, u64)>, runtime::EngineError> {
+    async fn ends(&self, topic: &'static str) -> Result<Vec<(Source, u64)>, EngineError> {
         let mut ends = Vec::new();
-        for partition in 0..COUNTS.lanes {
+        for partition in 0..E::PARTITIONS.lanes {
             let source = Source { topic: Topic(topic), partition };
             ends.push((source, self.engine.range(source).await?.1));
         }
@@ -133,18 +145,26 @@ impl<E: Engine> Watch<E> {
     }
 }
 
-fn sources() -> Vec<Source> {
+fn sources(counts: Partitions) -> Vec<Source> {
     let lanes = [BETS, DECISIONS, SETTLEMENTS, DELIVERIES].into_iter().flat_map(|topic| {
-        (0..COUNTS.lanes).map(move |partition| Source { topic: Topic(topic), partition })
+        (0..counts.lanes).map(move |partition| Source { topic: Topic(topic), partition })
     });
-    let rounds = (0..COUNTS.rounds).map(|partition| Source { topic: Topic(ROUNDS), partition });
+    let rounds = (0..counts.rounds).map(|partition| Source { topic: Topic(ROUNDS), partition });
     lanes.chain(rounds).collect()
 }
 
 async fn tail(engine: impl RecordLog, source: Source, seen: Arc<Mutex<Seen>>) {
     let Ok((from, _)) = engine.range(source).await else { return };
     let mut reader = engine.reader(source, from);
-    while let Ok((records, _)) = reader.next(RECORDS_MAX).await {
+    loop {
+        let records = match reader.next(RECORDS_MAX).await {
+            Ok((records, _)) => records,
+            Err(EngineError::Unavailable(_)) => {
+                sleep(AGAIN_WAIT).await;
+                continue;
+            }
+            Err(_) => return,
+        };
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for record in &records {
             seen.take(source.topic.0, record.appended_at, &record.value);
@@ -154,11 +174,16 @@ async fn tail(engine: impl RecordLog, source: Source, seen: Arc<Mutex<Seen>>) {
 }
 
 impl Seen {
+    fn looks_at(&self, round: &str) -> bool {
+        round.starts_with(&self.rounds)
+    }
+
     /// What cannot be read is the audit's to report.
     fn take(&mut self, topic: &str, at: i64, value: &[u8]) {
         match topic {
             BETS => {
                 if let Ok(BetEvent { said: BetSaid::Intent(intent), .. }) = BetEvent::decode(value)
+                    && self.looks_at(intent.bet.id.round_str())
                 {
                     let bet = intent.bet.id.to_string();
                     if !self.decided.contains_key(&bet) {
@@ -167,12 +192,16 @@ impl Seen {
                 }
             }
             DECISIONS => {
-                if let Ok(DecisionSaid::Decided(decision)) = DecisionSaid::decode(value) {
+                if let Ok(DecisionSaid::Decided(decision)) = DecisionSaid::decode(value)
+                    && self.looks_at(decision.bet.id.round_str())
+                {
                     self.decide(decision.bet.id.to_string(), &decision.verdict);
                 }
             }
             SETTLEMENTS => {
-                if let Ok(due) = Settlement::decode(value) {
+                if let Ok(due) = Settlement::decode(value)
+                    && self.looks_at(due.bet.round_str())
+                {
                     let bet = due.bet.to_string();
                     if self.finals.get(&bet).is_none_or(|last| *last < due.revision) {
                         self.owed.insert((bet, due.revision));
@@ -180,7 +209,9 @@ impl Seen {
                 }
             }
             DELIVERIES => {
-                if let Ok(delivery) = frame::decode::<DeliveryRecord>(value) {
+                if let Ok(delivery) = frame::decode::<DeliveryRecord>(value)
+                    && self.looks_at(&delivery.round_id)
+                {
                     self.deliver(at, &delivery);
                 }
             }
@@ -241,7 +272,7 @@ impl Seen {
             | RoundKind::Sealed
             | RoundKind::Verdict => false,
         };
-        if is_version && verdict.refused.is_none() {
+        if is_version && verdict.refused.is_none() && self.looks_at(round.as_str()) {
             let fanout = self.fanouts.entry((round.to_string(), verdict.version)).or_default();
             fanout.admitted_at.get_or_insert(at);
         }

@@ -117,14 +117,23 @@ impl<E: Opened> Running<E> {
     /// # Errors
     /// If a part of it panicked; the rest is stopped all the same.
     pub async fn stop(self) -> anyhow::Result<()> {
+        let engine = self.engine.clone();
+        let left = self.leave().await;
+        engine.close().await;
+        tracing::info!("stopped");
+        left
+    }
+
+    /// Stops the API, then the machines; the engine stays open for others in this process.
+    ///
+    /// # Errors
+    /// If a part of it panicked; the rest is stopped all the same.
+    pub async fn leave(self) -> anyhow::Result<()> {
         self.stop_api.cancel();
         let api = self.api.await;
         self.stop_loops.cancel();
         let loops = self.loops.ended().await;
-        self.engine.close().await;
         api.context("the API broke down")?;
-        loops.context("a machine's task broke down")?;
-        tracing::info!("stopped");
-        Ok(())
+        loops.context("a machine's task broke down")
     }
 }

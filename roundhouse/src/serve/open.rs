@@ -1,8 +1,12 @@
 //! Opening the engine that the configuration names: the one place that knows each of them.
 
+#[cfg(feature = "cluster")]
+use crate::config;
 use crate::config::Config;
 use crate::engine;
 use anyhow::Context;
+#[cfg(feature = "cluster")]
+use runtime::cluster::{Cluster, ClusterOptions, Profile, StoreOptions};
 use runtime::embedded::{Embedded, Options};
 use runtime::{Engine, SystemClock};
 use schemas::outgoing::Partitions;
@@ -39,6 +43,20 @@ impl Opened for Embedded {
     }
 }
 
+#[cfg(feature = "cluster")]
+impl Opened for Cluster {
+    const PARTITIONS: Partitions = Partitions::CLUSTER;
+    const SHARED: bool = true;
+
+    async fn close(&self) {
+        Self::close(self).await;
+    }
+
+    async fn failed(&self) -> String {
+        Self::failed(self).await
+    }
+}
+
 /// Opens the data directory of the configuration.
 ///
 /// # Errors
@@ -61,4 +79,64 @@ pub async fn embedded(config: &Config) -> anyhow::Result<Embedded> {
             storage.data_dir.display()
         )
     })
+}
+
+/// Connects to the servers of the configuration, as a process that may join groups.
+///
+/// # Errors
+/// If they cannot be reached, or their settings could lose money.
+#[cfg(feature = "cluster")]
+pub async fn cluster(config: &Config) -> anyhow::Result<Cluster> {
+    connect(config, config.cluster.instance()?).await
+}
+
+/// Connects to the servers of the configuration, to read beside the processes that run there.
+///
+/// # Errors
+/// As [`cluster`].
+#[cfg(feature = "cluster")]
+pub async fn cluster_reader(config: &Config) -> anyhow::Result<Cluster> {
+    connect(config, format!("reader-{}", std::process::id())).await
+}
+
+#[cfg(feature = "cluster")]
+async fn connect(config: &Config, instance: String) -> anyhow::Result<Cluster> {
+    let given = config.cluster.clone();
+    let options = ClusterOptions {
+        profile: match given.profile {
+            config::Profile::Cluster => Profile::Cluster,
+            config::Profile::Single => Profile::Single,
+        },
+        brokers: given.brokers,
+        properties: given.properties,
+        namespace: given.namespace,
+        instance,
+        groups: engine::groups(),
+        store: StoreOptions {
+            nodes: given.store_nodes,
+            keyspace: given.keyspace,
+            given_addresses_only: given.given_addresses_only,
+        },
+    };
+    Cluster::open(options, engine::catalogue_cluster(), SystemClock)
+        .await
+        .context("the cluster engine cannot be used (--brokers, --store-nodes, --profile)")
+}
+
+/// Refuses: this build has no cluster engine.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "cluster"))]
+pub async fn cluster(_config: &Config) -> anyhow::Result<Embedded> {
+    anyhow::bail!("this build has no cluster engine: build it with `--features cluster`")
+}
+
+/// Refuses: this build has no cluster engine.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "cluster"))]
+pub async fn cluster_reader(config: &Config) -> anyhow::Result<Embedded> {
+    cluster(config).await
 }

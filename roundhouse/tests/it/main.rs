@@ -6,5 +6,6 @@ mod deadline;
 mod demo;
 mod house;
 mod kill;
+mod roles;
 mod second;
 mod smoke;

@@ -106,8 +106,10 @@ impl Producer {
     /// would do to the order of later records is not worth finding out: the process ends.
     pub(super) async fn failed(&self) -> String {
         let mut failed = self.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        // Not held across the wait below, so that the future can be sent to another thread.
+        let why = failed.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default());
+        match why {
+            Ok(why) => why,
             Err(_) => std::future::pending().await,
         }
     }
