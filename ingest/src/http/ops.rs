@@ -34,6 +34,12 @@ pub(super) struct Version {
     version: &'static str,
 }
 
+/// What `/readyz` says, for alerts.
+const READY: &str = "\
+# HELP roundhouse_ready Whether the process is ready, as /readyz says.
+# TYPE roundhouse_ready gauge
+";
+
 /// Looks at nothing: the process answers.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
@@ -41,7 +47,7 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz<E: Engine>(State(api): State<ApiState<E>>) -> Response {
     let checks = (api.checks)();
-    let ready = checks.iter().all(|check| check.wrong.is_none());
+    let ready = is_ready(&checks);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let ok = || "ok".to_owned();
     let checks = checks.into_iter().map(|check| (check.name, check.wrong.unwrap_or_else(ok)));
@@ -49,10 +55,16 @@ pub(super) async fn readyz<E: Engine>(State(api): State<ApiState<E>>) -> Respons
 }
 
 pub(super) async fn metrics<E: Engine>(State(api): State<ApiState<E>>) -> Response {
-    match api.metrics.text() {
+    // Asked for at each scrape: nobody is told when it changes.
+    let ready = u8::from(is_ready(&(api.checks)()));
+    match api.metrics.text().map(|text| format!("{READY}roundhouse_ready {ready}\n{text}")) {
         Ok(text) => ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => Problem::new(Kind::UNAVAILABLE, error.to_string()).into_response(),
     }
+}
+
+fn is_ready(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.wrong.is_none())
 }
 
 pub(super) async fn version<E: Engine>(State(api): State<ApiState<E>>) -> Json<Version> {

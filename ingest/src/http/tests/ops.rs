@@ -19,6 +19,7 @@ async fn ops() {
         r#"method="_OTHER",route="/v1/rounds/{round}",status="405""#,
         r#"route="unmatched",status="404""#,
         "http_server_request_duration_seconds_bucket",
+        "# TYPE roundhouse_ready gauge\nroundhouse_ready 0\n",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
