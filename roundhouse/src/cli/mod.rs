@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod demo;
+mod health;
 mod parent;
 mod planted;
 mod process;
@@ -74,6 +75,7 @@ enum Command {
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Token(token::Args),
+    Health(health::Args),
     #[cfg(feature = "cluster")]
     Topics(topics::Args),
     Bench(bench::Args),
@@ -114,6 +116,7 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
+            Command::Health(args) => health::run(args).await,
             #[cfg(feature = "cluster")]
             Command::Topics(args) => topics::run(args).await,
             Command::Bench(args) => bench::run(args, logs).await,
