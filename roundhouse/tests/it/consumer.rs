@@ -1,0 +1,153 @@
+//! The contract in another language: the example of `docs/data/consumers.md` reads `settlements.v1` from
+//! Kafka with the schema files alone, and its sums are the audit's.
+
+use crate::house::{OPERATOR_KEY, Street, WAIT_MAX, journals};
+use roundhouse::audit::report::Totals;
+use roundhouse::audit::{audit, journal, load};
+use roundhouse::config::{self, EngineKind};
+use roundhouse::engine::catalogue_cluster;
+use roundhouse::rig::api::Api;
+use roundhouse::rig::players::place_all;
+use roundhouse::rig::watch::Watch;
+use roundhouse::serve::{Opened, Roles, Running, listen, open};
+use runtime::cluster::topics::{self, Kafka};
+use runtime::cluster::{Cluster, Profile, StoreOptions, store};
+use runtime::{Append, Clock, RecordLog, SystemClock};
+use schemas::outgoing::{self, SettlementTopic};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+/// Bets of each round.
+const BETS: usize = 120;
+
+/// Topics and tables of the test's own on the servers that all tests share.
+async fn prepare(config: &mut config::Config) {
+    let servers = stack::servers();
+    let name = format!("consumer_{}", SystemClock.now());
+    config.engine.kind = EngineKind::Cluster;
+    let cluster = &mut config.cluster;
+    cluster.profile = config::Profile::Single;
+    cluster.brokers.clone_from(&servers.kafka);
+    cluster.namespace = format!("{name}.");
+    cluster.instance = "consumer".to_owned();
+    cluster.store_nodes = vec![servers.store.clone()];
+    cluster.keyspace.clone_from(&name);
+    cluster.given_addresses_only = true;
+    let kafka = Kafka { brokers: servers.kafka.clone(), properties: BTreeMap::new() };
+    let catalogue = catalogue_cluster().in_namespace(&cluster.namespace);
+    topics::apply(&kafka, Profile::Single, &catalogue).await.unwrap();
+    let options = StoreOptions {
+        nodes: cluster.store_nodes.clone(),
+        keyspace: name,
+        given_addresses_only: true,
+    };
+    store::migrate(&options, Profile::Single).await.unwrap();
+}
+
+/// Rounds whose bets end in every way there is: lost, won, declined, voided, corrected, held again.
+async fn play(street: &Street, api: &Api, watch: &Watch<Cluster>) {
+    for (seed, round) in (1..).zip(["plain", "void", "corrected", "taken"]) {
+        api.open_die(round, 60_000, 200).await.unwrap();
+        let wagers = street.wagers(round, BETS, seed);
+        place_all(api, wagers, 32, &Arc::new(AtomicUsize::new(0))).await;
+        api.close(round).await.unwrap();
+        api.result(round, "4").await.unwrap();
+    }
+    assert!(watch.settled(WAIT_MAX).await, "still owed: {:?}", watch.seen().owed);
+    api.void("void", 1).await.unwrap();
+    api.correct("corrected", 1, "5").await.unwrap();
+    api.withdraw("taken", 1).await.unwrap();
+    assert!(watch.settled(WAIT_MAX).await, "still owed: {:?}", watch.seen().owed);
+}
+
+/// The sums that a consumer of settlements alone can know, as it prints them.
+fn sums(total: &Totals) -> Value {
+    json!({
+        "bets": total.bets,
+        "stakes": i64::try_from(total.stakes).unwrap(),
+        "held": i64::try_from(total.held).unwrap(),
+        "lost": i64::try_from(total.lost).unwrap(),
+        "won_stakes": i64::try_from(total.won_stakes).unwrap(),
+        "payouts": i64::try_from(total.payouts).unwrap(),
+        "released": i64::try_from(total.released).unwrap(),
+    })
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Standard output of a command that must succeed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; the test needs Python 3.10 with venv (python3-venv)")
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}: {said}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The Python of an environment of its own below `target/`, with the packages of the example.
+fn python() -> PathBuf {
+    let venv = root().join("target/consumers");
+    let python = venv.join("bin/python");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    let packages = root().join("examples/consumers/requirements.txt");
+    run(Command::new(&python).args(pip).arg(packages));
+    python
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_in_python_sums_up_what_the_audit_does() {
+    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let mut street = Street::open(3, 17, &["--decline-rate", "100"]).await;
+    prepare(&mut street.config).await;
+    let engine = open::cluster(&street.config).await.unwrap();
+    let listener = listen(&street.config).await.unwrap();
+    let roles = Roles::all();
+    let running = Running::with(&street.config, listener, engine.clone(), &roles).await.unwrap();
+    let api = Api::new(format!("http://{}", running.address), OPERATOR_KEY.to_owned());
+    api.ready(WAIT_MAX).await.unwrap();
+    let watch = Watch::start(engine.clone());
+    play(&street, &api, &watch).await;
+    drop(watch);
+    running.leave().await.unwrap();
+
+    // The first word on every bet once more, behind all others: the last arrival is not the newest.
+    let mut books = load::read(&engine, Cluster::PARTITIONS).await.unwrap();
+    let mut late = Vec::new();
+    for (partition, lines) in (0..).zip(&books.settlements) {
+        let first: BTreeMap<_, _> = lines.iter().rev().map(|(_, due)| (&due.bet, due)).collect();
+        late.extend(first.into_values().map(|due| {
+            let outgoing = outgoing::settlement(due, SettlementTopic::Settlements, partition);
+            Append::from(outgoing.unwrap().into_parts())
+        }));
+    }
+    assert!(2 * BETS < late.len());
+    engine.append(late).await.unwrap();
+
+    books.journals = Some(journal::read_all(&[journals(street.directory.path())]).unwrap());
+    let report = audit(&books, true).unwrap();
+    engine.close().await;
+    assert!(report.clean, "{report}");
+    let wanted: BTreeMap<&String, Value> =
+        report.totals.iter().map(|(name, total)| (name, sums(total))).collect();
+    assert_eq!(wanted.len(), 3);
+    for place in ["held", "lost", "won_stakes", "payouts", "released"] {
+        assert!(wanted.values().all(|sums| 0 < sums[place].as_i64().unwrap()), "{place}: {report}");
+    }
+
+    let cluster = &street.config.cluster;
+    let topic = format!("{}{}", cluster.namespace, schemas::catalogue::SETTLEMENTS);
+    let mut example = Command::new(python);
+    example.arg(root().join("examples/consumers/settlements.py"));
+    example.args(["--brokers", &cluster.brokers, "--topic", &topic]);
+    let printed = tokio::task::spawn_blocking(move || run(&mut example)).await.unwrap();
+    let found: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(found, json!(wanted), "left the example's, right the audit's");
+}
