@@ -34,6 +34,15 @@ enum Chore {
         #[arg(long, default_value_t = 10)]
         seeds: u32,
     },
+    /// Kill, stop and shake processes, broker and store under load; not a cent may be amiss.
+    Chaos {
+        /// For how long.
+        #[arg(long, default_value_t = 5)]
+        minutes: u64,
+        /// Seed of what happens.
+        #[arg(long, default_value_t = 4)]
+        seed: u64,
+    },
     /// Kafka and Cassandra for tests, as plain processes.
     Stack {
         #[command(subcommand)]
@@ -53,7 +62,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         what: "tests of every crate and of whole processes",
-        cargo: &["test", "--workspace", "--profile", "sim"],
+        cargo: &[
+            "test",
+            "--workspace",
+            "--features",
+            "runtime/cluster,roundhouse/cluster",
+            "--profile",
+            "sim",
+        ],
     },
     Step {
         name: "seeds",
@@ -76,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test { steps } => test(&steps),
         Chore::Bless => bless(),
         Chore::Demos { bets, seeds } => demos(bets, seeds),
+        Chore::Chaos { minutes, seed } => chaos(minutes, seed),
         Chore::Stack { command } => stack::run(&command),
     }
 }
@@ -116,6 +133,14 @@ fn demos(bets: u32, seeds: u32) -> anyhow::Result<()> {
     }
     eprintln!("== {seeds} seeds, every audit clean");
     Ok(())
+}
+
+fn chaos(minutes: u64, seed: u64) -> anyhow::Result<()> {
+    let mut test = Command::new("cargo");
+    test.args(["test", "--package", "roundhouse", "--profile", "sim", "--test", "chaos"]);
+    test.args(["--", "--nocapture"]);
+    test.env("ROUNDHOUSE_TEST_CHAOS_SECONDS", (minutes * 60).to_string());
+    run(test.env("ROUNDHOUSE_TEST_SEED", seed.to_string()))
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -134,6 +134,8 @@ async fn place(api: &Api, wager: &Wager) -> Vec<(String, String)> {
                 told.extend(word(&reply.body["bet"]));
                 return told;
             }
+            // This server has not read yet what another, or another of its loops, has told us.
+            422 if reply.text("code") == "round_unknown" => sleep(AGAIN_WAIT).await,
             400..=499 => return told,
             _ => sleep(AGAIN_WAIT).await,
         }

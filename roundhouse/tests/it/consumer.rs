@@ -4,14 +4,11 @@
 use crate::house::{OPERATOR_KEY, Street, WAIT_MAX, journals};
 use roundhouse::audit::report::Totals;
 use roundhouse::audit::{audit, journal, load};
-use roundhouse::config::{self, EngineKind};
-use roundhouse::engine::catalogue_cluster;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::players::place_all;
 use roundhouse::rig::watch::Watch;
 use roundhouse::serve::{Opened, Roles, Running, listen, open};
-use runtime::cluster::topics::{self, Kafka};
-use runtime::cluster::{Cluster, Profile, StoreOptions, store};
+use runtime::cluster::Cluster;
 use runtime::{Append, Clock, RecordLog, SystemClock};
 use schemas::outgoing::{self, SettlementTopic};
 use serde_json::{Value, json};
@@ -23,30 +20,6 @@ use std::sync::atomic::AtomicUsize;
 
 /// Bets of each round.
 const BETS: usize = 120;
-
-/// Topics and tables of the test's own on the servers that all tests share.
-async fn prepare(config: &mut config::Config) {
-    let servers = stack::servers();
-    let name = format!("consumer_{}", SystemClock.now());
-    config.engine.kind = EngineKind::Cluster;
-    let cluster = &mut config.cluster;
-    cluster.profile = config::Profile::Single;
-    cluster.brokers.clone_from(&servers.kafka);
-    cluster.namespace = format!("{name}.");
-    cluster.instance = "consumer".to_owned();
-    cluster.store_nodes = vec![servers.store.clone()];
-    cluster.keyspace.clone_from(&name);
-    cluster.given_addresses_only = true;
-    let kafka = Kafka { brokers: servers.kafka.clone(), properties: BTreeMap::new() };
-    let catalogue = catalogue_cluster().in_namespace(&cluster.namespace);
-    topics::apply(&kafka, Profile::Single, &catalogue).await.unwrap();
-    let options = StoreOptions {
-        nodes: cluster.store_nodes.clone(),
-        keyspace: name,
-        given_addresses_only: true,
-    };
-    store::migrate(&options, Profile::Single).await.unwrap();
-}
 
 /// Rounds whose bets end in every way there is: lost, won, declined, voided, corrected, held again.
 async fn play(street: &Street, api: &Api, watch: &Watch<Cluster>) {
@@ -105,8 +78,7 @@ fn python() -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_in_python_sums_up_what_the_audit_does() {
     let python = tokio::task::spawn_blocking(python).await.unwrap();
-    let mut street = Street::open(3, 17, &["--decline-rate", "100"]).await;
-    prepare(&mut street.config).await;
+    let street = Street::on::<Cluster>(3, 17, &["--decline-rate", "100"]).await;
     let engine = open::cluster(&street.config).await.unwrap();
     let listener = listen(&street.config).await.unwrap();
     let roles = Roles::all();

@@ -1,7 +1,7 @@
 //! Results that change: two versions, withdrawn, voided, corrected during the first fan-out, after a
 //! restart, and long after. Partners end right, and only bets that differ get a message.
 
-use crate::house::{House, Street, clean, held, movements, nets, payout, wins};
+use crate::house::{Ground, House, Street, clean, held, movements, nets, payout, wins};
 use crate::second;
 use roundhouse::audit::books::Books;
 use roundhouse::config::{Config, Dispatcher};
@@ -10,6 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Bets of each round.
 const BETS: usize = 80;
+
+on_every_engine!(
+    versions_withdrawals_and_voids,
+    a_correction_during_the_first_fan_out,
+    a_correction_after_a_restart,
+);
 
 /// The bets of a round that got `revision`, with the row's state.
 fn at(books: &Books, round: &str, revision: u32) -> BTreeMap<String, Option<Target>> {
@@ -50,16 +56,15 @@ fn ends_right(books: &Books, round: &str, thrown: Option<u32>) {
     }
 }
 
-async fn play(house: &House, street: &Street, round: &str, seed: u64, outcome: &str) {
+async fn play<E: Ground>(house: &House<E>, street: &Street, round: &str, seed: u64, outcome: &str) {
     house.bet(round, street.wagers(round, BETS, seed)).await;
     house.api.result(round, outcome).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn versions_withdrawals_and_voids() {
-    let mut street = Street::open(3, 11, &[]).await;
+async fn versions_withdrawals_and_voids<E: Ground>() {
+    let mut street = Street::on::<E>(3, 11, &[]).await;
     street.config.settler.rounds_kept = 1;
-    let house = House::open(&street.config).await;
+    let house = House::<E>::open(&street.config).await;
 
     // Two versions.
     play(&house, &street, "two", 1, "4").await;
@@ -83,7 +88,7 @@ async fn versions_withdrawals_and_voids() {
     house.settled().await;
     house.close().await;
 
-    let (books, _) = clean(street.directory.path()).await;
+    let (books, _) = clean::<E>(&street).await;
     second::agrees(&books);
     only_differing(&books, "two", 4, 4, 5);
     only_differing(&books, "two", 5, 5, 2);
@@ -106,18 +111,17 @@ async fn versions_withdrawals_and_voids() {
 }
 
 /// The correction comes while the wallets still answer the first result.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_correction_during_the_first_fan_out() {
-    let street = Street::open(3, 12, &["--latency-ms", "300", "--jitter-ms", "300"]).await;
+async fn a_correction_during_the_first_fan_out<E: Ground>() {
+    let street = Street::on::<E>(3, 12, &["--latency-ms", "300", "--jitter-ms", "300"]).await;
     let config = Config { dispatcher: small_chunks(&street.config), ..street.config.clone() };
-    let house = House::open(&config).await;
+    let house = House::<E>::open(&config).await;
     play(&house, &street, "early", 5, "3").await;
     house.api.correct("early", 1, "6").await.unwrap();
     let owed = house.watch.seen().owed.len();
     house.settled().await;
     house.close().await;
     assert!(0 < owed, "the first fan-out was over before the correction came");
-    let (books, _) = clean(street.directory.path()).await;
+    let (books, _) = clean::<E>(&street).await;
     only_differing(&books, "early", 4, 3, 6);
     ends_right(&books, "early", Some(6));
 }
@@ -130,19 +134,18 @@ fn small_chunks(config: &Config) -> Dispatcher {
     dispatcher
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_correction_after_a_restart() {
-    let street = Street::open(3, 13, &[]).await;
-    let house = House::open(&street.config).await;
+async fn a_correction_after_a_restart<E: Ground>() {
+    let street = Street::on::<E>(3, 13, &[]).await;
+    let house = House::<E>::open(&street.config).await;
     play(&house, &street, "old", 6, "6").await;
     house.settled().await;
     house.close().await;
 
-    let house = House::open(&street.config).await;
+    let house = House::<E>::open(&street.config).await;
     house.api.correct("old", 1, "1").await.unwrap();
     house.settled().await;
     house.close().await;
-    let (books, _) = clean(street.directory.path()).await;
+    let (books, _) = clean::<E>(&street).await;
     only_differing(&books, "old", 4, 6, 1);
     ends_right(&books, "old", Some(1));
 }

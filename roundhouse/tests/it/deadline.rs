@@ -1,6 +1,8 @@
 //! Thousands of bets raced against the deadline of one round.
 
-use crate::house::{House, OPERATOR_KEY, Street, WAIT_MAX, bet_events, books, clean, nets, payout};
+use crate::house::{
+    Ground, House, OPERATOR_KEY, Street, WAIT_MAX, bet_events, books, clean, nets, payout,
+};
 use crate::second;
 use http::Method;
 use roundhouse::audit::books::Books;
@@ -15,6 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+
+on_every_engine!(every_bet_is_in_or_its_stake_is_back);
 
 /// Bets in the race.
 const BETS: usize = 2_000;
@@ -161,10 +165,10 @@ fn in_time(books: &Books) -> BTreeMap<String, Bet> {
 }
 
 /// Each bet is either accepted before the cut-off or its stake is back, and nobody is told twice.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_bet_is_in_or_its_stake_is_back() {
-    let street = Street::open(PARTNERS, SEED, &["--latency-ms", "20", "--jitter-ms", "30"]).await;
-    let house = House::open(&street.config).await;
+async fn every_bet_is_in_or_its_stake_is_back<E: Ground>() {
+    let street =
+        Street::on::<E>(PARTNERS, SEED, &["--latency-ms", "20", "--jitter-ms", "30"]).await;
+    let house = House::<E>::open(&street.config).await;
     let wagers = Arc::new(street.wagers("race", BETS, SEED));
     let opened = house.api.open_die("race", BETTING_MS, GRACE_MS).await.unwrap();
     let closes_at = parse_timestamp(opened.text("closes_at")).unwrap();
@@ -176,7 +180,7 @@ async fn every_bet_is_in_or_its_stake_is_back() {
     house.settled().await;
     house.close().await;
 
-    let books = books(street.directory.path()).await;
+    let books = books::<E>(&street).await;
     let (in_time, nets) = (in_time(&books), nets(&books));
     let (mut accepted, mut cut_off, mut refused) = (0, 0, 0);
     for (bet, said) in told.iter() {
@@ -205,7 +209,7 @@ async fn every_bet_is_in_or_its_stake_is_back() {
         }
     }
     second::agrees(&books);
-    clean(street.directory.path()).await;
+    clean::<E>(&street).await;
     let counts = format!("{accepted} accepted, {cut_off} cut off, {refused} refused");
     println!("{counts}");
     assert!(0 < accepted && 0 < cut_off && 0 < refused, "nothing was raced: {counts}");

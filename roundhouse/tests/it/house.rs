@@ -9,25 +9,28 @@ use partner_kit::faults::{FaultSettings, SplitMix};
 use roundhouse::audit::books::{BetLine, Books, Movement};
 use roundhouse::audit::report::Report;
 use roundhouse::audit::{audit, journal, load};
-use roundhouse::config::Config;
-use roundhouse::engine::JOURNALS;
+use roundhouse::config::{Config, EngineKind, Profile};
+use roundhouse::engine::{self, JOURNALS, SETTLER};
 use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
 use roundhouse::rig::processes::{Wallets, WalletsPlan};
 use roundhouse::rig::setup;
 use roundhouse::rig::watch::Watch;
-use roundhouse::serve::Running;
+use roundhouse::serve::{Opened, Roles, Running, listen, open};
+use runtime::cluster::{self, Cluster, StoreOptions, store, topics};
 use runtime::embedded::Embedded;
-use runtime::{Clock, SystemClock};
+use runtime::{Clock, Source, SystemClock, Topic};
 use schemas::bets::{Bet, BetEvent, BetSaid};
+use schemas::catalogue::BETS;
 use schemas::settlements::Target;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
 
 /// The binary under test.
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_roundhouse");
@@ -45,6 +48,13 @@ pub(crate) struct Street {
 }
 
 impl Street {
+    /// Partners of servers on engine `E`.
+    pub(crate) async fn on<E: Ground>(partners: usize, seed: u64, arguments: &[&str]) -> Self {
+        let mut street = Self::open(partners, seed, arguments).await;
+        E::prepare(&mut street.config).await;
+        street
+    }
+
     pub(crate) async fn open(partners: usize, seed: u64, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let names = setup::partner_names(partners);
@@ -94,23 +104,81 @@ pub(crate) fn journals(data_dir: &Path) -> PathBuf {
     data_dir.join(JOURNALS)
 }
 
-/// A server in this process.
-pub(crate) struct House {
-    pub(crate) api: Api,
-    pub(crate) watch: Watch<Embedded>,
-    pub(crate) running: Running,
+/// An engine on which scenarios are played.
+pub(crate) trait Ground: Opened {
+    /// Makes what the engine needs to be opened with `config`, and sets it there.
+    async fn prepare(config: &mut Config);
+
+    /// Opens the engine.
+    async fn open(config: &Config) -> Self;
 }
 
-impl House {
+impl Ground for Embedded {
+    async fn prepare(config: &mut Config) {
+        config.engine.kind = EngineKind::Embedded;
+    }
+
+    async fn open(config: &Config) -> Self {
+        open::embedded(config).await.unwrap()
+    }
+}
+
+impl Ground for Cluster {
+    /// Topics and tables of its own on the servers that all tests share.
+    async fn prepare(config: &mut Config) {
+        let servers = tokio::task::spawn_blocking(stack::servers).await.unwrap();
+        on_servers(config, &servers.kafka, &servers.store).await;
+    }
+
+    async fn open(config: &Config) -> Self {
+        open::cluster(config).await.unwrap()
+    }
+}
+
+/// Makes topics and tables of its own on these servers and sets `config` to them.
+pub(crate) async fn on_servers(config: &mut Config, brokers: &str, store_node: &str) {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("t{}_{number}_{}", std::process::id(), SystemClock.now());
+    config.engine.kind = EngineKind::Cluster;
+    config.cluster.profile = Profile::Single;
+    config.cluster.brokers = brokers.to_owned();
+    config.cluster.store_nodes = vec![store_node.to_owned()];
+    config.cluster.given_addresses_only = true;
+    config.cluster.namespace = format!("{name}.");
+    config.cluster.keyspace = name.clone();
+    config.cluster.instance = name;
+    let kafka = topics::Kafka { brokers: brokers.to_owned(), properties: BTreeMap::new() };
+    let catalogue = engine::catalogue_cluster().in_namespace(&config.cluster.namespace);
+    topics::apply(&kafka, cluster::Profile::Single, &catalogue).await.unwrap();
+    let options = StoreOptions {
+        nodes: config.cluster.store_nodes.clone(),
+        keyspace: config.cluster.keyspace.clone(),
+        given_addresses_only: true,
+    };
+    store::migrate(&options, cluster::Profile::Single).await.unwrap();
+}
+
+/// A server in this process.
+pub(crate) struct House<E: Ground = Embedded> {
+    pub(crate) api: Api,
+    pub(crate) watch: Watch<E>,
+    pub(crate) running: Running<E>,
+}
+
+impl<E: Ground> House<E> {
     pub(crate) async fn open(config: &Config) -> Self {
         if let Some(bug) = planted() {
             planted::arm_process(bug.parse().unwrap());
         }
-        let running = Running::start(config).await.unwrap();
+        let listener = listen(config).await.unwrap();
+        let engine = E::open(config).await;
+        let running = Running::with(config, listener, engine, &Roles::all()).await.unwrap();
         let api = Api::new(format!("http://{}", running.address), OPERATOR_KEY.to_owned());
         api.ready(WAIT_MAX).await.unwrap();
-        let watch = Watch::start(running.engine().clone());
-        Self { api, watch, running }
+        let engine = running.engine().clone();
+        owned(&engine).await;
+        Self { api, watch: Watch::start(engine), running }
     }
 
     /// Plays a round up to its close and says what clients were told.
@@ -132,16 +200,31 @@ impl House {
     }
 }
 
-/// Log, store and journals of a directory that nobody has open.
-pub(crate) async fn books(data_dir: &Path) -> Books {
-    let mut books = load::from_directory(data_dir).await.unwrap();
-    books.journals = Some(journal::read_all(&[journals(data_dir)]).unwrap());
+/// Waits until the settlers have joined their group: a tick came by in every partition.
+async fn owned<E: Ground>(engine: &E) {
+    let all = async {
+        for partition in 0..E::PARTITIONS.lanes {
+            let bets = Source { topic: Topic(BETS), partition };
+            while engine.stored(SETTLER, bets).await.unwrap().is_none() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    timeout(WAIT_MAX, all).await.unwrap();
+}
+
+/// Log, store and journals, once no server runs.
+pub(crate) async fn books<E: Ground>(street: &Street) -> Books {
+    let engine = E::open(&street.config).await;
+    let mut books = load::read(&engine, E::PARTITIONS).await.unwrap();
+    Opened::close(&engine).await;
+    books.journals = Some(journal::read_all(&[journals(street.directory.path())]).unwrap());
     books
 }
 
 /// The audit at rest, which must be clean.
-pub(crate) async fn clean(data_dir: &Path) -> (Books, Report) {
-    let books = books(data_dir).await;
+pub(crate) async fn clean<E: Ground>(street: &Street) -> (Books, Report) {
+    let books = books::<E>(street).await;
     let report = audit(&books, true).unwrap();
     assert!(report.clean, "{report}");
     assert!(0 < report.checked);

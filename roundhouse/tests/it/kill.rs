@@ -10,7 +10,7 @@ use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
 use roundhouse::rig::processes::{ServerProcess, free_ports};
 use roundhouse::rig::setup;
-use runtime::{Clock, SystemClock};
+use runtime::{Clock, Embedded, SystemClock};
 use schemas::decisions::{DecisionSaid, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
@@ -185,7 +185,7 @@ async fn at_rest(site: &Site, mut server: ServerProcess) -> Books {
     loop {
         sleep(LOOK_PERIOD).await;
         server.stop().await.unwrap();
-        let books = books(site.street.directory.path()).await;
+        let books = books::<Embedded>(&site.street).await;
         let report = audit(&books, false).unwrap();
         assert!(report.clean, "seed {SEED}: {report}");
         if report.owed == 0 && report.undecided == 0 {

@@ -1,7 +1,24 @@
 //! Whole processes: a server, wallets, players over real HTTP, and the audit at the end.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[cfg(feature = "cluster")]
+/// Plays each scenario on every engine.
+macro_rules! on_every_engine {
+    ($($(#[$about:meta])* $scenario:ident),+ $(,)?) => {$(
+        $(#[$about])*
+        mod $scenario {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                super::$scenario::<runtime::Embedded>().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn cluster() {
+                super::$scenario::<runtime::cluster::Cluster>().await;
+            }
+        }
+    )+};
+}
+
 mod consumer;
 mod corrections;
 mod deadline;

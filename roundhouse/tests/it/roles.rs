@@ -60,7 +60,7 @@ async fn a_round_over_three_parts() {
     one.leave().await.unwrap();
     two.leave().await.unwrap();
     three.stop().await.unwrap();
-    clean(street.directory.path()).await;
+    clean::<Embedded>(&street).await;
 }
 
 #[track_caller]

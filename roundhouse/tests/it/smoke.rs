@@ -5,6 +5,7 @@ use roundhouse::rig::api::Api;
 use roundhouse::rig::players::place_all;
 use roundhouse::rig::processes::ServerProcess;
 use roundhouse::rig::setup;
+use runtime::Embedded;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ async fn a_signal_drains() {
     let told = placing.await.unwrap();
     assert!(BETS / 4 <= told.len(), "only {} bets were told anything", told.len());
 
-    let house = House::open(&street.config).await;
+    let house = House::<Embedded>::open(&street.config).await;
     house.api.close("r").await.unwrap();
     house.api.result("r", "2").await.unwrap();
     house.settled().await;
@@ -91,5 +92,5 @@ async fn a_signal_drains() {
             |word: &String| *word == stands || (word == "accepted" && stands == "cancelled");
         assert!(words.iter().all(holds), "{bet} was told {words:?} and is {stands}");
     }
-    clean(street.directory.path()).await;
+    clean::<Embedded>(&street).await;
 }

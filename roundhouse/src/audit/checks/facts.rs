@@ -201,14 +201,13 @@ fn admissions(scene: &Scene<'_>) -> Finding {
         );
         found.insert((partition, fact.at));
     }
-    for ((partition, judged), verdict) in &verdicts {
-        if verdict.refused.is_none() {
-            finding.that(
-                found.contains(&(*partition, *judged)),
-                || format!("rounds/{partition} at {judged}"),
-                || format!("{} was admitted and is not in the store", verdict.kind.name()),
-            );
-        }
+    for admitted in rounds::admitted(scene, &verdicts).values().flatten() {
+        let (partition, judged) = admitted.at;
+        finding.that(
+            found.contains(&admitted.at),
+            || format!("rounds/{partition} at {judged}"),
+            || format!("{} was admitted and is not in the store", admitted.verdict.kind.name()),
+        );
     }
     finding
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// An admitted record with its verdict.
 pub(super) struct Admitted<'a> {
+    /// Partition of `rounds` and offset.
+    pub(super) at: (u32, u64),
     pub(super) event: &'a RoundEvent,
     pub(super) verdict: &'a Verdict,
 }
@@ -30,7 +32,8 @@ pub(super) fn verdicts<'a>(scene: &Scene<'a>) -> Verdicts<'a> {
     verdicts
 }
 
-/// What was admitted, by round, in the order of the records.
+/// What was admitted, by round, in the order of the records. One that repeats the request and content of
+/// an admitted one got its verdict again and is no other (R7).
 pub(super) fn admitted<'a>(
     scene: &Scene<'a>,
     verdicts: &Verdicts<'a>,
@@ -41,11 +44,21 @@ pub(super) fn admitted<'a>(
             let verdict = verdicts.get(&(partition, *offset)).copied();
             if let Some(verdict) = verdict.filter(|verdict| verdict.refused.is_none()) {
                 let round = rounds.entry(event.round.as_str()).or_default();
-                round.push(Admitted { event, verdict });
+                let again = round.iter().any(|before| {
+                    let same = before.event.request == event.request;
+                    same && before.event.said == event.said && told_again(before.verdict, verdict)
+                });
+                if !again {
+                    round.push(Admitted { at: (partition, *offset), event, verdict });
+                }
             }
         }
     }
     rounds
+}
+
+fn told_again(first: &Verdict, repeat: &Verdict) -> bool {
+    (first.number, first.version) == (repeat.number, repeat.version)
 }
 
 pub(super) fn check(scene: &Scene<'_>) -> [Finding; 4] {

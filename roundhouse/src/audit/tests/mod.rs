@@ -9,7 +9,7 @@ use runtime::{Source, Topic};
 use schemas::bets::{BetSaid, HoldAnswer};
 use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
 use schemas::decisions::{DecisionSaid, RejectReason, Verdict};
-use schemas::rounds::RoundSaid;
+use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::settlements::{Reason, Target};
 
 #[test]
@@ -232,6 +232,33 @@ fn a_record_judged_twice() {
         books.rounds[table()].push((12, again));
     };
     broken(twice, &["one-verdict"]);
+}
+
+/// Two heralds may both say that a round is closed, and a caller may ask twice: the repeat gets the verdict
+/// of what it repeats.
+#[test]
+fn a_request_that_is_repeated_and_told_the_same() {
+    let repeated = |number| {
+        move |books: &mut Books| {
+            let lines = &mut books.rounds[table()];
+            let said = lines.iter().position(|(_, e)| e.said == RoundSaid::Closed).unwrap();
+            let (at, mut closed) = lines[said].clone();
+            closed.said_at += 5;
+            let of = |e: &RoundEvent| matches!(&e.said, RoundSaid::Verdict(v) if v.judged == at);
+            let (_, mut verdict) = lines.iter().find(|(_, e)| of(e)).unwrap().clone();
+            let end = lines.last().unwrap().0 + 1;
+            let RoundSaid::Verdict(told) = &mut verdict.said else { panic!() };
+            (told.judged, told.number) = (end, number);
+            lines.extend([(end, closed), (end + 1, verdict)]);
+            stored(books, "herald", ROUNDS, table(), end + 2);
+        }
+    };
+    let mut books = books();
+    repeated(2)(&mut books);
+    let report = audit(&books, true).unwrap();
+    assert!(report.clean, "{report}");
+    let other = ["markers-everywhere", "result-behind-seal", "facts-are-admissions"];
+    broken(repeated(4), &other);
 }
 
 #[test]

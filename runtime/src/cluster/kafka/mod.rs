@@ -32,9 +32,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Longest wait at the end for what was handed over, and for members to leave their groups.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Questions to Kafka that wait at once, each on a thread: a process that takes over all partitions has
+/// hundreds.
+const ASKING_MAX: usize = 16;
 /// How often it is looked whether members have left.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
 
@@ -47,6 +51,8 @@ pub(super) struct Kafka {
     fetchers: Fetchers,
     /// Asks for ends of partitions.
     asker: BaseConsumer<Said>,
+    /// One permit for each question that waits on a thread.
+    asking: Semaphore,
     /// Asks for the offsets of a group.
     askers: Mutex<BTreeMap<String, Arc<BaseConsumer<Said>>>>,
     members: Mutex<Members>,
@@ -76,6 +82,7 @@ impl Kafka {
             fetchers: Fetchers::new(&options, Arc::clone(&names)),
             names,
             asker: settings::fetcher(&options).create_with_context(Said)?,
+            asking: Semaphore::new(ASKING_MAX),
             askers: Mutex::default(),
             members: Mutex::default(),
             generation: Arc::default(),
@@ -259,9 +266,12 @@ async fn blocking<T: Send + 'static>(
     kafka: &Arc<Kafka>,
     work: impl FnOnce(&Kafka) -> KafkaResult<T> + Send + 'static,
 ) -> KafkaResult<T> {
-    let kafka = Arc::clone(kafka);
-    let done = tokio::task::spawn_blocking(move || work(&kafka)).await;
-    done.unwrap_or_else(|error| {
-        Err(KafkaError::ClientCreation(format!("a task broke down: {error}")))
-    })
+    let broken = |error: &dyn std::fmt::Display| {
+        KafkaError::ClientCreation(format!("a task broke down: {error}"))
+    };
+    let permit = kafka.asking.acquire().await.map_err(|error| broken(&error))?;
+    let asked = Arc::clone(kafka);
+    let done = tokio::task::spawn_blocking(move || work(&asked)).await;
+    drop(permit);
+    done.unwrap_or_else(|error| Err(broken(&error)))
 }

@@ -1,0 +1,101 @@
+//! What happens, drawn from a seed.
+
+use partner_kit::faults::SplitMix;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// A service of which two processes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Service {
+    Ingest,
+    Settler,
+    Dispatcher,
+}
+
+pub(crate) const SERVICES: [Service; 3] = [Service::Ingest, Service::Settler, Service::Dispatcher];
+/// Processes of each service.
+pub(crate) const OF_EACH: usize = 2;
+
+/// One disturbance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// `kill -9` of a process, and its start after a while.
+    Kill(Service, usize, Duration),
+    /// SIGSTOP, and SIGCONT later: beyond its session it comes back as a zombie.
+    Freeze(Service, usize, Duration),
+    /// SIGTERM and start, several times in a row: the groups do not come to rest.
+    Shake(Service, u64),
+    KillBroker(Duration),
+    KillStore(Duration),
+    KillWallets,
+    /// Nothing: what was disturbed finds its way back.
+    Calm(Duration),
+}
+
+impl Act {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Kill(..) => "kills",
+            Self::Freeze(..) => "freezes",
+            Self::Shake(..) => "storms",
+            Self::KillBroker(_) => "broker kills",
+            Self::KillStore(_) => "store kills",
+            Self::KillWallets => "wallet kills",
+            Self::Calm(_) => "calms",
+        }
+    }
+}
+
+/// The sequence of a seed.
+pub(crate) struct Acts {
+    random: SplitMix,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Acts {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { random: SplitMix::new(seed), counts: BTreeMap::new() }
+    }
+
+    fn between(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(least + self.random.below(most - least + 1))
+    }
+
+    fn process(&mut self) -> (Service, usize) {
+        let below = |random: &mut SplitMix, count: usize| {
+            usize::try_from(random.below(u64::try_from(count).unwrap())).unwrap()
+        };
+        (SERVICES[below(&mut self.random, SERVICES.len())], below(&mut self.random, OF_EACH))
+    }
+
+    pub(crate) fn next(&mut self) -> Act {
+        let act = match self.random.below(20) {
+            0..=5 => {
+                let (service, index) = self.process();
+                Act::Kill(service, index, self.between(0, 3_000))
+            }
+            6..=9 => {
+                let (service, index) = self.process();
+                Act::Freeze(service, index, self.between(5_000, 40_000))
+            }
+            10 | 11 => {
+                let (service, _) = self.process();
+                Act::Shake(service, 2 + self.random.below(3))
+            }
+            12 => Act::KillBroker(self.between(500, 6_000)),
+            13 => Act::KillStore(self.between(500, 6_000)),
+            14 => Act::KillWallets,
+            _ => Act::Calm(self.between(2_000, 8_000)),
+        };
+        *self.counts.entry(act.kind()).or_default() += 1;
+        act
+    }
+}
+
+impl fmt::Display for Acts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.counts.iter().map(|(kind, count)| format!("{count} {kind}"));
+        f.write_str(&counts.collect::<Vec<_>>().join(", "))
+    }
+}

@@ -1,0 +1,224 @@
+//! Servers and processes of the chaos: a broker, a store, two processes of each service, wallets.
+
+use crate::acts::{Act, OF_EACH, SERVICES, Service};
+use crate::house::{EXE, OPERATOR_KEY, Street, WAIT_MAX, on_servers};
+use roundhouse::rig::api::Api;
+use roundhouse::rig::processes::{ServerProcess, free_ports};
+use roundhouse::rig::setup;
+use roundhouse::serve::open;
+use runtime::cluster::Cluster;
+use rustix::process::Signal;
+use stack::NativeServer;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const PARTNERS: usize = 10;
+/// Everything a wallet can do wrong short of lying.
+const FAULTS: &[&str] = &[
+    "--jitter-ms",
+    "20",
+    "--error-500-rate",
+    "20",
+    "--error-500-after-apply-rate",
+    "20",
+    "--timeout-after-apply-rate",
+    "5",
+    "--timeout-ms",
+    "1500",
+    "--reset-rate",
+    "20",
+    "--swap-rate",
+    "20",
+    "--repeat-rate",
+    "20",
+    "--decline-rate",
+    "20",
+];
+/// Processes that are frozen at the same time at most: some must be left to be disturbed.
+const FROZEN_MAX: usize = 2;
+/// Pause between the steps of a storm: shorter than a group takes to come to rest.
+const STORM_PAUSE: Duration = Duration::from_millis(400);
+
+/// Everything on the stage.
+pub(crate) struct Cast {
+    pub(crate) street: Street,
+    broker: Server,
+    store: Server,
+    config: PathBuf,
+    processes: BTreeMap<(Service, usize), Process>,
+}
+
+/// A server whose calls block.
+type Server = Arc<Mutex<NativeServer>>;
+
+async fn on(server: &Server, work: impl FnOnce(&mut NativeServer) + Send + 'static) {
+    let server = Arc::clone(server);
+    let done = tokio::task::spawn_blocking(move || work(&mut server.lock().unwrap()));
+    done.await.unwrap();
+}
+
+struct Process {
+    server: ServerProcess,
+    arguments: Vec<String>,
+    thaws_at: Option<Instant>,
+}
+
+impl Cast {
+    pub(crate) async fn open(seed: u64) -> Self {
+        let mut street = Street::open(PARTNERS, seed, FAULTS).await;
+        let directory = street.directory.path();
+        let broker = stack::native_kafka(&directory.join("kafka")).unwrap();
+        let store = stack::native_cassandra(&directory.join("store")).unwrap();
+        let (kafka_at, store_at) = (broker.address(), store.address());
+        let (broker, store) = (Arc::new(Mutex::new(broker)), Arc::new(Mutex::new(store)));
+        on(&store, |store| store.spawn().unwrap()).await;
+        on(&broker, |broker| broker.start().unwrap()).await;
+        on(&store, |store| store.wait_ready().unwrap()).await;
+        let config = &mut street.config;
+        on_servers(config, &kafka_at.to_string(), &store_at.to_string()).await;
+        config.cluster.instance = "watch".to_owned();
+        let further = format!(
+            "engine = {{ kind = \"cluster\" }}\n\
+             dispatcher = {{ call_ms_max = 1000 }}\n\
+             [cluster]\n\
+             profile = \"single\"\n\
+             brokers = \"{kafka_at}\"\n\
+             store_nodes = [\"{store_at}\"]\n\
+             namespace = \"{}\"\n\
+             keyspace = \"{}\"\n",
+            config.cluster.namespace, config.cluster.keyspace
+        );
+        let path = street.directory.path().join("roundhouse.toml");
+        setup::write(&street.config, further.parse().unwrap(), &path).unwrap();
+        let config = path;
+        let mut cast = Self { street, broker, store, config, processes: BTreeMap::new() };
+        for service in SERVICES {
+            for index in 0..OF_EACH {
+                cast.start(service, index).await;
+            }
+        }
+        for api in cast.apis() {
+            api.ready(WAIT_MAX).await.unwrap();
+        }
+        cast
+    }
+
+    /// A client of each ingest.
+    pub(crate) fn apis(&self) -> Vec<Api> {
+        let ingests = self.processes.iter().filter(|((service, _), _)| *service == Service::Ingest);
+        let url = |process: &Process| process.server.url.clone();
+        ingests.map(|(_, process)| Api::new(url(process), OPERATOR_KEY.to_owned())).collect()
+    }
+
+    /// The engine, to be read from here.
+    pub(crate) async fn engine(&self) -> Cluster {
+        open::cluster_reader(&self.street.config).await.unwrap()
+    }
+
+    async fn start(&mut self, service: Service, index: usize) {
+        let listen = format!("127.0.0.1:{}", free_ports(1).unwrap());
+        let command = match service {
+            Service::Ingest => "ingest",
+            Service::Settler => "settler",
+            Service::Dispatcher => "dispatcher",
+        };
+        let instance = format!("{command}-{index}");
+        let config = self.config.to_string_lossy().into_owned();
+        let plain = [command, "--announce", "--config", &config, "--instance", &instance];
+        let mut arguments: Vec<String> = plain.map(ToOwned::to_owned).to_vec();
+        arguments.extend(["--log", "warn", "--listen", &listen].map(ToOwned::to_owned));
+        self.processes.insert((service, index), Process::start(arguments).await);
+    }
+
+    /// Plays one act; before it, frozen processes whose time has come go on, and processes that ended by
+    /// themselves are started again, as a supervisor would.
+    pub(crate) async fn play(&mut self, act: Act) {
+        self.tend(Instant::now()).await;
+        match act {
+            Act::Kill(service, index, away) => {
+                let Some(process) = self.processes.remove(&(service, index)) else { return };
+                process.server.kill().await.unwrap();
+                sleep(away).await;
+                let process = Process::start(process.arguments).await;
+                self.processes.insert((service, index), process);
+            }
+            Act::Freeze(service, index, long) => {
+                let frozen = self.processes.values().filter(|one| one.thaws_at.is_some()).count();
+                let process = self.processes.get_mut(&(service, index)).unwrap();
+                if frozen < FROZEN_MAX && process.thaws_at.is_none() {
+                    process.server.signal(Signal::STOP).unwrap();
+                    process.thaws_at = Some(Instant::now() + long);
+                }
+                sleep(Duration::from_secs(1)).await;
+            }
+            Act::Shake(service, times) => {
+                for turn in 0..times {
+                    self.restart(service, usize::try_from(turn).unwrap() % OF_EACH).await;
+                    sleep(STORM_PAUSE).await;
+                }
+            }
+            Act::KillBroker(away) => kill_and_start(&self.broker, away).await,
+            Act::KillStore(away) => kill_and_start(&self.store, away).await,
+            Act::KillWallets => self.street.wallets.kill_and_restart().await.unwrap(),
+            Act::Calm(long) => sleep(long).await,
+        }
+    }
+
+    /// Stops a process in order and starts it again, unless it is frozen.
+    async fn restart(&mut self, service: Service, index: usize) {
+        if self.processes[&(service, index)].thaws_at.is_some() {
+            return;
+        }
+        let Some(process) = self.processes.remove(&(service, index)) else { return };
+        // One that gave up by itself ends with an error.
+        let _ended = process.server.stop().await;
+        let process = Process::start(process.arguments).await;
+        self.processes.insert((service, index), process);
+    }
+
+    async fn tend(&mut self, now: Instant) {
+        let mut ended = Vec::new();
+        for (name, process) in &mut self.processes {
+            if process.thaws_at.is_some_and(|time| time <= now) {
+                process.server.signal(Signal::CONT).unwrap();
+                process.thaws_at = None;
+            }
+            if process.server.has_ended().unwrap() {
+                ended.push(*name);
+            }
+        }
+        for name in ended {
+            eprintln!("chaos: {name:?} ended by itself and is started again");
+            let Some(process) = self.processes.remove(&name) else { continue };
+            self.processes.insert(name, Process::start(process.arguments).await);
+        }
+    }
+
+    /// Lets every process run.
+    pub(crate) async fn make_whole(&mut self) {
+        self.tend(Instant::now() + Duration::from_secs(3_600)).await;
+    }
+
+    /// Stops the processes in order; the servers stay.
+    pub(crate) async fn stop(&mut self) {
+        for (_, process) in std::mem::take(&mut self.processes) {
+            process.server.stop().await.unwrap();
+        }
+    }
+}
+
+impl Process {
+    async fn start(arguments: Vec<String>) -> Self {
+        let server = ServerProcess::run(Path::new(EXE), &arguments).await.unwrap();
+        Self { server, arguments, thaws_at: None }
+    }
+}
+
+async fn kill_and_start(server: &Server, away: Duration) {
+    on(server, NativeServer::kill).await;
+    sleep(away).await;
+    on(server, |server| server.start().unwrap()).await;
+}

@@ -1,0 +1,121 @@
+//! The cluster engine on real servers.
+
+use runtime::cluster::{
+    Cluster, ClusterOpenError, ClusterOptions, GroupSpec, Profile, StoreOptions, store, topics,
+};
+use runtime::{
+    Append, Catalogue, Clock, EngineError, Reader, RecordLog, Source, SystemClock, conformance,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Longest wait for anything; only an engine that fails waits as long.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Options for topics and tables of a test's own, which are made.
+async fn ground(name: &str) -> ClusterOptions {
+    let servers = tokio::task::spawn_blocking(stack::servers).await.unwrap();
+    let own = format!("{name}_{}", SystemClock.now());
+    let group = |group| GroupSpec {
+        group,
+        topic: conformance::TOPICS[1].0,
+        session: Duration::from_secs(6),
+    };
+    let groups = ["conformance-apply", "conformance-rebalance", "conformance-fencing"];
+    let options = ClusterOptions {
+        profile: Profile::Single,
+        brokers: servers.kafka.clone(),
+        properties: BTreeMap::new(),
+        namespace: format!("{own}."),
+        instance: own.clone(),
+        groups: groups.map(group).to_vec(),
+        store: StoreOptions {
+            nodes: vec![servers.store.clone()],
+            keyspace: own,
+            given_addresses_only: true,
+        },
+    };
+    topics::apply(&kafka(&options), Profile::Single, &named(&options)).await.unwrap();
+    store::migrate(&options.store, Profile::Single).await.unwrap();
+    options
+}
+
+fn kafka(options: &ClusterOptions) -> topics::Kafka {
+    topics::Kafka { brokers: options.brokers.clone(), properties: BTreeMap::new() }
+}
+
+fn catalogue() -> Catalogue {
+    Catalogue::new(conformance::TOPICS, conformance::KINDS)
+}
+
+fn named(options: &ClusterOptions) -> Catalogue {
+    catalogue().in_namespace(&options.namespace)
+}
+
+async fn open(options: &ClusterOptions) -> Cluster {
+    Cluster::open(options.clone(), catalogue(), SystemClock).await.unwrap()
+}
+
+fn record(value: Vec<u8>) -> Append {
+    let (topic, partition) = (conformance::TOPICS[0].0, 0);
+    Append { topic, partition, key: "key".into(), headers: Vec::new(), value: value.into() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cluster_engine_conforms() {
+    let options = ground("conforms").await;
+    let engine = open(&options).await;
+    conformance::check(&engine, "cluster").await.unwrap();
+    engine.close().await;
+    let at = Source { topic: conformance::TOPICS[0].0, partition: 0 };
+    assert_eq!(engine.append(vec![record(vec![1])]).await, Err(EngineError::Closed));
+    assert_eq!(engine.range(at).await, Err(EngineError::Closed));
+    let reading = tokio::time::timeout(WAIT_MAX, engine.reader(at, 0).next(1)).await.unwrap();
+    assert_eq!(reading, Err(EngineError::Closed));
+}
+
+/// More waits for a slow reader than its buffer takes, beside one that keeps up: both get every record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_every_record_and_holds_up_nobody() {
+    const COUNT: usize = 600;
+    let options = ground("slow").await;
+    let engine = open(&options).await;
+    let at = Source { topic: conformance::TOPICS[0].0, partition: 0 };
+    let (mut slow, mut quick) = (engine.reader(at, 0), engine.reader(at, 0));
+    engine.append(vec![record(vec![0; 8])]).await.unwrap();
+    for reader in [&mut slow, &mut quick] {
+        assert_eq!(reader.next(1).await.unwrap().0.len(), 1);
+    }
+    for _ in 0..COUNT / 10 {
+        engine.append((0..10).map(|_| record(vec![7; 100_000])).collect()).await.unwrap();
+    }
+    for reader in [&mut quick, &mut slow] {
+        let mut next = 1;
+        while next < u64::try_from(COUNT).unwrap() + 1 {
+            let read = tokio::time::timeout(WAIT_MAX, reader.next(7)).await.unwrap();
+            for record in read.unwrap().0 {
+                assert_eq!(record.offset, next);
+                next += 1;
+            }
+        }
+    }
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_on_missing_topics_or_tables_is_refused_by_name() {
+    let mut options = ground("refused").await;
+    let refused = |options: &ClusterOptions| {
+        let opening = Cluster::open(options.clone(), catalogue(), SystemClock);
+        async { opening.await.err().unwrap() }
+    };
+    options.namespace = "nobody.".to_owned();
+    let error = refused(&options).await;
+    assert!(matches!(error, ClusterOpenError::Topics(_)), "{error}");
+    assert!(error.to_string().contains("nobody.conformance.log"), "{error}");
+    let mut options = ground("refused").await;
+    options.store.keyspace = "nobody".to_owned();
+    let error = refused(&options).await;
+    assert!(matches!(error, ClusterOpenError::Store(_)), "{error}");
+    assert!(error.to_string().contains("roundhouse store migrate"), "{error}");
+}
