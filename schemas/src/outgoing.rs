@@ -204,7 +204,7 @@ pub fn settlement(
     partition: u32,
 ) -> Result<Outgoing, FrameError> {
     let (bet, partner) = (&settlement.bet, settlement.partner.as_str());
-    let kind = crate::wire::SettlementRecord::from(settlement).target.name();
+    let kind = settlement.target.name();
     Ok(Outgoing {
         topic: match topic {
             SettlementTopic::Settlements => SETTLEMENTS,
@@ -283,7 +283,16 @@ impl DeliveryRecord {
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
 pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, FrameError> {
+    decided(decision, partition).map(|(fact, _)| fact)
+}
+
+/// The fact of a decision and its record, whose value is the fact's body: encoded once.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing), FrameError> {
     let said = DecisionSaid::Decided(decision.clone());
+    let record = self::decision(&said, partition)?;
     let (detail, code) = match &decision.verdict {
         Verdict::Accepted => ("", ""),
         Verdict::Rejected(RejectReason::Declined(code)) => ("declined", code.as_str()),
@@ -292,7 +301,7 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
     };
     let kind = said.kind().name();
     let content = decision.bet.content_hash().to_string();
-    Ok(FactRow {
+    let fact = FactRow {
         round: decision.bet.id.round_str().to_owned(),
         topic: BETS,
         partition,
@@ -301,8 +310,9 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
         kind,
         at: decision.at,
         hash: ContentHash::of(&[decision.bet.id.as_str(), kind, detail, code, &content]).0,
-        body: said.encode()?,
-    })
+        body: record.value.clone(),
+    };
+    Ok((fact, record))
 }
 
 /// The fact of a marker at offset `at` of `bets` partition `partition`.

@@ -27,6 +27,11 @@ pub enum Target {
 }
 
 impl Target {
+    /// Its word in headers.
+    pub(crate) fn name(self) -> &'static str {
+        self.to_columns().0.name()
+    }
+
     fn to_columns(self) -> (TargetKind, i64) {
         match self {
             Self::Held => (TargetKind::Held, 0),

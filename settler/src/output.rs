@@ -33,9 +33,10 @@ impl Output {
 
     /// A decision for the first time: its fact and its record.
     pub(crate) fn decide(&mut self, decision: &Decision) -> Result<(), FrameError> {
-        let row = outgoing::decision_fact(decision, self.partition)?;
+        let (row, record) = outgoing::decided(decision, self.partition)?;
         self.facts.push(Fact::from(row.into_parts()));
-        self.say(DecisionSaid::Decided(decision.clone()))
+        self.records.push(Append::from(record.into_parts()));
+        Ok(())
     }
 
     /// A decision once more: its record alone, for whoever asked again.
