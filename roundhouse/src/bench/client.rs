@@ -9,10 +9,11 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The bets of one run, each made when it is sent.
 #[derive(Debug)]
@@ -38,6 +39,35 @@ impl Bets {
             .header(AUTHORIZATION, bearer)
             .body(Full::new(Bytes::from(body)))
             .context("the request cannot be made")
+    }
+}
+
+/// When bets are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    /// Between two bets of all connections; none to send as soon as a connection is free.
+    period: Option<Duration>,
+    sent: Arc<AtomicU32>,
+}
+
+impl Pace {
+    /// So many bets a second, whatever becomes of those before.
+    #[cfg(feature = "cluster")]
+    pub(super) fn of(rate: u64) -> Self {
+        let period = 1_000_000_000_u64.checked_div(rate).map(Duration::from_nanos);
+        Self { period, sent: Arc::default() }
+    }
+
+    fn free() -> Self {
+        Self { period: None, sent: Arc::default() }
+    }
+
+    /// Waits until the next bet is due, and says when it was.
+    async fn due(&self, begun: Instant) -> Instant {
+        let Some(period) = self.period else { return Instant::now() };
+        let due = begun + period * self.sent.fetch_add(1, Ordering::Relaxed);
+        sleep_until(due).await;
+        due
     }
 }
 
@@ -67,6 +97,21 @@ pub(super) async fn post(
     connections: usize,
     time: Duration,
 ) -> anyhow::Result<Load> {
+    post_at(address, bets, connections, time, Pace::free()).await
+}
+
+/// Posts bets over `connections` connections for `time` at a pace. How long an answer took counts from
+/// when its bet was due, also if no connection was free then.
+///
+/// # Errors
+/// As [`post`].
+pub(super) async fn post_at(
+    address: SocketAddr,
+    bets: Bets,
+    connections: usize,
+    time: Duration,
+    pace: Pace,
+) -> anyhow::Result<Load> {
     let bets = Arc::new(bets);
     let mut senders = Vec::new();
     let mut drivers = JoinSet::new();
@@ -81,7 +126,8 @@ pub(super) async fn post(
     let begun = Instant::now();
     let mut workers = JoinSet::new();
     for (connection, sender) in senders.into_iter().enumerate() {
-        workers.spawn(converse(sender, Arc::clone(&bets), connection, begun + time));
+        let times = (begun, begun + time);
+        workers.spawn(converse(sender, Arc::clone(&bets), connection, times, pace.clone()));
     }
     let mut load = Load::default();
     while let Some(ended) = workers.join_next().await {
@@ -98,12 +144,13 @@ async fn converse(
     mut sender: SendRequest<Full<Bytes>>,
     bets: Arc<Bets>,
     connection: usize,
-    until: Instant,
+    (start, until): (Instant, Instant),
+    pace: Pace,
 ) -> anyhow::Result<(Vec<u64>, Bytes)> {
     let mut latencies_us = Vec::new();
     let mut sample = Bytes::new();
     for number in 0.. {
-        let begun = Instant::now();
+        let begun = pace.due(start).await;
         if until <= begun {
             break;
         }

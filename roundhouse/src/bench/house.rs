@@ -1,12 +1,14 @@
 //! What a bench runs against: wallets that answer from memory, and the server in this process.
 
 use super::wallets::MemoryWallets;
+use crate::config::Config;
 use crate::rig::api::Api;
 use crate::rig::keys::{PartnerKey, secret};
 use crate::rig::setup;
-use crate::serve::Running;
+use crate::serve::{Opened, Roles, Running, listen, open};
 use anyhow::Context;
 use http::Method;
+use runtime::embedded::Embedded;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -21,13 +23,13 @@ const LOOK_PERIOD: Duration = Duration::from_millis(20);
 const SEED: u64 = 1;
 
 /// Wallets, server, and a client for the operator.
-pub(super) struct House {
+pub(super) struct House<E: Opened = Embedded> {
     /// Keys by partner.
     pub(super) keys: BTreeMap<String, PartnerKey>,
     /// The wallets.
     pub(super) wallets: MemoryWallets,
     /// The server.
-    pub(super) running: Running,
+    pub(super) running: Running<E>,
     /// The operator.
     pub(super) api: Api,
     operator_key: String,
@@ -44,6 +46,24 @@ impl House {
         partners: usize,
         latency_ms: u64,
     ) -> anyhow::Result<Self> {
+        let in_dir = |config: &mut Config| config.storage.data_dir = data_dir.to_owned();
+        let opening = async |config: &Config| open::embedded(config).await;
+        Self::start(exe, partners, latency_ms, in_dir, opening).await
+    }
+}
+
+impl<E: Opened> House<E> {
+    /// Starts everything on the engine that `opening` opens, after `configure`.
+    ///
+    /// # Errors
+    /// If a part of it cannot be started.
+    pub(super) async fn start(
+        exe: &Path,
+        partners: usize,
+        latency_ms: u64,
+        configure: impl FnOnce(&mut Config),
+        opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
+    ) -> anyhow::Result<Self> {
         let names = setup::partner_names(partners);
         let wallets = MemoryWallets::start(exe, &names, latency_ms).await?;
         let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, SEED));
@@ -54,9 +74,11 @@ impl House {
         });
         let operator_key = secret()?;
         let mut config = setup::config(&operator_key, &with_urls.collect())?;
-        config.storage.data_dir = data_dir.to_owned();
+        configure(&mut config);
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let running = Running::start(&config).await?;
+        let listener = listen(&config).await?;
+        let engine = opening(&config).await?;
+        let running = Running::with(&config, listener, engine, &Roles::all()).await?;
         let api = Api::new(format!("http://{}", running.address), operator_key.clone());
         api.ready(WAIT_MAX).await?;
         Ok(Self { keys, wallets, running, api, operator_key })

@@ -6,6 +6,8 @@
 //! ratios per mille, so that nothing here computes with floats.
 
 mod client;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod house;
 mod journal;
 mod plain_deliver;

@@ -76,6 +76,16 @@ impl PlainRound {
         for bytes in self.settlements.values() {
             journal.append(*bytes).await?;
         }
+        let answers = self.post(client).await?;
+        journal.append(self.deliveries).await?;
+        Ok(answers)
+    }
+
+    /// Posts every chunk; the answers.
+    ///
+    /// # Errors
+    /// If a wallet does not answer with 200.
+    pub(super) async fn post(&self, client: &HttpClient) -> anyhow::Result<Vec<Bytes>> {
         let mut calls = JoinSet::new();
         for (url, body) in &self.chunks {
             let (client, url, body) = (client.clone(), url.clone(), body.clone());
@@ -89,7 +99,6 @@ impl PlainRound {
             anyhow::ensure!(answer.status == 200, "a wallet answered {}", answer.status);
             answers.push(answer.body);
         }
-        journal.append(self.deliveries).await?;
         Ok(answers)
     }
 

@@ -18,7 +18,6 @@ use http::{StatusCode, Uri};
 use runtime::http::{HttpClient, HttpOptions};
 use schemas::contract::{AUTHORIZE_PATH, AuthorizeRequest};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,6 +47,26 @@ pub struct BetBytes {
     pub decision: usize,
 }
 
+/// Where it appends.
+#[derive(Clone)]
+pub(super) enum Journal {
+    /// A plain file.
+    File(PlainJournal),
+    /// A topic of Kafka.
+    #[cfg(feature = "cluster")]
+    Kafka(super::cluster::plain_kafka::PlainAppends),
+}
+
+impl Journal {
+    async fn append(&self, bytes: usize) -> anyhow::Result<()> {
+        match self {
+            Self::File(file) => file.append(bytes).await,
+            #[cfg(feature = "cluster")]
+            Self::Kafka(topic) => topic.append(bytes).await,
+        }
+    }
+}
+
 /// The plain program. Ends when dropped.
 pub(super) struct PlainPost {
     /// Where it listens.
@@ -56,7 +75,7 @@ pub(super) struct PlainPost {
 }
 
 struct Plain {
-    journal: PlainJournal,
+    journal: Journal,
     bytes: BetBytes,
     client: HttpClient,
     wallet: Uri,
@@ -70,9 +89,9 @@ impl PlainPost {
     /// Starts it: `authorize` is the request of a bet `<round>:<hash>`, `reply` what a client is told.
     ///
     /// # Errors
-    /// If the file or the port cannot be had.
+    /// If the port cannot be had.
     pub(super) async fn start(
-        file: &Path,
+        journal: Journal,
         bytes: BetBytes,
         wallet: &str,
         authorize: &AuthorizeRequest,
@@ -81,7 +100,7 @@ impl PlainPost {
         let text = serde_json::to_string(authorize).context("the request is not JSON")?;
         let (_, hash) = authorize.bet_id.rsplit_once(':').context("a bet has no hash")?;
         let plain = Arc::new(Plain {
-            journal: PlainJournal::create(file)?,
+            journal,
             bytes,
             client: HttpClient::new(POOL),
             wallet: format!("{wallet}{AUTHORIZE_PATH}").parse().context("the wallet's address")?,

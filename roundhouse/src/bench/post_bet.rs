@@ -2,9 +2,12 @@
 
 use super::client::{self, Bets, Load};
 use super::house::House;
-use super::plain_post::{BetBytes, PlainPost};
+use super::journal::PlainJournal;
+use super::plain_post::{BetBytes, Journal, PlainPost};
 use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, mean};
+use crate::rig::keys::PartnerKey;
+use crate::serve::Opened;
 use anyhow::Context;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -24,7 +27,7 @@ const PLAYERS: usize = 100;
 /// How long bets are posted before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Betting is open for this long, in ms; longer than any run.
-const BETTING_MS: i64 = 3_600_000;
+pub(super) const BETTING_MS: i64 = 3_600_000;
 /// Longest wait for records that the server has answered for.
 const RECORDS_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -57,7 +60,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(load: &Load, cpu: Cpu) -> Self {
+    pub(super) fn of(load: &Load, cpu: Cpu) -> Self {
         let bets = load.latencies_us.len();
         let count = u64::try_from(bets).unwrap_or(u64::MAX);
         let per_s = count.saturating_mul(1_000_000).checked_div(load.took_us).unwrap_or_default();
@@ -111,20 +114,17 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
     let (mut pairs, mut bytes) = (Vec::new(), BetBytes::default());
     for pair in 0..plan.pairs {
         // A token is valid for minutes: new ones for each pair, signed before the clock runs.
-        let tokens: Vec<String> =
-            (0..PLAYERS).map(|p| key.token(&format!("player-{p}"), SystemClock.now())).collect();
-        let bearers = tokens.iter().map(|token| HeaderValue::try_from(format!("Bearer {token}")));
-        let bearers: Vec<HeaderValue> = bearers.collect::<Result<_, _>>()?;
+        let (bearers, token) = bearers(key)?;
         let bets = |round: &str| Bets { round: round.to_owned(), bearers: bearers.clone() };
         let sample = sample(plan, &house, &bets, pair).await?;
         bytes = sample.bytes;
         let round = format!("post-{pair}");
         house.api.open_die(&round, BETTING_MS, 0).await?;
         let measured = measure(plan, &house, house.running.address, bets(&round)).await?;
-        let token = tokens.first().context("there is no player")?;
-        let authorize = authorize(&sample.intent, token, &format!("plain-{pair}"));
+        let authorize = authorize(&sample.intent, &token, &format!("plain-{pair}"));
         let file = plan.data_dir.join(format!("plain-{pair}"));
-        let plain = PlainPost::start(&file, bytes, &wallet, &authorize, sample.reply).await?;
+        let journal = Journal::File(PlainJournal::create(&file)?);
+        let plain = PlainPost::start(journal, bytes, &wallet, &authorize, sample.reply).await?;
         client::post(plain.address, bets("plain"), plan.connections, WARM_UP).await?;
         let plain = measure(plan, &house, plain.address, bets("plain")).await?;
         eprintln!("bench: pair {}: {} bets/s, plain {}", pair + 1, measured.per_s, plain.per_s);
@@ -146,6 +146,15 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
     })
 }
 
+/// What each player sends along, and the first one's token.
+pub(super) fn bearers(key: &PartnerKey) -> anyhow::Result<(Vec<HeaderValue>, String)> {
+    let tokens: Vec<String> =
+        (0..PLAYERS).map(|p| key.token(&format!("player-{p}"), SystemClock.now())).collect();
+    let bearers = tokens.iter().map(|token| HeaderValue::try_from(format!("Bearer {token}")));
+    let bearers = bearers.collect::<Result<_, _>>()?;
+    Ok((bearers, tokens.into_iter().next().context("there is no player")?))
+}
+
 async fn measure(
     plan: &PostBetPlan,
     house: &House,
@@ -159,15 +168,15 @@ async fn measure(
 }
 
 /// What the server writes and says for a bet, from the warm-up.
-struct Sample {
-    bytes: BetBytes,
-    intent: Intent,
-    reply: Bytes,
+pub(super) struct Sample {
+    pub(super) bytes: BetBytes,
+    pub(super) intent: Intent,
+    pub(super) reply: Bytes,
 }
 
-async fn sample(
+pub(super) async fn sample<E: Opened>(
     plan: &PostBetPlan,
-    house: &House,
+    house: &House<E>,
     bets: &impl Fn(&str) -> Bets,
     pair: usize,
 ) -> anyhow::Result<Sample> {
@@ -200,7 +209,7 @@ async fn sample(
 }
 
 /// What the server would send to the wallet for such a bet in `round`.
-fn authorize(intent: &Intent, token: &str, round: &str) -> AuthorizeRequest {
+pub(super) fn authorize(intent: &Intent, token: &str, round: &str) -> AuthorizeRequest {
     let bet = &intent.bet;
     let hash = bet.id.as_str().rsplit_once(':').map_or("", |(_, hash)| hash);
     AuthorizeRequest {

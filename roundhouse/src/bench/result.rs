@@ -7,7 +7,8 @@ use super::journal::PlainJournal;
 use super::plain_deliver::PlainRound;
 use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, Taken};
-use crate::rig::players::{place_all, wagers};
+use crate::rig::players::{Wager, place_all, wagers};
+use crate::serve::Opened;
 use anyhow::Context;
 use partner_kit::faults::SplitMix;
 use runtime::http::{HttpClient, HttpOptions};
@@ -35,9 +36,9 @@ const BETTING_MS: i64 = 600_000;
 /// Between the end of betting and the cut-off, in ms.
 const GRACE_MS: i64 = 100;
 /// Longest wait for the last confirmation of a round.
-const ROUND_WAIT_MAX: Duration = Duration::from_secs(60);
+pub(super) const ROUND_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The pool that the dispatchers have.
-const POOL: HttpOptions = HttpOptions {
+pub(super) const POOL: HttpOptions = HttpOptions {
     connect_wait_max: Duration::from_secs(1),
     idle_max: Duration::from_secs(4),
     idle_connections_max: 16,
@@ -74,6 +75,8 @@ pub struct Times {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct ResultReport {
+    /// Which bench.
+    pub what: &'static str,
     /// Bets of each round.
     pub bets: usize,
     /// Partners.
@@ -101,12 +104,40 @@ pub struct ResultReport {
 }
 
 /// One round of the server.
-struct Played {
-    took_us: u64,
-    settled_us: u64,
-    cpu: Cpu,
-    settlements: Vec<Taken>,
-    deliveries: Vec<Taken>,
+pub(super) struct Played {
+    pub(super) took_us: u64,
+    pub(super) settled_us: u64,
+    pub(super) cpu: Cpu,
+    pub(super) settlements: Vec<Taken>,
+    pub(super) deliveries: Vec<Taken>,
+    /// What was bet on, bet by bet.
+    pub(super) selections: Vec<String>,
+    /// What came out.
+    pub(super) outcome: String,
+}
+
+impl Played {
+    /// A round whose result was sent at `begun`.
+    pub(super) fn of(
+        begun: Instant,
+        cpu: Cpu,
+        settlements: Vec<Taken>,
+        deliveries: Vec<Taken>,
+    ) -> Self {
+        let until_last = |taken: &[Taken]| {
+            let times = taken.iter().map(|record| micros(record.at.duration_since(begun)));
+            times.max().unwrap_or_default()
+        };
+        Self {
+            took_us: until_last(&deliveries),
+            settled_us: until_last(&settlements),
+            cpu,
+            settlements,
+            deliveries,
+            selections: Vec::new(),
+            outcome: String::new(),
+        }
+    }
 }
 
 /// Measures.
@@ -147,6 +178,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
     }
     let last = Spread::of(&ours);
     Ok(ResultReport {
+        what: "result-to-confirmed",
         bets: plan.bets,
         partners: plan.partners,
         wallet_latency_ms: plan.wallet_latency_ms,
@@ -162,9 +194,9 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
     })
 }
 
-async fn play(
+pub(super) async fn play<E: Opened>(
     plan: &ResultPlan,
-    house: &House,
+    house: &House<E>,
     round: &str,
     random: &mut SplitMix,
 ) -> anyhow::Result<Played> {
@@ -172,6 +204,8 @@ async fn play(
     let now = SystemClock.now();
     let mut bets = wagers(round, plan.bets, &house.keys, PLAYERS, now, random);
     bets.iter_mut().for_each(|bet| bet.cancel = false);
+    let selection = |bet: &Wager| bet.body["selection"].as_str().unwrap_or_default().to_owned();
+    let selections = bets.iter().map(selection).collect();
     let told = place_all(&house.api, bets, AT_ONCE, &Arc::new(AtomicUsize::new(0))).await;
     let accepted =
         told.values().filter(|words| words.iter().all(|word| word == "accepted")).count();
@@ -188,20 +222,12 @@ async fn play(
     let cpu = Cpu::now(house.wallets.id()).since(cpu);
     let settlements = settlements.take(accepted, ROUND_WAIT_MAX).await?;
     check(round, accepted, &deliveries)?;
-    let until_last = |taken: &[Taken]| {
-        taken.iter().map(|record| micros(record.at.duration_since(begun))).max().unwrap_or_default()
-    };
-    Ok(Played {
-        took_us: until_last(&deliveries),
-        settled_us: until_last(&settlements),
-        cpu,
-        settlements,
-        deliveries,
-    })
+    let played = Played::of(begun, cpu, settlements, deliveries);
+    Ok(Played { selections, outcome, ..played })
 }
 
 /// Checks, after the clock has stopped, that every bet of the round was confirmed.
-fn check(round: &str, bets: usize, deliveries: &[Taken]) -> anyhow::Result<()> {
+pub(super) fn check(round: &str, bets: usize, deliveries: &[Taken]) -> anyhow::Result<()> {
     let mut confirmed = BTreeSet::new();
     for record in deliveries {
         let record: DeliveryRecord =
@@ -219,14 +245,13 @@ impl fmt::Display for ResultReport {
         let [before, after] = &self.machine;
         writeln!(
             f,
-            "result-to-confirmed: {} rounds of {} bets, {} partners answering in {} ms",
-            self.rounds, self.bets, self.partners, self.wallet_latency_ms
+            "{}: {} rounds of {} bets, {} partners answering in {} ms",
+            self.what, self.rounds, self.bets, self.partners, self.wallet_latency_ms
         )?;
         writeln!(f, "before: {before}\nafter:  {after}")?;
         writeln!(
             f,
-            "plain-deliver appends the same bytes to a plain file and posts the same items in {} chunks; \
-             no logic",
+            "plain-deliver writes the same to the same and posts the same items in {} chunks; no logic",
             self.plain_chunks
         )?;
         let head = ["p50 ms", "p95 ms", "max ms", "cpu s", "wallet s"];

@@ -3,8 +3,7 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use runtime::embedded::Embedded;
-use runtime::{Reader, RecordLog, Source, Topic};
+use runtime::{Reader, Record, RecordLog, Source, Topic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -23,8 +22,21 @@ pub(super) struct Taken {
     pub(super) at: Instant,
     /// Bytes of key, headers and value.
     pub(super) bytes: usize,
+    /// Its key.
+    pub(super) key: Bytes,
+    /// Its headers.
+    pub(super) headers: Vec<(String, String)>,
     /// The framed value.
     pub(super) value: Bytes,
+}
+
+impl Taken {
+    fn of(record: Record, partition: u32, at: Instant) -> Self {
+        let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = record.key.len() + record.value.len() + headers.sum::<usize>();
+        let Record { key, headers, value, .. } = record;
+        Self { partition, at, bytes, key, headers, value }
+    }
 }
 
 #[derive(Default)]
@@ -44,7 +56,10 @@ impl Tail {
     ///
     /// # Errors
     /// What the engine says.
-    pub(super) async fn start(engine: &Embedded, topic: &'static str) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        engine: &impl RecordLog,
+        topic: &'static str,
+    ) -> anyhow::Result<Self> {
         let topic = Topic(topic);
         let shared = Arc::new(Shared::default());
         let mut readers = JoinSet::new();
@@ -90,14 +105,43 @@ impl Tail {
 async fn read(mut reader: impl Reader, partition: u32, shared: Arc<Shared>) {
     while let Ok((records, _)) = reader.next(RECORDS_MAX).await {
         let at = Instant::now();
-        let taken = records.into_iter().map(|record| {
-            let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
-            let bytes = record.key.len() + record.value.len() + headers.sum::<usize>();
-            Taken { partition, at, bytes, value: record.value }
-        });
+        let taken = records.into_iter().map(|record| Taken::of(record, partition, at));
         shared.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
         shared.more.notify_one();
     }
+}
+
+/// About the first `count` records of a topic, from the beginning of its partitions.
+///
+/// # Errors
+/// What the engine says.
+#[cfg(feature = "cluster")]
+pub(super) async fn first(
+    engine: &impl RecordLog,
+    topic: &'static str,
+    count: usize,
+) -> anyhow::Result<Vec<Taken>> {
+    let topic = Topic(topic);
+    let mut filled = Vec::new();
+    for partition in 0..engine.partitions(topic) {
+        let source = Source { topic, partition };
+        let (low, end) = engine.range(source).await?;
+        filled.extend((low < end).then_some((source, low, end)));
+    }
+    let each = u64::try_from(count.div_ceil(filled.len().max(1)))?;
+    let mut all = Vec::new();
+    for (source, low, end) in filled {
+        let mut reader = engine.reader(source, low);
+        let wanted = usize::try_from(each.min(end - low))?;
+        let mut taken = 0;
+        while taken < wanted {
+            let (records, _) = reader.next(wanted - taken).await?;
+            taken += records.len();
+            let of = |record| Taken::of(record, source.partition, Instant::now());
+            all.extend(records.into_iter().map(of));
+        }
+    }
+    Ok(all)
 }
 
 /// The mean of `sizes`, rounded down; an error if there are none.

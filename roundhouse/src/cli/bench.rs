@@ -1,5 +1,8 @@
 //! `roundhouse bench`.
 
+#[cfg(feature = "cluster")]
+mod cluster;
+
 use super::{EXIT_OK, Logs};
 use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
 use anyhow::{Context, bail};
@@ -33,10 +36,22 @@ pub(super) struct Args {
     /// Print one JSON report instead of the table
     #[arg(long, global = true)]
     json: bool,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    engine: cluster::Flags,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(flatten)]
+    Embedded(Embedded),
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    Cluster(cluster::What),
+}
+
+#[derive(Debug, Subcommand)]
+enum Embedded {
     /// Bets a second: POST /v1/bets, each on disk and held by its wallet before it is answered
     PostBet {
         /// Keep-alive connections, each with one bet at a time
@@ -48,6 +63,10 @@ enum What {
         /// Runs, each followed by one of the plain program
         #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
         pairs: u16,
+        /// Bets a second on the cluster engine; on the embedded one as many as the connections take
+        #[cfg(feature = "cluster")]
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        rate: u64,
     },
     /// From a round's result to its last settlement confirmed by the partners
     ResultToConfirmed {
@@ -81,7 +100,22 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     if crate::engine::has_data(&data_dir) {
         bail!("{} holds data already; give an empty directory", data_dir.display());
     }
-    let measured = measure(args.what, &data_dir, args.json).await;
+    #[cfg(feature = "cluster")]
+    let servers = args.engine.servers();
+    let measured = match args.what {
+        #[cfg(feature = "cluster")]
+        What::Cluster(what) => cluster::measure(what, servers, &data_dir, args.json).await,
+        What::Embedded(what) => {
+            measure(
+                what,
+                #[cfg(feature = "cluster")]
+                servers.as_ref(),
+                &data_dir,
+                args.json,
+            )
+            .await
+        }
+    };
     if !kept {
         std::fs::remove_dir_all(&data_dir)
             .with_context(|| format!("{} cannot be removed", data_dir.display()))?;
@@ -89,16 +123,32 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     measured.map(|()| EXIT_OK)
 }
 
-async fn measure(what: What, data_dir: &Path, json: bool) -> anyhow::Result<()> {
+async fn measure(
+    what: Embedded,
+    #[cfg(feature = "cluster")] servers: Option<&crate::bench::cluster::Servers>,
+    data_dir: &Path,
+    json: bool,
+) -> anyhow::Result<()> {
     let exe = std::env::current_exe().context("this binary is not to be found")?;
     let data_dir = data_dir.to_owned();
     match what {
-        What::PostBet { connections, seconds, pairs } => {
+        Embedded::PostBet {
+            connections,
+            seconds,
+            pairs,
+            #[cfg(feature = "cluster")]
+            rate,
+        } => {
             let (connections, pairs) = (usize::from(connections), usize::from(pairs));
             let plan = PostBetPlan { connections, seconds, pairs, data_dir, exe };
+            #[cfg(feature = "cluster")]
+            if let Some(servers) = servers {
+                let report = crate::bench::cluster::post_at_rate(&plan, rate, servers).await?;
+                return print(&report, json);
+            }
             print(&post_bet(&plan).await?, json)
         }
-        What::ResultToConfirmed { bets, partners, wallet_latency_ms, rounds, seed } => {
+        Embedded::ResultToConfirmed { bets, partners, wallet_latency_ms, rounds, seed } => {
             let plan = ResultPlan {
                 bets: usize::try_from(bets).context("too many bets")?,
                 partners: usize::from(partners),
@@ -108,6 +158,11 @@ async fn measure(what: What, data_dir: &Path, json: bool) -> anyhow::Result<()> 
                 data_dir,
                 exe,
             };
+            #[cfg(feature = "cluster")]
+            if let Some(servers) = servers {
+                let report = crate::bench::cluster::result_to_confirmed(&plan, servers).await?;
+                return print(&report, json);
+            }
             print(&result_to_confirmed(&plan).await?, json)
         }
     }

@@ -1,0 +1,19 @@
+//! The benches of the cluster engine: Kafka and a CQL store that others run.
+//!
+//! Each run has topics and a keyspace of its own, which are dropped at its end. The plain programs use the
+//! drivers alone, with the settings of the engine and nothing between.
+
+mod confirmed;
+mod ground;
+pub(in crate::bench) mod plain_kafka;
+mod plain_rows;
+mod post;
+mod rounds;
+mod settle;
+mod topic;
+
+pub use confirmed::{correct_old, result_to_confirmed};
+pub use ground::Servers;
+pub use post::{RateReport, post_at_rate};
+pub use settle::{SettlePlan, SettleReport, settle};
+pub use topic::{TopicPlan, TopicReport, result_to_topic};
