@@ -1,4 +1,5 @@
 //! The cluster engine on real servers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use runtime::cluster::{
     Cluster, ClusterOpenError, ClusterOptions, GroupSpec, Profile, StoreOptions, store, topics,

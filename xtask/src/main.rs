@@ -60,6 +60,20 @@ const STEPS: &[Step] = &[
     Step { name: "format", what: "formatting", cargo: &["fmt", "--all", "--check"] },
     Step { name: "lint", what: "lints, warnings denied", cargo: &["lint"] },
     Step {
+        name: "lint-default",
+        what: "the same for the build without the cluster engine",
+        cargo: &[
+            "clippy",
+            "--package",
+            "roundhouse",
+            "--profile",
+            "sim",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    },
+    Step {
         name: "tests",
         what: "tests of every crate and of whole processes",
         cargo: &[

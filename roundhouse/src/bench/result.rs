@@ -104,6 +104,10 @@ pub struct ResultReport {
 }
 
 /// One round of the server.
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(dead_code, reason = "some of it is for the benches of the cluster engine")
+)]
 pub(super) struct Played {
     pub(super) took_us: u64,
     pub(super) settled_us: u64,

@@ -15,6 +15,10 @@ const RECORDS_MAX: usize = 1_000;
 
 /// A record as it was taken.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(dead_code, reason = "some of it is for the benches of the cluster engine")
+)]
 pub(super) struct Taken {
     /// The partition.
     pub(super) partition: u32,

@@ -9,7 +9,7 @@ use roundhouse::rig::players::place_all;
 use roundhouse::rig::watch::Watch;
 use roundhouse::serve::{Opened, Roles, Running, listen, open};
 use runtime::cluster::Cluster;
-use runtime::{Append, Clock, RecordLog, SystemClock};
+use runtime::{Append, RecordLog};
 use schemas::outgoing::{self, SettlementTopic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -106,9 +106,8 @@ impl Ground {
         let names: Vec<String> = TOPICS.iter().map(|spec| self.topic(spec.name)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        for (topic, error) in
-            admin.delete_topics(&names, &options).await?.into_iter().filter_map(Result::err)
-        {
+        let deleted = admin.delete_topics(&names, &options).await?;
+        if let Some((topic, error)) = deleted.into_iter().find_map(Result::err) {
             anyhow::bail!("{topic}: {error}");
         }
         let session = super::plain_rows::connect(self).await?;
