@@ -60,6 +60,15 @@ impl Buffer {
         WAITING_BYTES_MAX < self.lock().bytes
     }
 
+    /// The feed waits for room here. A reader that has made it meanwhile is woken to say so.
+    fn hold_up(&self) {
+        let mut waiting = self.lock();
+        waiting.holds_up = true;
+        if waiting.bytes < WAITING_BYTES_MAX / 2 {
+            self.changed.notify_one();
+        }
+    }
+
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
@@ -187,15 +196,19 @@ impl Feed {
     /// Ends the feed if nobody has begun to read it meanwhile.
     pub(super) fn close_unread(&self) -> bool {
         let mut flow = self.lock();
-        flow.closed = flow.need() == Need::End;
+        flow.closed = flow.unread();
         flow.closed
     }
 }
 
 impl Flow {
-    fn need(&mut self) -> Need {
+    fn unread(&mut self) -> bool {
         self.readers.retain(|reader| 0 < reader.strong_count());
-        if self.readers.is_empty() {
+        self.readers.is_empty()
+    }
+
+    fn need(&mut self) -> Need {
+        if self.unread() {
             return Need::End;
         }
         let readers: Vec<_> = self.readers.iter().filter_map(Weak::upgrade).collect();
@@ -203,7 +216,7 @@ impl Flow {
             return Need::Nothing;
         }
         self.paused = true;
-        readers.iter().for_each(|reader| reader.lock().holds_up = true);
+        readers.iter().for_each(|reader| reader.hold_up());
         Need::Pause
     }
 
@@ -286,6 +299,31 @@ mod tests {
         assert_eq!(feed.resume(), None);
         let (_, room) = reader.take(1);
         assert!(!room, "it is told once");
+    }
+
+    /// The reader emptied its buffer between the look at it and the pause.
+    #[tokio::test]
+    async fn a_reader_that_made_room_before_the_pause_is_woken_to_say_so() {
+        let buffer = Buffer::default();
+        assert!(matches!(buffer.take(1), (Taken::Empty, false)));
+        buffer.hold_up();
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(5), buffer.changed());
+        woken.await.unwrap();
+        assert!(matches!(buffer.take(1), (Taken::Empty, true)));
+    }
+
+    #[test]
+    fn a_look_for_unread_feeds_pauses_none() {
+        let feed = Feed::new(0);
+        let (slow, quick) = (feed.attach(0).unwrap(), feed.attach(0).unwrap());
+        feed.push(vec![record(0, WAITING_BYTES_MAX / 2)]);
+        assert_eq!(offsets(&quick), [0]);
+        assert_eq!(feed.push(vec![record(1, WAITING_BYTES_MAX / 2)]), Need::Nothing);
+        drop(quick);
+        assert!(!feed.close_unread());
+        assert_eq!(feed.resume(), None, "nobody has unassigned it");
+        assert_eq!(feed.push(vec![record(2, 1)]), Need::Pause);
+        assert_eq!(offsets(&slow), [0, 1, 2]);
     }
 
     #[test]

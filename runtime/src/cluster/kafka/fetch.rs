@@ -99,8 +99,8 @@ impl Fetchers {
         let feed = Arc::new(Feed::new(from));
         let buffer = feed.attach(from).ok_or(EngineError::Closed)?;
         let read = Command::Read(source, from, Arc::clone(&feed));
-        fetcher.commands.send(read).map_err(|error| unavailable(&error))?;
         fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(source, feed);
+        fetcher.commands.send(read).map_err(|error| unavailable(&error))?;
         let place = place(buffer, &fetcher);
         consumers.push(fetcher);
         tracing::debug!(number, "one more consumer fetches");
@@ -109,8 +109,10 @@ impl Fetchers {
 
     /// Ends every consumer; their readers find their buffers closed. Blocks.
     pub(super) fn stop(&self) {
-        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
-        let consumers = std::mem::take(&mut *consumers);
+        let consumers = {
+            let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *consumers)
+        };
         for fetcher in &consumers {
             if fetcher.commands.send(Command::Stop).is_err() {
                 tracing::debug!("a consumer has ended already");
@@ -144,6 +146,15 @@ impl Fetcher {
     }
 }
 
+impl Drop for Work {
+    /// However the thread ends, its readers begin again elsewhere.
+    fn drop(&mut self) {
+        for feed in self.feeds.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            feed.close();
+        }
+    }
+}
+
 /// What a consumer's thread has.
 struct Work {
     consumer: BaseConsumer<Said>,
@@ -172,9 +183,6 @@ impl Work {
             if polls.is_multiple_of(SWEEP_POLLS) {
                 self.sweep();
             }
-        }
-        for feed in self.feeds.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            feed.close();
         }
     }
 

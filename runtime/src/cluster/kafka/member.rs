@@ -29,7 +29,7 @@ const POLL_WAIT_MAX: Duration = Duration::from_millis(20);
 const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Time for the request to leave to go out.
-const LEAVE_SEND_WAIT: Duration = Duration::from_millis(100);
+const LEAVE_SEND_WAIT: Duration = Duration::from_millis(250);
 
 /// What the member's thread, its consumer and the owners of its leases share.
 pub(super) struct Member {
@@ -56,6 +56,11 @@ impl Member {
         self.lock().get(&lease.source.partition) == Some(lease)
     }
 
+    /// Whether the lease of the source's partition is still the one of this generation.
+    fn holds(&self, source: Source, generation: u64) -> bool {
+        self.lock().get(&source.partition).is_some_and(|lease| lease.generation == generation)
+    }
+
     /// Takes offsets over if the lease still holds.
     pub(super) fn store(&self, lease: &Lease, offsets: &[StoreOffset]) -> bool {
         let owned = self.lock();
@@ -64,8 +69,8 @@ impl Member {
         }
         for offset in offsets {
             match offset.source.topic == self.topic {
-                true => self.pending.put(*offset),
-                false => self.pending_unowned.put(*offset),
+                true => self.pending.put(*offset, lease.generation),
+                false => self.pending_unowned.put(*offset, lease.generation),
             }
         }
         true
@@ -145,10 +150,11 @@ impl ConsumerContext for Membership {
             assign(consumer, list).map(|()| member.assigned(partitions(list)))
         } else {
             member.revoked(partitions(list));
-            let waiting = partitions(list).filter_map(|partition| {
-                member.pending.remove(Source { topic: member.topic, partition })
+            partitions(list).for_each(|partition| {
+                member.pending_unowned.remove(partition);
             });
-            let waiting: Vec<_> = waiting.map(|one| (one.source, one.offset)).collect();
+            let waiting: Vec<_> =
+                partitions(list).flat_map(|partition| member.pending.remove(partition)).collect();
             if !consumer.assignment_lost() && !waiting.is_empty() {
                 // Goes out ahead of the request that gives the partitions up. Not waited for: what is
                 // not stored is read again.
@@ -195,7 +201,7 @@ impl KafkaAssignments {
         instance: String,
         generation: Arc<AtomicU64>,
         now: Arc<dyn Fn() -> u64 + Send + Sync>,
-        ended: impl FnOnce() + Send + 'static,
+        name: impl Send + 'static,
     ) -> (Self, Option<Arc<Member>>) {
         let (sender, changes) = mpsc::unbounded_channel();
         let member = Arc::new(Member {
@@ -210,9 +216,12 @@ impl KafkaAssignments {
             now,
             leaving: AtomicBool::new(false),
         });
-        match Consumers::new(options, spec, &instance, &member).and_then(|it| it.start(ended)) {
+        match Consumers::new(options, spec, &instance, &member).and_then(|it| it.start(name)) {
             Ok(()) => (Self { changes, member: Some(Arc::clone(&member)) }, Some(member)),
             Err(error) => {
+                // Threads that were started have nothing to do.
+                member.pending.end(Instant::now());
+                member.pending_unowned.end(Instant::now());
                 member.tell(Err(EngineError::Unavailable(error.to_string())));
                 (Self { changes, member: None }, None)
             }
@@ -273,16 +282,18 @@ impl Consumers {
         })
     }
 
-    /// Starts a thread for the membership and one for each kind of offsets.
-    fn start(self, ended: impl FnOnce() + Send + 'static) -> KafkaResult<()> {
+    /// Starts a thread for the membership and one for each kind of offsets. `name` is dropped when they
+    /// have ended.
+    fn start(self, name: impl Send + 'static) -> KafkaResult<()> {
         let (member, joined) = (Arc::clone(&self.member), Arc::clone(&self.joined));
         let of_joined = spawn(format!("offsets-{}", member.group), move || {
-            let owned = |source: Source| member.lock().contains_key(&source.partition);
-            member.pending.run(&joined, &member.names, owned);
+            let ours = |source, generation| member.holds(source, generation);
+            member.pending.run(&joined, &member.names, ours);
         })?;
         let (member, unowned) = (Arc::clone(&self.member), Arc::clone(&self.unowned));
         let of_unowned = spawn(format!("assigned-{}", member.group), move || {
-            member.pending_unowned.run(&unowned, &member.names, |_| true);
+            let ours = |source, generation| member.holds(source, generation);
+            member.pending_unowned.run(&unowned, &member.names, ours);
         })?;
         spawn(format!("group-{}", self.member.group), move || {
             self.run();
@@ -291,7 +302,7 @@ impl Consumers {
                     tracing::error!("a thread that stores offsets broke down");
                 }
             }
-            ended();
+            drop(name);
         })?;
         Ok(())
     }
@@ -329,6 +340,7 @@ impl Consumers {
         self.member.pending.end(until);
         self.member.pending_unowned.end(until);
         self.joined.unsubscribe();
+        let until = Instant::now() + LEAVE_WAIT_MAX;
         let owns = || !self.member.lock().is_empty();
         while owns() && Instant::now() < until && self.turn().is_ok() {}
         // The library says that it leaves once the partitions are given up.

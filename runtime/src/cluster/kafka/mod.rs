@@ -25,12 +25,12 @@ use names::Names;
 use produce::Producer;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use settings::{ANSWER_WAIT_MAX, Said};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -39,6 +39,8 @@ const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Questions to Kafka that wait at once, each on a thread: a process that takes over all partitions has
 /// hundreds.
 const ASKING_MAX: usize = 16;
+/// Pause before a coordinator that is not ready is asked again.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether members have left.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
 
@@ -52,7 +54,7 @@ pub(super) struct Kafka {
     /// Asks for ends of partitions.
     asker: BaseConsumer<Said>,
     /// One permit for each question that waits on a thread.
-    asking: Semaphore,
+    asking: Arc<Semaphore>,
     /// Asks for the offsets of a group.
     askers: Mutex<BTreeMap<String, Arc<BaseConsumer<Said>>>>,
     members: Mutex<Members>,
@@ -66,6 +68,20 @@ struct Members {
     live: Vec<Arc<Member>>,
     /// Names of members in use, until their threads have ended.
     instances: Vec<String>,
+}
+
+/// The name of a member, free again when this is dropped. Not to be dropped under the lock of the members.
+struct Taken {
+    kafka: Weak<Kafka>,
+    name: String,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(kafka) = self.kafka.upgrade() {
+            kafka.members().instances.retain(|name| *name != self.name);
+        }
+    }
 }
 
 impl Kafka {
@@ -82,7 +98,7 @@ impl Kafka {
             fetchers: Fetchers::new(&options, Arc::clone(&names)),
             names,
             asker: settings::fetcher(&options).create_with_context(Said)?,
-            asking: Semaphore::new(ASKING_MAX),
+            asking: Arc::new(Semaphore::new(ASKING_MAX)),
             askers: Mutex::default(),
             members: Mutex::default(),
             generation: Arc::default(),
@@ -182,7 +198,7 @@ impl Kafka {
             names.topic(source.topic),
             i32::try_from(source.partition).unwrap_or(i32::MAX),
         );
-        let found = asker.committed_offsets(list, ANSWER_WAIT_MAX)?;
+        let found = patiently(|| asker.committed_offsets(list.clone(), ANSWER_WAIT_MAX))?;
         Ok(match found.elements().first().map(|one| (one.offset(), one.error())) {
             Some((Offset::Offset(offset), Ok(()))) => u64::try_from(offset).ok(),
             Some((_, Err(error))) => return Err(error),
@@ -200,18 +216,7 @@ impl Kafka {
             let why = format!("the group {group} of {topic} is not in the options of the engine");
             return KafkaAssignments::refused(EngineError::Unavailable(why));
         };
-        let mut members = self.members();
-        let name = |number: u32| format!("{}-{number}", self.options.instance);
-        let free = |name: &String| !members.instances.contains(&format!("{group}/{name}"));
-        let instance = (0..).map(name).find(free).unwrap_or_default();
-        let taken = format!("{group}/{instance}");
-        members.instances.push(taken.clone());
-        let kafka = Arc::downgrade(self);
-        let ended = move || {
-            if let Some(kafka) = kafka.upgrade() {
-                kafka.members().instances.retain(|name| *name != taken);
-            }
-        };
+        let (instance, taken) = self.take_name(group);
         let (generation, now) = (Arc::clone(&self.generation), Arc::clone(&self.now));
         let (assignments, member) = KafkaAssignments::join(
             &self.options,
@@ -220,11 +225,23 @@ impl Kafka {
             instance,
             generation,
             now,
-            ended,
+            taken,
         );
+        let mut members = self.members();
         members.live.retain(|member| !member.left());
         members.live.extend(member);
         assignments
+    }
+
+    /// A name for a member of `group` that no other of this process has.
+    fn take_name(self: &Arc<Self>, group: &str) -> (String, Taken) {
+        let mut members = self.members();
+        let name = |number: u32| format!("{}-{number}", self.options.instance);
+        let free = |name: &String| !members.instances.contains(&format!("{group}/{name}"));
+        let instance = (0..).map(name).find(free).unwrap_or_default();
+        let name = format!("{group}/{instance}");
+        members.instances.push(name.clone());
+        (instance, Taken { kafka: Arc::downgrade(self), name })
     }
 
     /// Whether the lease still holds in this process.
@@ -261,6 +278,25 @@ fn unavailable(source: Source, error: &KafkaError) -> EngineError {
     EngineError::Unavailable(format!("{source}: {error}"))
 }
 
+/// Asks again for a while where the group's coordinator is only just being made or moved. Blocks.
+fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    const PASSING: [RDKafkaErrorCode; 4] = [
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::WaitingForCoordinator,
+    ];
+    let until = Instant::now() + ANSWER_WAIT_MAX;
+    loop {
+        let asked = ask();
+        let code = asked.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        if !code.is_some_and(|code| PASSING.contains(&code)) || until < Instant::now() {
+            return asked;
+        }
+        std::thread::sleep(COORDINATOR_PAUSE);
+    }
+}
+
 /// Runs what may wait on a task that may block.
 async fn blocking<T: Send + 'static>(
     kafka: &Arc<Kafka>,
@@ -269,9 +305,13 @@ async fn blocking<T: Send + 'static>(
     let broken = |error: &dyn std::fmt::Display| {
         KafkaError::ClientCreation(format!("a task broke down: {error}"))
     };
-    let permit = kafka.asking.acquire().await.map_err(|error| broken(&error))?;
+    let permit = Arc::clone(&kafka.asking).acquire_owned().await;
+    let permit = permit.map_err(|error| broken(&error))?;
     let asked = Arc::clone(kafka);
-    let done = tokio::task::spawn_blocking(move || work(&asked)).await;
-    drop(permit);
-    done.unwrap_or_else(|error| Err(broken(&error)))
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work(&asked);
+        drop(permit);
+        done
+    });
+    done.await.unwrap_or_else(|error| Err(broken(&error)))
 }

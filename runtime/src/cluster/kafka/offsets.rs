@@ -28,10 +28,15 @@ pub(super) struct Pending {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: BTreeMap<Source, u64>,
+    waiting: Offsets,
     busy: bool,
     ending: bool,
+    /// Nothing is tried again.
+    given_up: bool,
 }
+
+/// By partition the offset, and the generation of the lease under which it was handed over.
+type Offsets = BTreeMap<Source, (u64, u64)>;
 
 impl Pending {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -39,14 +44,16 @@ impl Pending {
     }
 
     /// Takes an offset over; of one partition the last stands.
-    pub(super) fn put(&self, StoreOffset { source, offset }: StoreOffset) {
-        self.lock().waiting.insert(source, offset);
+    pub(super) fn put(&self, StoreOffset { source, offset }: StoreOffset, generation: u64) {
+        self.lock().waiting.insert(source, (offset, generation));
         self.changed.notify_all();
     }
 
     /// Gives up what is not sent of a partition that is somebody else's now; what it was.
-    pub(super) fn remove(&self, source: Source) -> Option<StoreOffset> {
-        self.lock().waiting.remove(&source).map(|offset| StoreOffset { source, offset })
+    pub(super) fn remove(&self, partition: u32) -> Vec<(Source, u64)> {
+        let mut state = self.lock();
+        let gone = state.waiting.extract_if(.., |source, _| source.partition == partition);
+        gone.map(|(source, (offset, _))| (source, offset)).collect()
     }
 
     /// Stores what waits and takes no more, as far as it can be done in time.
@@ -58,6 +65,7 @@ impl Pending {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 state.waiting.clear();
+                state.given_up = true;
                 return;
             }
             let waited = self.changed.wait_timeout(state, left);
@@ -66,7 +74,7 @@ impl Pending {
     }
 
     /// What is to be sent now; `None` at the end.
-    fn next(&self) -> Option<BTreeMap<Source, u64>> {
+    fn next(&self) -> Option<Offsets> {
         let mut state = self.lock();
         loop {
             if !state.waiting.is_empty() {
@@ -80,30 +88,37 @@ impl Pending {
         }
     }
 
-    /// What was refused waits again, unless a newer offset does or the partition is not ours any more.
-    fn refused(&self, offsets: BTreeMap<Source, u64>, ours: impl Fn(Source) -> bool) {
-        for (source, offset) in offsets {
-            if ours(source) {
-                self.lock().waiting.entry(source).or_insert(offset);
+    /// What was refused waits again, unless a newer offset does.
+    fn refused(&self, offsets: Offsets) {
+        let mut state = self.lock();
+        if !state.given_up {
+            for (source, offset) in offsets {
+                state.waiting.entry(source).or_insert(offset);
             }
         }
     }
 
-    /// Stores offsets through `consumer` until the end. Blocks.
+    /// Stores offsets through `consumer` until the end. Those of a lease that is not `ours` any more are
+    /// left out; one that is on its way when its partition is given up may still land, and let a stored
+    /// offset fall, which costs reading again. Blocks.
     pub(super) fn run<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         names: &Names,
-        ours: impl Fn(Source) -> bool,
+        ours: impl Fn(Source, u64) -> bool,
     ) {
-        while let Some(offsets) = self.next() {
-            let list = list(names, offsets.iter().map(|(source, offset)| (*source, *offset)));
-            let stored = list.and_then(|list| consumer.commit(&list, CommitMode::Sync));
+        while let Some(mut offsets) = self.next() {
+            offsets.retain(|source, (_, generation)| ours(*source, *generation));
+            let list = list(names, offsets.iter().map(|(source, (offset, _))| (*source, *offset)));
+            let stored = list.and_then(|list| match list.count() {
+                0 => Ok(()),
+                _ => consumer.commit(&list, CommitMode::Sync),
+            });
             let pause = match &stored {
                 Ok(()) => GATHER_PAUSE,
                 Err(error) => {
                     tracing::debug!(%error, "offsets were not stored; they are sent again");
-                    self.refused(offsets, &ours);
+                    self.refused(offsets);
                     RETRY_PAUSE
                 }
             };
@@ -127,4 +142,49 @@ pub(super) fn list(
         list.add_partition_offset(names.topic(source.topic), partition, offset)?;
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Topic;
+
+    const ONE: Source = Source { topic: Topic("one"), partition: 1 };
+    const TIER: Source = Source { topic: Topic("tier"), partition: 1 };
+    const OTHER: Source = Source { topic: Topic("one"), partition: 2 };
+
+    fn put(pending: &Pending, source: Source, offset: u64) {
+        pending.put(StoreOffset { source, offset }, 7);
+    }
+
+    #[test]
+    fn what_was_refused_waits_again_behind_anything_newer() {
+        let pending = Pending::default();
+        put(&pending, ONE, 10);
+        put(&pending, OTHER, 20);
+        let sent = pending.next().unwrap();
+        put(&pending, ONE, 11);
+        pending.refused(sent);
+        assert_eq!(pending.next(), Some(Offsets::from([(ONE, (11, 7)), (OTHER, (20, 7))])));
+    }
+
+    #[test]
+    fn a_partition_that_is_given_up_takes_its_offsets_along() {
+        let pending = Pending::default();
+        put(&pending, ONE, 10);
+        put(&pending, TIER, 5);
+        put(&pending, OTHER, 20);
+        assert_eq!(pending.remove(1), [(ONE, 10), (TIER, 5)]);
+        assert_eq!(pending.next(), Some(Offsets::from([(OTHER, (20, 7))])));
+    }
+
+    #[test]
+    fn what_cannot_be_stored_in_time_is_not_tried_for_ever() {
+        let pending = Pending::default();
+        put(&pending, ONE, 10);
+        let sent = pending.next().unwrap();
+        pending.end(Instant::now());
+        pending.refused(sent);
+        assert_eq!(pending.next(), None);
+    }
 }

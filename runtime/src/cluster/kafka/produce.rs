@@ -86,6 +86,9 @@ impl ProducerContext for Acknowledge {
 pub(super) struct Producer {
     kafka: ThreadedProducer<Acknowledge>,
     names: Arc<Names>,
+    /// Held while the records of one request are handed over, so that a full queue does not mix them with
+    /// those of the next.
+    sending: tokio::sync::Mutex<()>,
     failed: watch::Receiver<Option<String>>,
 }
 
@@ -94,7 +97,7 @@ impl Producer {
         let (sender, failed) = watch::channel(None);
         let kafka = settings::producer(options)
             .create_with_context::<_, ThreadedProducer<_>>(Acknowledge { failed: sender })?;
-        Ok(Self { kafka, names, failed })
+        Ok(Self { kafka, names, sending: tokio::sync::Mutex::default(), failed })
     }
 
     /// Connects to the leader of a partition, so that the first record does not wait for it. Blocks.
@@ -139,12 +142,17 @@ impl Producer {
             failed: Mutex::new(None),
             done: Notify::new(),
         });
+        let sending = self.sending.lock().await;
         for record in &records {
             if let Err(error) = self.send(record, &wave).await {
+                if self.kafka.client().fatal_error().is_some() {
+                    self.kafka.context().give_up(error.to_string());
+                }
                 wave.fail(error);
                 break;
             }
         }
+        drop(sending);
         let done = wave.done.notified();
         wave.end_one();
         done.await;

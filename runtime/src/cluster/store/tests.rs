@@ -1,6 +1,6 @@
 //! The store against a real server.
 //!
-//! `ROUNDHOUSE_TEST_STORE` is a node, `host:port`. Each test has a keyspace of its own.
+//! Each test has a keyspace of its own on the node that all tests share.
 
 use super::*;
 use crate::{FactKey, Topic};
@@ -15,10 +15,7 @@ fn catalogue() -> Catalogue {
     Catalogue::new([(BETS, 4), (ROUNDS, 4)], ["decision", "marker", ""])
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the server is comes from outside")]
-fn options(test: &str) -> StoreOptions {
-    let node = std::env::var("ROUNDHOUSE_TEST_STORE");
-    let node = node.expect("ROUNDHOUSE_TEST_STORE must be a node of the store, host:port");
+fn options(test: &str, node: String) -> StoreOptions {
     let keyspace = format!("t{}_{test}", std::process::id());
     StoreOptions { nodes: vec![node], keyspace, given_addresses_only: true }
 }
@@ -31,13 +28,21 @@ struct Server {
 
 impl Server {
     async fn new(test: &str) -> Self {
-        let options = options(test);
+        Self::on(test, stack::servers().store.clone()).await
+    }
+
+    async fn on(test: &str, node: String) -> Self {
+        let options = options(test, node);
         let admin = Connection::open(&options).await.unwrap();
         Self { options, admin }
     }
 
     async fn migrated(test: &str) -> (Self, CqlStore) {
-        let server = Self::new(test).await;
+        Self::new(test).await.with_store().await
+    }
+
+    async fn with_store(self) -> (Self, CqlStore) {
+        let server = self;
         migrate(&server.options, Profile::Single).await.unwrap();
         let store = server.connect(Profile::Single).await.unwrap();
         (server, store)
@@ -92,7 +97,6 @@ fn sorted(mut facts: Vec<Fact>) -> Vec<Fact> {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn facts_come_back_in_the_order_of_their_keys() {
     let (server, store) = Server::migrated("order").await;
     let one = scope("r_1", BETS, 0);
@@ -123,7 +127,6 @@ async fn facts_come_back_in_the_order_of_their_keys() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn scopes_do_not_mix() {
     let (server, store) = Server::migrated("scopes").await;
     let scopes =
@@ -145,7 +148,6 @@ async fn scopes_do_not_mix() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_replay_writes_the_same_cells_and_another_content_another_row() {
     let (server, store) = Server::migrated("replay").await;
     let one = scope("r_1", BETS, 0);
@@ -163,7 +165,6 @@ async fn a_replay_writes_the_same_cells_and_another_content_another_row() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn ten_thousand_facts_of_four_scopes_in_one_write() {
     let (server, store) = Server::migrated("many").await;
     let scopes: Vec<_> = (0..4).map(|partition| scope("r_1", BETS, partition)).collect();
@@ -186,7 +187,6 @@ async fn ten_thousand_facts_of_four_scopes_in_one_write() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_scope_of_many_pages_and_a_row_of_a_megabyte() {
     let (server, store) = Server::migrated("pages").await;
     let one = scope("r_1", BETS, 0);
@@ -200,7 +200,6 @@ async fn a_scope_of_many_pages_and_a_row_of_a_megabyte() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_kind_that_is_not_known_is_an_error() {
     let (server, store) = Server::migrated("kinds").await;
     let one = scope("r_1", BETS, 0);
@@ -216,7 +215,6 @@ async fn a_kind_that_is_not_known_is_an_error() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn migrating_again_changes_nothing() {
     let server = Server::new("again").await;
     let (one, other) = tokio::join!(
@@ -233,7 +231,6 @@ async fn migrating_again_changes_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_store_that_is_not_ready_is_refused() {
     use StoreOpenError as Error;
     let server = Server::new("ready").await;
@@ -255,7 +252,6 @@ async fn a_store_that_is_not_ready_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn settings_that_could_lose_facts_are_refused() {
     use StoreOpenError as Error;
     let (server, _store) = Server::migrated("settings").await;
@@ -278,7 +274,6 @@ async fn settings_that_could_lose_facts_are_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn migrations_that_differ_are_refused() {
     use StoreOpenError as Error;
     let (server, _store) = Server::migrated("differ").await;
@@ -302,9 +297,8 @@ async fn migrations_that_differ_are_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_server_that_is_not_there_is_named() {
-    let mut options = options("nobody");
+    let mut options = options("nobody", stack::servers().store.clone());
     options.nodes = vec!["127.0.0.1:9".to_owned()];
     let refused = CqlStore::connect(&options, Profile::Single, catalogue()).await.err().unwrap();
     assert!(refused.to_string().contains("127.0.0.1:9"), "{refused}");
@@ -342,7 +336,6 @@ impl Relay {
 }
 
 #[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE"]
 async fn a_store_that_was_cut_off_is_used_again() {
     let (server, _) = Server::migrated("cut").await;
     let relay = Relay::to(server.options.nodes[0].clone()).await;
@@ -386,23 +379,25 @@ async fn back(store: &CqlStore, facts: &[Fact]) {
     println!("back after {:?}", begun.elapsed());
 }
 
-/// The command in `ROUNDHOUSE_TEST_STORE_RESTART` kills the node and starts it again, and ends when it
-/// listens. Alone: every other test would lose its node too.
-#[tokio::test]
-#[ignore = "needs a CQL store: ROUNDHOUSE_TEST_STORE, and ROUNDHOUSE_TEST_STORE_RESTART to kill it"]
-#[expect(clippy::disallowed_methods, reason = "how the server is killed comes from outside")]
+/// On a node of its own: every other test would lose its node too.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_killed_is_used_again() {
-    let restart = std::env::var("ROUNDHOUSE_TEST_STORE_RESTART").unwrap();
-    let (server, store) = Server::migrated("killed").await;
+    let directory = tempfile::TempDir::new().unwrap();
+    let mut node = stack::native_cassandra(directory.path()).unwrap();
+    let (server, store) = Server::on("killed", node.address().to_string()).await.with_store().await;
     let one = scope("r_1", BETS, 0);
     let facts = many(&one, 1_000);
     store.write(facts[..500].to_vec()).await.unwrap();
-    let mut killed = tokio::process::Command::new("sh").args(["-c", &restart]).spawn().unwrap();
+    let restarted = tokio::task::spawn_blocking(move || {
+        node.kill();
+        node.start().unwrap();
+        node
+    });
     let mut failed = 0;
-    while killed.try_wait().unwrap().is_none() {
+    while !restarted.is_finished() {
         failed += u32::from(store.write(facts[..500].to_vec()).await.is_err());
     }
-    assert!(killed.wait().await.unwrap().success());
+    let _node = restarted.await.unwrap();
     println!("{failed} writes failed meanwhile");
     back(&store, &facts[500..]).await;
     assert_eq!(store.scan(one).await.unwrap(), sorted(facts));

@@ -1,4 +1,4 @@
-//! Against a real broker, whose `offsets.retention.minutes` is 50400 or more.
+//! Against the broker that all tests share.
 
 use super::super::*;
 use crate::cluster::Profile;
@@ -19,11 +19,10 @@ struct Own {
     catalogue: Catalogue,
 }
 
-/// A broker from the environment, and topics that nobody else has.
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
+/// Topics that nobody else has.
+#[expect(clippy::disallowed_methods, reason = "names of its own for each run")]
 fn own(test: &str) -> Own {
-    let brokers = std::env::var("ROUNDHOUSE_TEST_KAFKA")
-        .expect("ROUNDHOUSE_TEST_KAFKA must be host:port of a broker");
+    let brokers = stack::servers().kafka.clone();
     let run = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let name = |what: &str| -> &'static str { format!("{test}.{run}.{what}").leak() };
     let (money, latest) = (name("money"), name("latest"));
@@ -84,7 +83,6 @@ impl Own {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka: ROUNDHOUSE_TEST_KAFKA"]
 async fn applied_topics_are_as_planned_and_a_second_apply_does_nothing() {
     let own = own("applied");
     let refused = own.start().await.unwrap_err().to_string();
@@ -104,7 +102,6 @@ async fn applied_topics_are_as_planned_and_a_second_apply_does_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka: ROUNDHOUSE_TEST_KAFKA"]
 async fn each_broken_setting_is_refused_and_mended() {
     let own = own("broken");
     own.applied().await;
@@ -140,7 +137,6 @@ async fn each_broken_setting_is_refused_and_mended() {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka: ROUNDHOUSE_TEST_KAFKA"]
 async fn added_partitions_are_refused_and_left_alone() {
     let own = own("partitions");
     own.applied().await;
@@ -155,7 +151,6 @@ async fn added_partitions_are_refused_and_left_alone() {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka: ROUNDHOUSE_TEST_KAFKA"]
 async fn one_broker_is_no_cluster() {
     let own = own("one");
     let refused = apply(&own.kafka, Profile::Cluster, &own.catalogue).await.unwrap_err();
@@ -170,7 +165,6 @@ async fn one_broker_is_no_cluster() {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka: ROUNDHOUSE_TEST_KAFKA"]
 async fn leaders_of_topics_that_are_missing_do_not_answer() {
     let own = own("leaders");
     let silent = leaders_answer(&own.kafka, &own.catalogue, Duration::ZERO).await.unwrap_err();
@@ -180,9 +174,7 @@ async fn leaders_of_topics_that_are_missing_do_not_answer() {
     assert!(found.topics.is_empty(), "{:?}", found.topics);
 }
 
-/// Needs no broker, only ten seconds.
 #[tokio::test]
-#[ignore = "takes ten seconds"]
 async fn nobody_there() {
     let kafka = Kafka { brokers: UNREACHABLE.to_owned(), properties: BTreeMap::new() };
     let error = read(&kafka, &super::catalogue()).await.unwrap_err().to_string();
