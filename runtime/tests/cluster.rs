@@ -5,7 +5,8 @@ use runtime::cluster::{
     Cluster, ClusterOpenError, ClusterOptions, GroupSpec, Profile, StoreOptions, store, topics,
 };
 use runtime::{
-    Append, Catalogue, Clock, EngineError, Reader, RecordLog, Source, SystemClock, conformance,
+    Append, Assignments, Batch, Catalogue, Change, Clock, Engine, EngineError, Reader, RecordLog,
+    Source, SystemClock, conformance,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,6 +74,30 @@ async fn the_cluster_engine_conforms() {
     assert_eq!(engine.range(at).await, Err(EngineError::Closed));
     let reading = tokio::time::timeout(WAIT_MAX, engine.reader(at, 0).next(1)).await.unwrap();
     assert_eq!(reading, Err(EngineError::Closed));
+}
+
+/// A partition that is lost stops at once: no step of a batch behind the loss is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_under_a_lease_that_is_gone() {
+    let options = ground("lost").await;
+    let engine = open(&options).await;
+    let (at, owned) = (conformance::TOPICS[0].0, conformance::TOPICS[1].0);
+    let at = Source { topic: at, partition: 0 };
+    let mut member = engine.join("conformance-apply", owned);
+    let assigned = tokio::time::timeout(WAIT_MAX, member.next()).await.unwrap().unwrap();
+    let Change::Assigned(lease) = assigned else { panic!("{assigned:?}") };
+    engine.apply(Some(&lease), Batch::of_records(vec![record(vec![1])])).await.unwrap();
+    drop(member);
+    let until = tokio::time::Instant::now() + WAIT_MAX;
+    let mut end = engine.range(at).await.unwrap().1;
+    while engine.apply(Some(&lease), Batch::of_records(vec![record(vec![2])])).await.is_ok() {
+        assert!(tokio::time::Instant::now() < until, "the lease was never given up");
+        end = engine.range(at).await.unwrap().1;
+    }
+    let refused = engine.apply(Some(&lease), Batch::of_records(vec![record(vec![3])])).await;
+    assert_eq!(refused, Err(EngineError::Fenced(lease.source)));
+    assert_eq!(engine.range(at).await.unwrap().1, end);
+    engine.close().await;
 }
 
 /// More waits for a slow reader than its buffer takes, beside one that keeps up: both get every record.

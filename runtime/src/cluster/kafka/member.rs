@@ -358,3 +358,49 @@ fn spawn(
         KafkaError::ClientCreation(format!("a member's thread cannot be started: {error}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Catalogue;
+    use crate::cluster::kafka::options_for_tests;
+
+    const TOPIC: Topic = Topic("log");
+
+    fn offset(partition: u32) -> StoreOffset {
+        StoreOffset { source: Source { topic: TOPIC, partition }, offset: 9 }
+    }
+
+    /// What a member that came back under a clock that stood still was told, against what it had before.
+    #[tokio::test]
+    async fn a_lease_that_is_gone_stores_nothing() {
+        let (changes, mut told) = mpsc::unbounded_channel();
+        let names = Names::new(&options_for_tests("127.0.0.1:1"), &Catalogue::default());
+        let member = Member {
+            group: "g",
+            topic: TOPIC,
+            owned: Mutex::default(),
+            pending: Pending::default(),
+            pending_unowned: Pending::default(),
+            names: Arc::new(names),
+            changes,
+            generation: Arc::default(),
+            now: Arc::new(|| 5),
+            leaving: AtomicBool::new(false),
+        };
+        member.assigned([1].into_iter());
+        let Some(Ok(Change::Assigned(old))) = told.recv().await else { panic!() };
+        assert!(member.owns(&old) && member.store(&old, &[offset(1)]));
+        assert_eq!(member.pending.remove(1).len(), 1);
+        member.revoked([1].into_iter());
+        assert_eq!(told.recv().await.unwrap(), Ok(Change::Revoked(old.clone())));
+        assert!(!member.owns(&old) && !member.store(&old, &[offset(1)]));
+        member.assigned([1].into_iter());
+        let Some(Ok(Change::Assigned(new))) = told.recv().await else { panic!() };
+        assert!(old.generation < new.generation, "also where the clock stands still");
+        assert!(!member.owns(&old) && !member.store(&old, &[offset(1)]));
+        assert!(!member.holds(old.source, old.generation));
+        assert_eq!(member.pending.remove(1), [], "nothing of the old lease waits");
+        assert!(member.store(&new, &[offset(1)]) && member.holds(new.source, new.generation));
+    }
+}

@@ -315,3 +315,21 @@ async fn blocking<T: Send + 'static>(
     });
     done.await.unwrap_or_else(|error| Err(broken(&error)))
 }
+
+#[cfg(test)]
+fn options_for_tests(brokers: &str) -> ClusterOptions {
+    use crate::cluster::{Profile, StoreOptions};
+    ClusterOptions {
+        profile: Profile::Single,
+        brokers: brokers.to_owned(),
+        properties: BTreeMap::new(),
+        namespace: "n.".to_owned(),
+        instance: "test".to_owned(),
+        groups: Vec::new(),
+        store: StoreOptions {
+            nodes: Vec::new(),
+            keyspace: String::new(),
+            given_addresses_only: true,
+        },
+    }
+}

@@ -194,3 +194,39 @@ impl Producer {
         self.kafka.flush(wait_max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kafka::options_for_tests;
+    use crate::{Catalogue, Topic};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    const TOPIC: Topic = Topic("log");
+
+    fn record() -> Append {
+        let value = "value".into();
+        Append { topic: TOPIC, partition: 0, key: "key".into(), headers: Vec::new(), value }
+    }
+
+    /// A record that is given up ends the process: whoever waits for that hears of it, and nothing more
+    /// is taken.
+    #[tokio::test]
+    async fn a_record_that_is_given_up_is_fatal() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic("n.log", 1, 1).unwrap();
+        let options = options_for_tests(&brokers.bootstrap_servers());
+        let names = Names::new(&options, &Catalogue::new([(TOPIC, 1)], ["kind"]));
+        let producer = Producer::new(&options, Arc::new(names)).unwrap();
+        producer.append(vec![record(), record()], true).await.unwrap();
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        brokers.request_errors(RDKafkaApiKey::Produce, &[refused; 4]);
+        let lost = producer.append(vec![record()], false).await;
+        assert!(matches!(lost, Err(EngineError::Unavailable(_))), "{lost:?}");
+        let why = tokio::time::timeout(Duration::from_secs(10), producer.failed()).await.unwrap();
+        brokers.clear_request_errors(RDKafkaApiKey::Produce);
+        let after = producer.append(vec![record()], false).await;
+        assert_eq!(after, Err(EngineError::Unavailable(why)));
+    }
+}

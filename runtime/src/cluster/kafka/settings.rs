@@ -20,9 +20,6 @@ const DELIVERY_WAIT_MAX: Duration = Duration::from_secs(120);
 /// What all clients have in common.
 fn common(options: &ClusterOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
-    for (name, value) in &options.properties {
-        config.set(name, value);
-    }
     config
         .set("bootstrap.servers", &options.brokers)
         .set("client.id", &options.instance)
@@ -32,6 +29,15 @@ fn common(options: &ClusterOptions) -> ClientConfig {
         // A topic deleted and made again under the same name must not be produced to silently.
         .set("allow.auto.create.topics", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+/// Adds what was given from outside: behind our tuning, which it may change. What it may not change was
+/// refused before.
+fn given(mut config: ClientConfig, options: &ClusterOptions) -> ClientConfig {
+    for (name, value) in &options.properties {
+        config.set(name, value);
+    }
     config
 }
 
@@ -50,7 +56,7 @@ pub(super) fn producer(options: &ClusterOptions) -> ClientConfig {
         .set("retry.backoff.max.ms", "500")
         // Ours are explicit; for a record that has none, the partition that a Java client would choose.
         .set("partitioner", "murmur2_random");
-    config
+    given(config, options)
 }
 
 /// A consumer that is told what to read and never joins or commits.
@@ -67,7 +73,7 @@ pub(super) fn fetcher(options: &ClusterOptions) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "50")
         .set("queued.max.messages.kbytes", "65536");
-    config
+    given(config, options)
 }
 
 /// A consumer that keeps the offsets of `group` without being a member.
@@ -126,5 +132,40 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
             tracing::trace!(facility, text, "kafka");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kafka::options_for_tests;
+
+    /// What losing any of these would cost stands in `topics::check_properties`.
+    #[test]
+    fn what_keeps_records_and_offsets_is_set() {
+        let options = options_for_tests("127.0.0.1:1");
+        let producer = producer(&options);
+        assert_eq!(producer.get("acks"), Some("all"));
+        assert_eq!(producer.get("enable.idempotence"), Some("true"));
+        let fetcher = fetcher(&options);
+        let member = member(&options, "g", Duration::from_secs(6), "one");
+        for consumer in [&fetcher, &offsets(&options, "g"), &member] {
+            assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
+            assert_eq!(consumer.get("enable.auto.offset.store"), Some("false"));
+            assert_eq!(consumer.get("isolation.level"), Some("read_uncommitted"));
+        }
+        assert_eq!(fetcher.get("auto.offset.reset"), Some("error"));
+        assert_eq!(member.get("partition.assignment.strategy"), Some("cooperative-sticky"));
+        assert_eq!(member.get("session.timeout.ms"), Some("6000"));
+        assert_eq!(member.get("group.instance.id"), Some("one"));
+    }
+
+    #[test]
+    fn tuning_from_outside_stands() {
+        let mut options = options_for_tests("127.0.0.1:1");
+        options.properties.insert("linger.ms".to_owned(), "7".to_owned());
+        options.properties.insert("fetch.wait.max.ms".to_owned(), "9".to_owned());
+        assert_eq!(producer(&options).get("linger.ms"), Some("7"));
+        assert_eq!(fetcher(&options).get("fetch.wait.max.ms"), Some("9"));
     }
 }
