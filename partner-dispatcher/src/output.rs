@@ -84,7 +84,8 @@ pub(crate) fn unreadable(
     error: &dyn std::error::Error,
 ) -> Result<Output, FrameError> {
     let place = (source.topic.0, source.partition, record.offset);
-    let body = UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error);
+    let body =
+        UnreadableRecord::of(place, record.headers.iter(), (&record.key, &record.value), error);
     let header = |name| record.header(name).unwrap_or_default();
     let lane = header(facts::HEADER_PARTNER).parse::<PartnerId>();
     let lane = lane.map(|partner| Lane::of(&partner).to_string()).unwrap_or_default();

@@ -97,12 +97,11 @@ mod tests {
             (["", "", "501"], 0, 1, 500),
         ] {
             let names = [HEADER_ORIG_OFFSET, HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX];
-            let headers = names.into_iter().zip(texts);
             let record = Record {
                 offset: 9,
                 appended_at: 0,
                 key: "k".into(),
-                headers: headers.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+                headers: names.into_iter().zip(texts).collect(),
                 value: "v".into(),
             };
             let wanted = History { orig, attempts, chunk_items_max };

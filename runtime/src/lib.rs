@@ -16,6 +16,7 @@ pub mod drive;
 pub mod embedded;
 pub mod engine;
 pub mod fact;
+mod headers;
 pub mod http;
 pub mod machine;
 pub mod partitions;
@@ -34,6 +35,7 @@ pub use engine::{
     ApplyError, Assignments, Change, Engine, EngineError, FactStore, Lease, Reader, RecordLog,
 };
 pub use fact::{Fact, FactKey, Scope};
+pub use headers::RecordHeaders;
 pub use machine::{Alarm, Effect, Input, Machine};
 pub use partitions::Partitions;
 pub use record::{Append, Headers, Record, Source, Topic};

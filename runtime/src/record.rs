@@ -1,5 +1,6 @@
 //! Records: what stands in a log, and what is to be appended to one.
 
+use crate::RecordHeaders;
 use bytes::Bytes;
 use std::fmt;
 
@@ -49,8 +50,8 @@ pub struct Record {
     pub appended_at: i64,
     /// The record's key; empty for a record without one.
     pub key: Bytes,
-    /// The headers, names as text.
-    pub headers: Vec<(String, String)>,
+    /// The headers.
+    pub headers: RecordHeaders,
     /// The framed value.
     pub value: Bytes,
 }
@@ -58,7 +59,7 @@ pub struct Record {
 impl Record {
     /// The value of the header `name`, if the record has it.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers.get(name)
     }
 }
 

@@ -274,11 +274,11 @@ impl BetRecord {
     fn set_intent(&mut self, intent: &Intent) {
         let bet = &intent.bet;
         self.set_names(&bet.id, &bet.partner);
-        self.partner_player_id = Some(bet.player.to_string());
-        self.client_ref = Some(bet.client_ref.to_string());
-        self.selection = Some(bet.selection.to_string());
+        self.partner_player_id = Some(bet.player.as_str().to_owned());
+        self.client_ref = Some(bet.client_ref.as_str().to_owned());
+        self.selection = Some(bet.selection.as_str().to_owned());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.to_string());
+        self.currency = Some(bet.stake.currency.as_str().to_owned());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));
@@ -316,9 +316,9 @@ impl BetRecord {
         let bet = Bet {
             id,
             partner,
-            player: need(self.partner_player_id.clone(), "partner_player_id")?.try_into()?,
-            client_ref: need(self.client_ref.clone(), "client_ref")?.try_into()?,
-            selection: need(self.selection.clone(), "selection")?.try_into()?,
+            player: need(self.partner_player_id.as_deref(), "partner_player_id")?.parse()?,
+            client_ref: need(self.client_ref.as_deref(), "client_ref")?.parse()?,
+            selection: need(self.selection.as_deref(), "selection")?.parse()?,
             stake: Money::new(
                 need(self.stake_units, "stake_units")?,
                 need(self.currency.as_deref(), "currency")?.parse()?,

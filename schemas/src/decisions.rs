@@ -70,6 +70,15 @@ impl Decision {
         };
         format!("{}/{rank}", self.bet.id)
     }
+
+    /// The kind of record and of fact.
+    pub fn kind(&self) -> DecisionKind {
+        match self.verdict {
+            Verdict::Accepted => DecisionKind::Accepted,
+            Verdict::Rejected(_) => DecisionKind::Rejected,
+            Verdict::Cancelled(_) => DecisionKind::Cancelled,
+        }
+    }
 }
 
 /// A cancel that came too late or for nothing; a record, never a fact.
@@ -142,11 +151,7 @@ impl DecisionSaid {
     /// The kind of record.
     pub fn kind(&self) -> DecisionKind {
         match self {
-            Self::Decided(decision) => match decision.verdict {
-                Verdict::Accepted => DecisionKind::Accepted,
-                Verdict::Rejected(_) => DecisionKind::Rejected,
-                Verdict::Cancelled(_) => DecisionKind::Cancelled,
-            },
+            Self::Decided(decision) => decision.kind(),
             Self::CancelRefused(_) => DecisionKind::CancelRefused,
         }
     }
@@ -154,27 +159,39 @@ impl DecisionSaid {
 
 impl From<&DecisionSaid> for DecisionRecord {
     fn from(said: &DecisionSaid) -> Self {
-        let mut record = Self {
-            kind: said.kind(),
-            bet_id: said.bet_id().to_string(),
-            round_id: said.bet_id().round_str().to_owned(),
-            partner_id: said.partner().to_string(),
-            ..Self::default()
-        };
         match said {
-            DecisionSaid::Decided(decision) => record.set_decision(decision),
-            DecisionSaid::CancelRefused(refused) => {
-                record.at = i64::try_from(refused.at).unwrap_or(i64::MAX);
-                record.caused_at = refused.caused_at;
-                record.reason = Some(refused.reason.clone());
-                record.request_id = Some(refused.request.to_string());
-            }
+            DecisionSaid::Decided(decision) => Self::from(decision),
+            DecisionSaid::CancelRefused(refused) => Self {
+                at: i64::try_from(refused.at).unwrap_or(i64::MAX),
+                caused_at: refused.caused_at,
+                reason: Some(refused.reason.clone()),
+                request_id: Some(refused.request.to_string()),
+                ..Self::about(&refused.bet, &refused.partner, DecisionKind::CancelRefused)
+            },
         }
+    }
+}
+
+impl From<&Decision> for DecisionRecord {
+    fn from(decision: &Decision) -> Self {
+        let bet = &decision.bet;
+        let mut record = Self::about(&bet.id, &bet.partner, decision.kind());
+        record.set_decision(decision);
         record
     }
 }
 
 impl DecisionRecord {
+    fn about(bet: &BetId, partner: &PartnerId, kind: DecisionKind) -> Self {
+        Self {
+            kind,
+            bet_id: bet.as_str().to_owned(),
+            round_id: bet.round_str().to_owned(),
+            partner_id: partner.as_str().to_owned(),
+            ..Self::default()
+        }
+    }
+
     fn set_decision(&mut self, decision: &Decision) {
         let bet = &decision.bet;
         self.at = i64::try_from(decision.at).unwrap_or(i64::MAX);
@@ -191,11 +208,11 @@ impl DecisionRecord {
             Verdict::Cancelled(request) => self.request_id = Some(request.to_string()),
         }
         self.content_hash = Some(bet.content_hash().to_string());
-        self.partner_player_id = Some(bet.player.to_string());
-        self.client_ref = Some(bet.client_ref.to_string());
-        self.selection = Some(bet.selection.to_string());
+        self.partner_player_id = Some(bet.player.as_str().to_owned());
+        self.client_ref = Some(bet.client_ref.as_str().to_owned());
+        self.selection = Some(bet.selection.as_str().to_owned());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.to_string());
+        self.currency = Some(bet.stake.currency.as_str().to_owned());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));
@@ -206,9 +223,9 @@ impl DecisionRecord {
         let bet = Bet {
             id: self.bet_id.parse()?,
             partner: self.partner_id.parse()?,
-            player: need(self.partner_player_id.clone(), "partner_player_id")?.try_into()?,
-            client_ref: need(self.client_ref.clone(), "client_ref")?.try_into()?,
-            selection: need(self.selection.clone(), "selection")?.try_into()?,
+            player: need(self.partner_player_id.as_deref(), "partner_player_id")?.parse()?,
+            client_ref: need(self.client_ref.as_deref(), "client_ref")?.parse()?,
+            selection: need(self.selection.as_deref(), "selection")?.parse()?,
             stake: Money::new(
                 need(self.stake_units, "stake_units")?,
                 need(self.currency.as_deref(), "currency")?.parse()?,

@@ -1,9 +1,10 @@
 //! The Confluent wire format: byte 0, a 4-byte schema id, the Avro datum.
 
+mod datum;
+
+pub use datum::DatumError;
+
 use crate::wire::Wire;
-use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use thiserror::Error;
 
 /// Why bytes are not the record they should be, or a record cannot become bytes.
@@ -26,7 +27,7 @@ pub enum FrameError {
         /// The schema id.
         schema: u32,
         /// What the codec says.
-        source: Box<apache_avro::Error>,
+        source: DatumError,
     },
     /// The datum is followed by other bytes.
     #[error("{0} bytes behind the datum")]
@@ -34,55 +35,25 @@ pub enum FrameError {
     /// What was encoded does not decode to the same record (R23); nothing may be sent.
     #[error("a record of schema id {0} does not survive its own encoding")]
     NotFaithful(u32),
-    /// The schema file cannot be used.
-    #[error("schema id {0} is not a schema")]
-    BadSchema(u32),
 }
 
 /// The most bytes that one text or byte field of a record may have: 16 MiB, far above any record that a
-/// broker takes. A corrupt length can make the codec ask for no more memory than this.
+/// broker takes.
 pub const FIELD_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// A parsed schema with its writer and reader, made once per type: resolving it per call would be
-/// most of the cost.
-pub struct Codec {
-    writer: Option<GenericDatumWriter<'static>>,
-    reader: Option<GenericDatumReader<'static>>,
-}
-
-impl Codec {
-    fn parse(text: &str) -> Self {
-        // Once per process, and the first call wins; its own default is 512 MiB.
-        apache_avro::util::max_allocation_bytes(FIELD_BYTES_MAX);
-        let schema: Option<&'static Schema> =
-            Schema::parse_str(text).ok().map(|schema| &*Box::leak(Box::new(schema)));
-        Self {
-            writer: schema.and_then(|schema| GenericDatumWriter::builder(schema).build().ok()),
-            reader: schema.and_then(|schema| GenericDatumReader::builder(schema).build().ok()),
-        }
-    }
-}
-
-fn codec<T: Wire>() -> &'static Codec {
-    T::codec().get_or_init(|| Codec::parse(T::SCHEMA))
-}
 
 /// Frames a record, and decodes it again before anybody gets it (R23).
 ///
 /// # Errors
 /// [`FrameError::Datum`] or [`FrameError::NotFaithful`] if the record does not fit its schema.
 pub fn encode<T: Wire>(record: &T) -> Result<Vec<u8>, FrameError> {
-    let writer = codec::<T>().writer.as_ref().ok_or(FrameError::BadSchema(T::SCHEMA_ID))?;
     let mut bytes = Vec::with_capacity(256);
     bytes.push(0);
     bytes.extend_from_slice(&T::SCHEMA_ID.to_be_bytes());
-    writer
-        .write_ser(&mut bytes, record)
-        .map_err(|source| FrameError::Datum { schema: T::SCHEMA_ID, source: Box::new(source) })?;
-    if decode::<T>(&bytes)? == *record {
-        Ok(bytes)
-    } else {
-        Err(FrameError::NotFaithful(T::SCHEMA_ID))
+    datum::write(record, &mut bytes)
+        .map_err(|source| FrameError::Datum { schema: T::SCHEMA_ID, source })?;
+    match decode::<T>(&bytes) {
+        Ok(read) if read == *record => Ok(bytes),
+        Ok(_) | Err(_) => Err(FrameError::NotFaithful(T::SCHEMA_ID)),
     }
 }
 
@@ -99,10 +70,8 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, FrameError> {
     if found != expected {
         return Err(FrameError::Schema { found, expected });
     }
-    let reader = codec::<T>().reader.as_ref().ok_or(FrameError::BadSchema(expected))?;
-    let record = reader
-        .read_deser::<T>(&mut datum)
-        .map_err(|source| FrameError::Datum { schema: expected, source: Box::new(source) })?;
+    let record =
+        datum::read(&mut datum).map_err(|source| FrameError::Datum { schema: expected, source })?;
     if datum.is_empty() { Ok(record) } else { Err(FrameError::Trailing(datum.len())) }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A text that cannot be the id it was given as.
@@ -29,9 +30,11 @@ impl IdError {
 macro_rules! text_id {
     ($(#[doc = $doc:literal])+ $name:ident, $kind:literal, $shape:literal, $allowed:expr) => {
         $(#[doc = $doc])+
+        ///
+        /// A copy shares the text.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
@@ -50,7 +53,12 @@ macro_rules! text_id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                Self::try_from(text.to_owned())
+                let allowed: fn(&str) -> bool = $allowed;
+                if allowed(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(IdError::new(text, $kind, $shape))
+                }
             }
         }
 
@@ -58,14 +66,13 @@ macro_rules! text_id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                let allowed: fn(&str) -> bool = $allowed;
-                if allowed(&text) { Ok(Self(text)) } else { Err(IdError::new(&text, $kind, $shape)) }
+                text.parse()
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.as_str().to_owned()
             }
         }
     };
@@ -118,11 +125,11 @@ text_id! {
 /// A bet: `<round_id>:<hash of partner, player and client reference>`.
 ///
 /// At most 64 characters of `[A-Za-z0-9_:-]`. Two requests with the same round, partner, player and
-/// client reference name the same bet, whatever else they say (R12).
+/// client reference name the same bet, whatever else they say (R12). A copy shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BetId {
-    text: String,
+    text: Arc<str>,
     round_chars: usize,
 }
 
@@ -139,14 +146,10 @@ impl BetId {
         player: &PlayerId,
         client_ref: &ClientRef,
     ) -> Self {
-        let mut hash = Sha256::new();
-        for part in [partner.as_str(), player.as_str(), client_ref.as_str()] {
-            hash_part(&mut hash, part);
-        }
-        let digest = hash.finalize();
+        let digest = digest(&[partner.as_str(), player.as_str(), client_ref.as_str()]);
         let mut text = format!("{round}:");
         URL_SAFE_NO_PAD.encode_string(&digest[..20], &mut text);
-        Self { text, round_chars: round.as_str().len() }
+        Self { text: text.into(), round_chars: round.as_str().len() }
     }
 
     /// The id as text.
@@ -161,7 +164,7 @@ impl BetId {
 
     /// The round the bet belongs to.
     pub fn round(&self) -> RoundId {
-        RoundId(self.round_str().to_owned())
+        RoundId(self.round_str().into())
     }
 }
 
@@ -175,7 +178,12 @@ impl FromStr for BetId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Self::try_from(text.to_owned())
+        let error = || IdError::new(text, Self::KIND, Self::SHAPE);
+        let (round, hash) = text.split_once(':').ok_or_else(error)?;
+        if !within(round, 36, word) || !within(hash, 27, word) {
+            return Err(error());
+        }
+        Ok(Self { text: text.into(), round_chars: round.len() })
     }
 }
 
@@ -183,19 +191,13 @@ impl TryFrom<String> for BetId {
     type Error = IdError;
 
     fn try_from(text: String) -> Result<Self, IdError> {
-        let error = || IdError::new(&text, Self::KIND, Self::SHAPE);
-        let (round, hash) = text.split_once(':').ok_or_else(error)?;
-        if !within(round, 36, word) || !within(hash, 27, word) {
-            return Err(error());
-        }
-        let round_chars = round.len();
-        Ok(Self { text, round_chars })
+        text.parse()
     }
 }
 
 impl From<BetId> for String {
     fn from(id: BetId) -> Self {
-        id.text
+        id.as_str().to_owned()
     }
 }
 
@@ -232,24 +234,29 @@ impl ContentHash {
     ///
     /// Do not change: stored facts and answers carry it.
     pub fn of(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash_part(&mut hash, part);
-        }
         let mut short = [0; 16];
-        short.copy_from_slice(&hash.finalize()[..16]);
+        short.copy_from_slice(&digest(parts)[..16]);
         Self(short)
     }
 }
 
-fn hash_part(hash: &mut Sha256, part: &str) {
-    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-    hash.update(part.as_bytes());
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(256);
+    for part in parts {
+        bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Sha256::digest(&bytes).into()
 }
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -264,15 +271,17 @@ impl FromStr for ContentHash {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::new(text, "content hash", "32 of 0-9 and a-f");
-        // One text per hash: `from_str_radix` alone would take capitals and signs as well.
-        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 32 || !text.bytes().all(digit) {
-            return Err(error());
-        }
+        // One text per hash: no capitals.
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let text = <&[u8; 32]>::try_from(text.as_bytes()).map_err(|_| error())?;
         let mut bytes = [0; 16];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let pair = text.get(2 * index..2 * index + 2).ok_or_else(error)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| error())?;
+        for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+            let [high, low] = pair.map(digit);
+            *byte = high.zip(low).map(|(high, low)| high << 4 | low).ok_or_else(error)?;
         }
         Ok(Self(bytes))
     }

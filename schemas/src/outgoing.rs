@@ -11,8 +11,8 @@ use crate::frame::{self, FrameError};
 use crate::rounds::{Outcome, RoundEvent, RoundSaid};
 use crate::settlements::Settlement;
 use crate::wire::{
-    CaseRecord, DeliveryOutcome, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord,
-    UnreadableRecord,
+    CaseRecord, DecisionRecord, DeliveryOutcome, DeliveryRecord, FreezeRecord, RoundRecord,
+    TallyRecord, UnreadableRecord,
 };
 use crate::{ContentHash, Lane, PartnerId, RoundId};
 
@@ -291,25 +291,32 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
 pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing), FrameError> {
-    let said = DecisionSaid::Decided(decision.clone());
-    let record = self::decision(&said, partition)?;
+    let wire = DecisionRecord::from(decision);
+    let (bet, partner) = (&decision.bet.id, decision.bet.partner.as_str());
+    let kind = decision.kind().name();
+    let record = Outgoing {
+        topic: DECISIONS,
+        partition,
+        key: decision.id(),
+        headers: bet_headers(bet.round_str(), bet.as_str(), partner, kind, partition),
+        value: frame::encode(&wire)?,
+    };
     let (detail, code) = match &decision.verdict {
         Verdict::Accepted => ("", ""),
         Verdict::Rejected(RejectReason::Declined(code)) => ("declined", code.as_str()),
         Verdict::Rejected(reason) => (reason.code(), ""),
         Verdict::Cancelled(request) => (request.as_str(), ""),
     };
-    let kind = said.kind().name();
-    let content = decision.bet.content_hash().to_string();
+    let content = wire.content_hash.as_deref().unwrap_or_default();
     let fact = FactRow {
-        round: decision.bet.id.round_str().to_owned(),
+        round: wire.round_id,
         topic: BETS,
         partition,
         lane: Lane::of(&decision.bet.partner).as_str().to_owned(),
-        bet: decision.bet.id.to_string(),
         kind,
         at: decision.at,
-        hash: ContentHash::of(&[decision.bet.id.as_str(), kind, detail, code, &content]).0,
+        hash: ContentHash::of(&[bet.as_str(), kind, detail, code, content]).0,
+        bet: wire.bet_id,
         body: record.value.clone(),
     };
     Ok((fact, record))

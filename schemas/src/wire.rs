@@ -20,8 +20,6 @@ pub trait Wire: Serialize + serde::de::DeserializeOwned + PartialEq + 'static {
     const SCHEMA_ID: u32;
     /// The schema file.
     const SCHEMA: &'static str;
-    /// The place of the schema's parsed form.
-    fn codec() -> &'static std::sync::OnceLock<crate::frame::Codec>;
 }
 
 macro_rules! wire {
@@ -29,10 +27,6 @@ macro_rules! wire {
         impl Wire for $name {
             const SCHEMA_ID: u32 = $id;
             const SCHEMA: &'static str = include_str!(concat!("../", $path));
-            fn codec() -> &'static std::sync::OnceLock<crate::frame::Codec> {
-                static CODEC: std::sync::OnceLock<crate::frame::Codec> = std::sync::OnceLock::new();
-                &CODEC
-            }
         }
     };
 }

@@ -46,8 +46,13 @@ impl Memory {
     ) -> Result<(), StopError> {
         let cause = Cause { at, said_at: event.said_at };
         let Some(round_id) = &event.round else { return self.tick(cause, out) };
-        let round = self.rounds.entry(round_id.clone()).or_default();
-        round.last_offset = at;
+        match self.rounds.get_mut(round_id) {
+            Some(round) => round.last_offset = at,
+            None => {
+                let round = Round { last_offset: at, ..Round::default() };
+                self.rounds.insert(round_id.clone(), round);
+            }
+        }
         match &event.said {
             BetSaid::Tick => Ok(()),
             BetSaid::Intent(intent) => self.intent(round_id, intent, cause, out),

@@ -291,7 +291,7 @@ fn names(record: &Record) -> Names {
 
 fn unreadable_record(source: Source, record: &Record, error: &Unreadable) -> UnreadableRecord {
     let place = (source.topic.0, source.partition, record.offset);
-    UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error)
+    UnreadableRecord::of(place, record.headers.iter(), (&record.key, &record.value), error)
 }
 
 impl Machine for Settler {

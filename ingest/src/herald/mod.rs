@@ -324,7 +324,7 @@ impl Herald {
 /// The fact of a record that cannot be decoded.
 fn unreadable(source: Source, record: &Record, error: &Unreadable) -> UnreadableRecord {
     let place = (source.topic.0, source.partition, record.offset);
-    UnreadableRecord::of(place, &record.headers, (&record.key, &record.value), error)
+    UnreadableRecord::of(place, record.headers.iter(), (&record.key, &record.value), error)
 }
 
 impl Machine for Herald {

@@ -2,7 +2,7 @@
 
 use super::{Fold, Herald, Judgement, RoundRules, TICK_MS};
 use runtime::machine::{Effect, Input, Machine};
-use runtime::{Append, Fact, Record, Step};
+use runtime::{Append, Fact, Record, RecordHeaders, Step};
 use schemas::bets::{BetEvent, BetSaid, MarkerBody};
 use schemas::catalogue::{BETS, ROUNDS};
 use schemas::outgoing::Partitions;
@@ -179,7 +179,7 @@ struct Desk {
 impl Desk {
     fn append(&mut self, value: bytes::Bytes) {
         let offset = u64::try_from(self.log.len()).unwrap();
-        let (key, headers) = (bytes::Bytes::new(), Vec::new());
+        let (key, headers) = (bytes::Bytes::new(), RecordHeaders::default());
         self.log.push(Record { offset, appended_at: 0, key, headers, value });
     }
 

@@ -59,7 +59,8 @@ impl Desk {
         let offset = u64::try_from(self.log.len()).unwrap();
         self.log.push(RoundEvent::decode(&value).unwrap());
         let key = Bytes::new();
-        let record = Record { offset, appended_at: 0, key, headers: Vec::new(), value };
+        let record =
+            Record { offset, appended_at: 0, key, headers: RecordHeaders::default(), value };
         let end = offset + 1;
         self.handle(Input::Records { source: SOURCE, records: vec![record], end });
     }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use runtime::{Reader, Record, RecordLog, Source, Topic};
+use runtime::{Reader, Record, RecordHeaders, RecordLog, Source, Topic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -29,7 +29,7 @@ pub(super) struct Taken {
     /// Its key.
     pub(super) key: Bytes,
     /// Its headers.
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: RecordHeaders,
     /// The framed value.
     pub(super) value: Bytes,
 }

@@ -95,7 +95,7 @@ impl Plan {
             Some(last) => last.offset + 1,
             None => shared.partitions.get(&source).map_or(0, |it| it.tail.range().1),
         };
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let headers = headers.into_iter().collect();
         records.push(Record { offset, appended_at, key, headers, value });
     }
 }

@@ -4,7 +4,7 @@
 //! (name, value), value`, where a text or bytes are `length (4) | bytes`. Numbers are big endian.
 //! Offsets are not written: the first is in the key of the segment and they rise by one.
 
-use crate::Record;
+use crate::{Record, RecordHeaders};
 use bytes::{Buf, Bytes};
 
 const VERSION: u8 = 1;
@@ -75,14 +75,7 @@ pub(super) fn decode(
         }
         let key = take_bytes(&mut bytes)?;
         let headers_count = take_u32(&mut bytes)?;
-        let mut headers = Vec::new();
-        for _ in 0..headers_count {
-            let (name, value) = (take_bytes(&mut bytes)?, take_bytes(&mut bytes)?);
-            if from <= offset {
-                let name = String::from_utf8(name.to_vec()).ok()?;
-                headers.push((name, String::from_utf8(value.to_vec()).ok()?));
-            }
-        }
+        let headers = RecordHeaders::unpack(headers_count, &mut bytes)?;
         let value = take_bytes(&mut bytes)?;
         if from <= offset {
             records.push(Record { offset, appended_at: head.appended_at, key, headers, value });
@@ -93,17 +86,13 @@ pub(super) fn decode(
 
 /// The bytes of a record in a segment.
 pub(super) fn weight(record: &Record) -> usize {
-    let headers = record.headers.iter().map(|(name, value)| name.len() + value.len() + 8);
-    12 + record.key.len() + record.value.len() + headers.sum::<usize>()
+    12 + record.key.len() + record.value.len() + record.headers.packed().len()
 }
 
 fn put_record(bytes: &mut Vec<u8>, record: &Record) -> Option<()> {
     put_bytes(bytes, &record.key)?;
-    bytes.extend_from_slice(&u32::try_from(record.headers.len()).ok()?.to_be_bytes());
-    for (name, value) in &record.headers {
-        put_bytes(bytes, name.as_bytes())?;
-        put_bytes(bytes, value.as_bytes())?;
-    }
+    bytes.extend_from_slice(&u32::try_from(record.headers.iter().count()).ok()?.to_be_bytes());
+    bytes.extend_from_slice(record.headers.packed());
     put_bytes(bytes, &record.value)
 }
 
@@ -135,6 +124,7 @@ mod tests {
         ) -> Vec<Record> {
             (first..).zip(fields).map(|(offset, (key, headers, length))| {
                 let value = Bytes::from(vec![7; length]);
+                let headers = headers.into_iter().collect();
                 Record { offset, appended_at: 5, key: key.into(), headers, value }
             }).collect()
         }

@@ -155,6 +155,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RecordHeaders;
     use bytes::Bytes;
 
     fn records(offsets: std::ops::Range<u64>) -> Vec<Record> {
@@ -164,7 +165,7 @@ mod tests {
             offset,
             appended_at: 0,
             key,
-            headers: Vec::new(),
+            headers: RecordHeaders::default(),
             value,
         });
         record.collect()

@@ -1,8 +1,6 @@
-use super::{FIELD_BYTES_MAX, FrameError, decode, encode};
-use crate::frame::Codec;
+use super::{DatumError, FIELD_BYTES_MAX, FrameError, decode, encode};
 use crate::wire::{SettlementRecord, TallyRecord, TargetKind, UnreadableRecord, Wire};
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 fn a_tally() -> TallyRecord {
     TallyRecord { round_id: "r_77".to_owned(), bets: 3, ..TallyRecord::default() }
@@ -49,10 +47,6 @@ fn too_short_and_too_long_are_refused() {
 /// A length of nearly 2^63, of 512 MiB, and one beyond the limit, each with nothing behind it.
 #[test]
 fn corrupt_lengths_allocate_little() {
-    drop(encode(&a_tally()).unwrap());
-    // The limit is the process's; whatever is asked for now, it stays.
-    let limit = apache_avro::util::max_allocation_bytes(usize::MAX);
-    assert_eq!(limit, FIELD_BYTES_MAX);
     for length in [i64::MAX, 512 << 20, 1 << 30, i64::try_from(FIELD_BYTES_MAX).unwrap() + 1, -1] {
         let mut bytes = vec![0, 0, 0, 0, 8];
         let mut rest = (length << 1 ^ length >> 63).cast_unsigned();
@@ -63,9 +57,11 @@ fn corrupt_lengths_allocate_little() {
         bytes.push(u8::try_from(rest).unwrap());
         let error = decode::<TallyRecord>(&bytes).unwrap_err();
         let FrameError::Datum { source, .. } = error else { panic!("{length}: {error}") };
-        let told = source.to_string();
-        let wanted = if length < 0 { "convert" } else { "maximum allowed: 16777216" };
-        assert!(told.contains(wanted), "{length}: {told}");
+        let wanted = match u64::try_from(length) {
+            Ok(length) => DatumError::TooLong { length, max: FIELD_BYTES_MAX },
+            Err(_) => DatumError::Branch(length),
+        };
+        assert_eq!(source, wanted);
     }
 }
 
@@ -108,30 +104,10 @@ impl Wire for Lossy {
     const SCHEMA_ID: u32 = 98;
     const SCHEMA: &'static str =
         r#"{"type":"record","name":"Lossy","fields":[{"name":"text","type":"string"}]}"#;
-    fn codec() -> &'static OnceLock<Codec> {
-        static CODEC: OnceLock<Codec> = OnceLock::new();
-        &CODEC
-    }
-}
-
-/// A record whose schema file is cut short.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Cut;
-
-impl Wire for Cut {
-    const SCHEMA_ID: u32 = 99;
-    const SCHEMA: &'static str = r#"{"type":"record""#;
-    fn codec() -> &'static OnceLock<Codec> {
-        static CODEC: OnceLock<Codec> = OnceLock::new();
-        &CODEC
-    }
 }
 
 #[test]
-fn types_that_cannot_carry_a_record() {
+fn a_type_that_cannot_carry_a_record() {
     let lossy = encode(&Lossy { text: "x".to_owned() });
     assert!(matches!(lossy, Err(FrameError::NotFaithful(98))), "{lossy:?}");
-    assert!(encode(&Lossy { text: String::new() }).is_ok());
-    assert!(matches!(encode(&Cut), Err(FrameError::BadSchema(99))));
-    assert!(matches!(decode::<Cut>(&[0, 0, 0, 0, 99]), Err(FrameError::BadSchema(99))));
 }

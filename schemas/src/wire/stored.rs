@@ -64,9 +64,9 @@ pub struct UnreadableRecord {
 impl UnreadableRecord {
     /// The record at (topic, partition, offset) with its headers, key and value, and why it cannot be
     /// decoded.
-    pub fn of(
+    pub fn of<'a>(
         (topic, partition, offset): (&str, u32, u64),
-        headers: &[(String, String)],
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
         (key, value): (&[u8], &[u8]),
         error: &dyn std::error::Error,
     ) -> Self {
@@ -74,7 +74,7 @@ impl UnreadableRecord {
             topic: topic.to_owned(),
             partition: i64::from(partition),
             offset: i64::try_from(offset).unwrap_or(i64::MAX),
-            headers: headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            headers: headers.map(|(name, value)| format!("{name}: {value}")).collect(),
             error: error.to_string(),
             key: key.to_vec(),
             value: value.to_vec(),

@@ -44,7 +44,6 @@ fn refusal(error: &Unreadable) -> String {
             FrameError::Datum { .. } => "datum",
             FrameError::Trailing(_) => "trailing",
             FrameError::NotFaithful(_) => "not-faithful",
-            FrameError::BadSchema(_) => "bad-schema",
         }
         .to_owned(),
     }

@@ -1,11 +1,11 @@
 //! Broken invariants stop one bet, or one round in one partition, and nothing else.
 
 use super::{Lane, bet, partner, round};
-use runtime::Fact;
+use runtime::{Fact, RecordHeaders};
 use schemas::bets::{Bet, BetSaid, HoldAnswer};
 use schemas::facts;
 
-fn headers(kind: &str, bet: Option<&Bet>) -> Vec<(String, String)> {
+fn headers(kind: &str, bet: Option<&Bet>) -> RecordHeaders {
     let mut headers = vec![
         (facts::HEADER_KIND.to_owned(), kind.to_owned()),
         (facts::HEADER_ROUND.to_owned(), round().to_string()),
@@ -14,7 +14,7 @@ fn headers(kind: &str, bet: Option<&Bet>) -> Vec<(String, String)> {
         headers.push((facts::HEADER_BET.to_owned(), bet.id.to_string()));
         headers.push((facts::HEADER_PARTNER.to_owned(), partner().to_string()));
     }
-    headers
+    headers.into_iter().collect()
 }
 
 fn thaw(lane: &mut Lane, bet: Option<&Bet>) {

@@ -7,7 +7,7 @@ mod reconciling;
 use crate::{Settler, SettlerOptions};
 use bytes::Bytes;
 use runtime::machine::{Alarm, Effect, Input, Machine};
-use runtime::{Append, Batch, Fact, FactKey, Record, Source, Step, Topic};
+use runtime::{Append, Batch, Fact, FactKey, Record, RecordHeaders, Source, Step, Topic};
 use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Intent, Marker, MarkerBody};
 use schemas::catalogue::{BETS, DECISIONS, SETTLEMENTS};
 use schemas::decisions::DecisionSaid;
@@ -64,18 +64,17 @@ impl Lane {
         let round = (said != BetSaid::Tick).then(round);
         let event = BetEvent { round, said_at: 1_000, said };
         let out = outgoing::bet(&event, 0).unwrap();
-        let headers = out.headers.iter().map(|(name, text)| ((*name).to_owned(), text.clone()));
-        self.raw(headers.collect(), out.value)
+        self.raw(out.headers.into_iter().collect(), out.value)
     }
 
     /// A marker of another round, its first.
     fn say_of(&mut self, round: &str, body: MarkerBody) {
         let said = BetSaid::Marker(Marker { number: 1, body });
         let event = BetEvent { round: Some(round.parse().unwrap()), said_at: 1_000, said };
-        self.raw(Vec::new(), outgoing::bet(&event, 0).unwrap().value);
+        self.raw(RecordHeaders::default(), outgoing::bet(&event, 0).unwrap().value);
     }
 
-    fn raw(&mut self, headers: Vec<(String, String)>, value: Vec<u8>) -> u64 {
+    fn raw(&mut self, headers: RecordHeaders, value: Vec<u8>) -> u64 {
         let offset = self.end();
         self.log.push(Record {
             offset,

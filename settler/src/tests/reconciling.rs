@@ -3,7 +3,7 @@
 use super::{Lane, bet, partner};
 use crate::{AskOwed, Owed, Reconciler, ReconcilerOptions};
 use runtime::machine::{Effect, Input, Machine};
-use runtime::{Fact, Record, Source, Topic};
+use runtime::{Fact, Record, RecordHeaders, Source, Topic};
 use schemas::catalogue::{ROUNDS, SETTLEMENTS};
 use schemas::outgoing;
 use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
@@ -33,7 +33,7 @@ fn verdict() -> Record {
         offset: 1,
         appended_at: 0,
         key: Default::default(),
-        headers: Vec::new(),
+        headers: RecordHeaders::default(),
         value: event.encode().unwrap().into(),
     }
 }

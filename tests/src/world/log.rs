@@ -14,8 +14,7 @@ impl Log {
     pub fn append(&mut self, append: Append, now: Millis) -> u64 {
         let records = self.partitions.entry(append.source()).or_default();
         let offset = end_of(records);
-        let headers =
-            append.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let headers = append.headers.into_iter().collect();
         records.push(Record {
             offset,
             appended_at: now,

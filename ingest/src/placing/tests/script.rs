@@ -5,7 +5,10 @@ use crate::placing::{
     PlacingOptions, SessionToken, Told,
 };
 use bytes::Bytes;
-use runtime::{Alarm, Append, Effect, EngineError, Input, Machine, Millis, Record, Source, Topic};
+use runtime::{
+    Alarm, Append, Effect, EngineError, Input, Machine, Millis, Record, RecordHeaders, Source,
+    Topic,
+};
 use schemas::bets::{BetEvent, BetSaid, HoldAnswer};
 use schemas::decisions::{CancelRefused, Decision, DecisionSaid, Verdict};
 use schemas::outgoing::{self, Outgoing, Partitions};
@@ -176,7 +179,7 @@ impl Script {
             offset: *offset,
             appended_at: self.now,
             key: append.key,
-            headers: Vec::new(),
+            headers: RecordHeaders::default(),
             value: append.value,
         };
         *offset += 1;

@@ -104,7 +104,7 @@ impl Rig {
             offset: u64::try_from(log.len()).unwrap(),
             appended_at: self.now,
             key: append.key,
-            headers: append.headers.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            headers: append.headers.into_iter().collect(),
             value: append.value,
         });
     }

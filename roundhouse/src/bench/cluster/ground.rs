@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How often ends and offsets are looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
+const LOOK_PERIOD: Duration = Duration::from_millis(200);
 /// The topics of one lane.
 pub(super) const LANES: u32 = Partitions::CLUSTER.lanes;
 
@@ -26,6 +26,8 @@ pub struct Servers {
     pub profile: Profile,
     /// Brokers, `host:port`, separated by commas.
     pub brokers: String,
+    /// Settings of librdkafka in place of the engine's.
+    pub properties: BTreeMap<String, String>,
     /// Nodes of the store, `host:port`.
     pub store_nodes: Vec<String>,
     /// Whether nodes are reached under these addresses alone.
@@ -77,7 +79,7 @@ impl Ground {
         let options = ClusterOptions {
             profile: self.servers.profile,
             brokers: self.servers.brokers.clone(),
-            properties: BTreeMap::new(),
+            properties: self.servers.properties.clone(),
             namespace: self.namespace.clone(),
             instance: instance.to_owned(),
             groups: groups(),

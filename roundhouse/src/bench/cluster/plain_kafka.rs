@@ -130,8 +130,8 @@ impl PlainProducer {
     /// # Errors
     /// If it cannot be taken.
     pub(super) fn send(&mut self, topic: &str, record: &Taken) -> anyhow::Result<()> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.iter().count());
+        for (key, value) in record.headers.iter() {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         let mut message = BaseRecord::to(topic)

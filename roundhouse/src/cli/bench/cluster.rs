@@ -34,6 +34,9 @@ pub(super) struct Flags {
     /// What the servers promise
     #[arg(long, global = true, value_enum, value_name = "PROFILE", default_value = "cluster")]
     profile: config::Profile,
+    /// A setting of librdkafka in place of ours; may be given again
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = property)]
+    property: Vec<(String, String)>,
     /// Connect to the nodes given and to no other address, whatever the nodes say of themselves
     #[arg(long, global = true)]
     given_addresses_only: bool,
@@ -42,7 +45,8 @@ pub(super) struct Flags {
 impl Flags {
     /// The servers; `None` for the embedded engine.
     pub(super) fn servers(self) -> Option<Servers> {
-        let Self { engine, brokers, store_nodes, profile, given_addresses_only } = self;
+        let Self { engine, brokers, store_nodes, profile, property, given_addresses_only } = self;
+        let properties = property.into_iter().collect();
         let profile = match profile {
             config::Profile::Cluster => Profile::Cluster,
             config::Profile::Single => Profile::Single,
@@ -50,10 +54,15 @@ impl Flags {
         match engine {
             config::EngineKind::Embedded => None,
             config::EngineKind::Cluster => {
-                Some(Servers { profile, brokers, store_nodes, given_addresses_only })
+                Some(Servers { profile, brokers, properties, store_nodes, given_addresses_only })
             }
         }
     }
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Subcommand)]

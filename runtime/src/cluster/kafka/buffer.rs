@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 const WINDOW_BYTES_MAX: usize = 1 << 20;
 /// Bytes that may wait for one reader. More, and it loses its place in a feed that others read too, or
 /// the feed is paused.
-const WAITING_BYTES_MAX: usize = 16 << 20;
+const WAITING_BYTES_MAX: usize = 4 << 20;
 /// Counted for each record beside its key and value.
 const RECORD_BYTES: usize = 200;
 
@@ -236,11 +236,18 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RecordHeaders;
     use bytes::Bytes;
 
     fn record(offset: u64, bytes: usize) -> Record {
         let value = Bytes::from(vec![0; bytes]);
-        Record { offset, appended_at: 0, key: Bytes::new(), headers: Vec::new(), value }
+        Record {
+            offset,
+            appended_at: 0,
+            key: Bytes::new(),
+            headers: RecordHeaders::default(),
+            value,
+        }
     }
 
     fn offsets(buffer: &Buffer) -> Vec<u64> {

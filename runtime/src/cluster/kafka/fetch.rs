@@ -1,15 +1,19 @@
 //! Fetching: consumers on threads of their own, which read what they are told to and hand it to readers.
 //!
-//! A consumer reads a partition from one position. Readers of the same partition that are near each
-//! other share it as one [`Feed`]; one that is elsewhere gets the partition on another consumer. So a
-//! process has as many consumers as it has distant readers of one partition: usually two or three.
+//! A consumer reads partitions of one topic, each from one position. Readers of the same partition that are
+//! near each other share it as one [`Feed`]; one that is elsewhere gets the partition on another consumer.
+//! So a process has a consumer for each topic it reads, and one more for each distant reader of a partition.
+//!
+//! One for each topic, because every request names all partitions that a consumer reads and is answered as
+//! soon as one of them has something: with all topics on one connection a record waits behind those of
+//! every other topic.
 
 use super::buffer::{Buffer, Feed, Need};
 use super::names::Names;
 use super::settings::{self, Said};
 use crate::cluster::ClusterOptions;
-use crate::{EngineError, Record, Source};
-use bytes::Bytes;
+use crate::{EngineError, Record, RecordHeaders, Source, Topic};
+use bytes::BytesMut;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -26,6 +30,8 @@ const POLL_WAIT_MAX: Duration = Duration::from_millis(5);
 const TAKEN_MAX: usize = 5_000;
 /// How often feeds that nobody reads are looked for, in polls.
 const SWEEP_POLLS: u32 = 200;
+/// Room for the headers of a record; with more of them they are moved once.
+const HEADERS_BYTES: usize = 224;
 
 enum Command {
     Read(Source, u64, Arc<Feed>),
@@ -42,6 +48,7 @@ pub(super) struct Fetchers {
 
 /// One consumer.
 struct Fetcher {
+    topic: Topic,
     commands: mpsc::Sender<Command>,
     feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
     thread: Option<JoinHandle<()>>,
@@ -76,7 +83,7 @@ impl Fetchers {
             source,
             commands: fetcher.commands.clone(),
         };
-        for fetcher in consumers.iter() {
+        for fetcher in consumers.iter().filter(|fetcher| fetcher.topic == source.topic) {
             let mut feeds = fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(feed) = feeds.get(&source) {
                 match feed.attach(from) {
@@ -94,7 +101,7 @@ impl Fetchers {
         let unavailable =
             |error: &dyn std::fmt::Display| EngineError::Unavailable(error.to_string());
         let number = consumers.len();
-        let fetcher = Fetcher::start(&self.options, Arc::clone(&self.names), number)
+        let fetcher = Fetcher::start(&self.options, Arc::clone(&self.names), number, source.topic)
             .map_err(|error| unavailable(&error))?;
         let feed = Arc::new(Feed::new(from));
         let buffer = feed.attach(from).ok_or(EngineError::Closed)?;
@@ -103,7 +110,7 @@ impl Fetchers {
         fetcher.commands.send(read).map_err(|error| unavailable(&error))?;
         let place = place(buffer, &fetcher);
         consumers.push(fetcher);
-        tracing::debug!(number, "one more consumer fetches");
+        tracing::debug!(number, topic = %source.topic, "one more consumer fetches");
         Ok(place)
     }
 
@@ -127,7 +134,12 @@ impl Fetchers {
 }
 
 impl Fetcher {
-    fn start(options: &ClusterOptions, names: Arc<Names>, number: usize) -> KafkaResult<Self> {
+    fn start(
+        options: &ClusterOptions,
+        names: Arc<Names>,
+        number: usize,
+        topic: Topic,
+    ) -> KafkaResult<Self> {
         let consumer: BaseConsumer<Said> = settings::fetcher(options).create_with_context(Said)?;
         let (commands, received) = mpsc::channel();
         let feeds = Arc::default();
@@ -142,7 +154,7 @@ impl Fetcher {
         let thread = thread.spawn(move || work.run()).map_err(|error| {
             KafkaError::ClientCreation(format!("a consumer's thread cannot be started: {error}"))
         })?;
-        Ok(Self { commands, feeds, thread: Some(thread) })
+        Ok(Self { topic, commands, feeds, thread: Some(thread) })
     }
 }
 
@@ -312,16 +324,24 @@ impl Work {
 
 /// The record, owned; `None` for an offset that cannot be, which Kafka does not give.
 fn record(message: &BorrowedMessage<'_>) -> Option<Record> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+    // One piece of memory for all of it.
+    let mut buffer = BytesMut::with_capacity(key.len() + value.len() + HEADERS_BYTES);
+    let mut copy = |bytes: &[u8]| {
+        buffer.extend_from_slice(bytes);
+        buffer.split().freeze()
+    };
+    let (key, value) = (copy(key), copy(value));
+    let headers = message.headers().map(|headers| {
         let headers = headers.iter();
-        headers.map(|one| (one.key.to_owned(), one.value.map_or_else(String::new, text))).collect()
+        let headers = headers.map(|one| (one.key.as_bytes(), one.value.unwrap_or_default()));
+        RecordHeaders::pack(headers, &mut buffer)
     });
     Some(Record {
         offset: u64::try_from(message.offset()).ok()?,
         appended_at: message.timestamp().to_millis().unwrap_or(0),
-        key: message.key().map_or_else(Bytes::new, Bytes::copy_from_slice),
-        headers,
-        value: message.payload().map_or_else(Bytes::new, Bytes::copy_from_slice),
+        key,
+        headers: headers.flatten().unwrap_or_default(),
+        value,
     })
 }
