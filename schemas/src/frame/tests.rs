@@ -111,3 +111,48 @@ fn a_type_that_cannot_carry_a_record() {
     let lossy = encode(&Lossy { text: "x".to_owned() });
     assert!(matches!(lossy, Err(FrameError::NotFaithful(98))), "{lossy:?}");
 }
+
+/// The frame of a tally of round "r" with what stands behind the round's name.
+fn tally_bytes(behind: &[u8]) -> Vec<u8> {
+    [&[0, 0, 0, 0, 8, 2, b'r'], behind].concat()
+}
+
+#[test]
+fn numbers_have_64_bits() {
+    for bets in [0, 1, -1, 63, 64, -64, -65, i64::MAX, i64::MIN] {
+        let record = TallyRecord { bets, ..a_tally() };
+        assert_eq!(decode::<TallyRecord>(&encode(&record).unwrap()).unwrap(), record);
+    }
+    let most = [&[0xff; 9][..], &[1, 0, 0]].concat();
+    assert_eq!(decode::<TallyRecord>(&tally_bytes(&most)).unwrap().bets, i64::MIN);
+    for wider in [[&[0xff; 9][..], &[2, 0, 0]].concat(), vec![0xff; 12]] {
+        let error = decode::<TallyRecord>(&tally_bytes(&wider)).unwrap_err();
+        assert!(matches!(error, FrameError::Datum { source: DatumError::Number, .. }), "{error}");
+    }
+}
+
+/// Other writers may write an array in several blocks, and say how long a block is.
+#[test]
+fn arrays_come_in_blocks() {
+    let amount = [2, 6, b'E', b'U', b'R', 4];
+    let sized = [&[4, 1, 12][..], &amount, &[2], &amount, &[0, 0]].concat();
+    let read = decode::<TallyRecord>(&tally_bytes(&sized)).unwrap();
+    assert_eq!((read.bets, read.stakes.len()), (2, 2));
+    assert!(read.stakes.iter().all(|amount| amount.units == 1 && amount.exponent == 2));
+}
+
+#[test]
+fn what_is_no_branch_is_refused() {
+    let record = SettlementRecord::default();
+    let bytes = encode(&record).unwrap();
+    // Seven empty texts and numbers stand before the target.
+    assert_eq!(bytes[12], 0);
+    let mut other = bytes.clone();
+    other[12] = 8;
+    let error = decode::<SettlementRecord>(&other).unwrap_err();
+    assert!(matches!(error, FrameError::Datum { source: DatumError::Other(_), .. }), "{error}");
+    let mut negative = bytes;
+    negative[12] = 1;
+    let error = decode::<SettlementRecord>(&negative).unwrap_err();
+    assert!(matches!(error, FrameError::Datum { source: DatumError::Branch(-1), .. }), "{error}");
+}
