@@ -7,18 +7,14 @@ use crate::rig::keys::{PartnerKey, secret};
 use crate::rig::setup;
 use crate::serve::{Opened, Roles, Running, listen, open};
 use anyhow::Context;
-use http::Method;
 use runtime::embedded::Embedded;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
-/// Longest wait for the server.
-const WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a round is looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(20);
+/// Longest wait for the server, and for the seal of a round.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Seed of the partners' keys.
 const SEED: u64 = 1;
 
@@ -32,7 +28,6 @@ pub(super) struct House<E: Opened = Embedded> {
     pub(super) running: Running<E>,
     /// The operator.
     pub(super) api: Api,
-    operator_key: String,
 }
 
 impl House {
@@ -79,26 +74,9 @@ impl<E: Opened> House<E> {
         let listener = listen(&config).await?;
         let engine = opening(&config).await?;
         let running = Running::with(&config, listener, engine, &Roles::all()).await?;
-        let api = Api::new(format!("http://{}", running.address), operator_key.clone());
+        let api = Api::new(format!("http://{}", running.address), operator_key);
         api.ready(WAIT_MAX).await?;
-        Ok(Self { keys, wallets, running, api, operator_key })
-    }
-
-    /// Waits until every bet of the round is known.
-    ///
-    /// # Errors
-    /// If that takes too long.
-    pub(super) async fn sealed(&self, round: &str) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        let path = format!("/v1/rounds/{round}");
-        while begun.elapsed() < WAIT_MAX {
-            let reply = self.api.call(Method::GET, &path, &self.operator_key, None).await?;
-            if reply.text("status") == "sealed" {
-                return Ok(());
-            }
-            sleep(LOOK_PERIOD).await;
-        }
-        anyhow::bail!("{round} was not sealed within {} s", WAIT_MAX.as_secs())
+        Ok(Self { keys, wallets, running, api })
     }
 
     /// Stops the server; the wallets end with this value.

@@ -2,7 +2,7 @@
 //! partners, beside `plain-deliver`.
 
 use super::client::micros;
-use super::house::House;
+use super::house::{House, WAIT_MAX};
 use super::journal::PlainJournal;
 use super::plain_deliver::PlainRound;
 use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
@@ -215,7 +215,7 @@ pub(super) async fn play<E: Opened>(
         told.values().filter(|words| words.iter().all(|word| word == "accepted")).count();
     anyhow::ensure!(accepted == plan.bets, "{accepted} of {} bets were accepted", plan.bets);
     house.api.close(round).await?;
-    house.sealed(round).await?;
+    house.api.sealed(round, WAIT_MAX).await?;
     let settlements = Tail::start(house.running.engine(), SETTLEMENTS).await?;
     let deliveries = Tail::start(house.running.engine(), DELIVERIES).await?;
     let outcome = (1 + random.below(6)).to_string();

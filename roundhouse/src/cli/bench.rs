@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cluster")]
 mod cluster;
+#[cfg(feature = "cluster")]
+mod hand_over;
 
 use super::{EXIT_OK, Logs};
 use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
@@ -22,6 +24,7 @@ same run with no logic. Server, plain program and client share one process; the 
 
 Exit codes:
   0  measured; a floor that is not met is no failure
+  1  measured, and money is amiss or a limit that was given is passed (hand-over)
   2  could not be measured";
 
 /// Measure the server, beside a plain program that does the same I/O.
@@ -39,6 +42,14 @@ pub(super) struct Args {
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     engine: cluster::Flags,
+}
+
+/// How a bench ended.
+struct Outcome {
+    /// The exit code.
+    code: u8,
+    /// Whether what is in the directory is to be looked at.
+    keeps: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,22 +116,21 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     let measured = match args.what {
         #[cfg(feature = "cluster")]
         What::Cluster(what) => cluster::measure(what, servers, &data_dir, args.json).await,
-        What::Embedded(what) => {
-            measure(
-                what,
-                #[cfg(feature = "cluster")]
-                servers.as_ref(),
-                &data_dir,
-                args.json,
-            )
-            .await
-        }
+        What::Embedded(what) => measure(
+            what,
+            #[cfg(feature = "cluster")]
+            servers.as_ref(),
+            &data_dir,
+            args.json,
+        )
+        .await
+        .map(|()| Outcome { code: EXIT_OK, keeps: false }),
     };
-    if !kept {
+    if !kept && !matches!(&measured, Ok(Outcome { keeps: true, .. })) {
         std::fs::remove_dir_all(&data_dir)
             .with_context(|| format!("{} cannot be removed", data_dir.display()))?;
     }
-    measured.map(|()| EXIT_OK)
+    measured.map(|outcome| outcome.code)
 }
 
 async fn measure(

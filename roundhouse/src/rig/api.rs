@@ -223,6 +223,18 @@ impl Api {
             .with_context(|| format!("{round} does not take bets"))
     }
 
+    /// Waits until every server knows that every bet of the round is known.
+    ///
+    /// # Errors
+    /// If one does not within `wait_max`.
+    pub async fn sealed(&self, round: &str, wait_max: Duration) -> anyhow::Result<()> {
+        let path = format!("/v1/rounds/{round}");
+        let sealed = |reply: &Reply| reply.text("status") == "sealed";
+        self.everywhere(&path, wait_max, sealed)
+            .await
+            .with_context(|| format!("{round} is not sealed"))
+    }
+
     async fn everywhere(
         &self,
         path: &str,

@@ -112,8 +112,8 @@ pub async fn place_all(
     std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The final words on one bet.
-async fn place(api: &Api, wager: &Wager) -> Vec<(String, String)> {
+/// Places one bet, and says the final words on it. Without an answer it is sent again, a few times.
+pub async fn place(api: &Api, wager: &Wager) -> Vec<(String, String)> {
     let mut told = Vec::new();
     for _ in 0..SENDS_MAX {
         let reply = api.call(Method::POST, "/v1/bets", &wager.token, Some(&wager.body)).await;

@@ -1,11 +1,12 @@
 //! The benches of the cluster engine alone, and where its servers are.
 
-use super::print;
+use super::{Outcome, hand_over, print};
 use crate::bench::cluster::{
     Servers, SettlePlan, TopicPlan, correct_old, post_at_rate, result_to_confirmed,
     result_to_topic, settle,
 };
 use crate::bench::{PostBetPlan, ResultPlan};
+use crate::cli::EXIT_OK;
 use crate::config;
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -91,6 +92,7 @@ pub(super) enum What {
         #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
         bets: u32,
     },
+    HandOver(hand_over::Flags),
     /// What a core-second of a settler can do with bets that wait in the log
     Settle {
         /// Bets of a run
@@ -113,7 +115,7 @@ pub(super) async fn measure(
     servers: Option<Servers>,
     data_dir: &Path,
     json: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Outcome> {
     let Some(servers) = servers else {
         bail!(
             "this is measured on Kafka and a CQL store: add --engine cluster, --brokers, --store-nodes"
@@ -145,17 +147,18 @@ pub(super) async fn measure(
                 exe: std::env::current_exe().context("this binary is not to be found")?,
             };
             print(&post_at_rate(&plan, 1_000, &servers).await?, json)?;
-            again(What::Settle { bets, pairs: 1 }).await
+            again(What::Settle { bets, pairs: 1 }).await?;
         }
         What::CorrectOld { bets, rounds } => {
-            print(&correct_old(&confirmed(bets, rounds)?, &servers).await?, json)
+            print(&correct_old(&confirmed(bets, rounds)?, &servers).await?, json)?;
         }
+        What::HandOver(flags) => return hand_over::measure(flags, servers, &data_dir, json).await,
         What::ResultToTopic { bets, rounds } => {
             let bets = usize::try_from(bets).context("too many bets")?;
             let rounds = usize::from(rounds);
             let plan =
                 TopicPlan { servers, bets, partners: PARTNERS, rounds, seed: SEED, data_dir };
-            print(&result_to_topic(&plan).await?, json)
+            print(&result_to_topic(&plan).await?, json)?;
         }
         What::Settle { bets, pairs } => {
             let plan = SettlePlan {
@@ -167,7 +170,8 @@ pub(super) async fn measure(
                 seed: SEED,
                 data_dir,
             };
-            print(&settle(&plan).await?, json)
+            print(&settle(&plan).await?, json)?;
         }
     }
+    Ok(Outcome { code: EXIT_OK, keeps: false })
 }
