@@ -100,6 +100,46 @@ async fn nothing_is_written_under_a_lease_that_is_gone() {
     engine.close().await;
 }
 
+/// The library asks to join at most once a second, and partitions change hands with a second join of all.
+/// They must not rest until then: the shortest rest of a few, since a machine may be busy elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_change_hands_rest_for_less_than_a_second() {
+    const GROUP: &str = "conformance-rebalance";
+    const REST_MAX: Duration = Duration::from_millis(600);
+    let options = ground("moved").await;
+    let owned = conformance::TOPICS[1].0;
+    let staying = open(&options).await;
+    let mut first = staying.join(GROUP, owned);
+    changes(&mut first, 4, true).await;
+    let mut shortest = Duration::MAX;
+    for number in 0..3 {
+        let instance = format!("{}-{number}", options.instance);
+        let coming = open(&ClusterOptions { instance, ..options.clone() }).await;
+        let mut second = coming.join(GROUP, owned);
+        let revoked = changes(&mut first, 2, false).await;
+        let assigned = changes(&mut second, 2, true).await;
+        shortest = shortest.min(assigned.duration_since(revoked));
+        drop(second);
+        coming.close().await;
+        changes(&mut first, 2, true).await;
+    }
+    assert!(shortest < REST_MAX, "partitions rested for {shortest:?}");
+    staying.close().await;
+}
+
+/// Waits for `count` changes of a member that are all of one kind; when the last came.
+async fn changes(
+    member: &mut impl Assignments,
+    count: usize,
+    assigned: bool,
+) -> tokio::time::Instant {
+    for _ in 0..count {
+        let change = tokio::time::timeout(WAIT_MAX, member.next()).await.unwrap().unwrap();
+        assert_eq!(matches!(change, Change::Assigned(_)), assigned, "{change:?}");
+    }
+    tokio::time::Instant::now()
+}
+
 /// More waits for a slow reader than its buffer takes, beside one that keeps up: both get every record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_gets_every_record_and_holds_up_nobody() {

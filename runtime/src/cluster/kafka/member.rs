@@ -25,6 +25,10 @@ use tokio::sync::mpsc;
 
 /// Longest wait in a poll: how long the wish to leave waits.
 const POLL_WAIT_MAX: Duration = Duration::from_millis(20);
+/// For so long a member keeps what is to go to another. The library asks to join at most once a second:
+/// the others, who joined to hear of this change, could not join the next one, which hands the partitions
+/// on, and until all have joined these would rest.
+const KEEP_WAIT: Duration = Duration::from_millis(1_020);
 /// Longest wait for the last offsets, and for leaving the group, at the end.
 const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
 
@@ -149,6 +153,7 @@ impl ConsumerContext for Membership {
         let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             assign(consumer, list).map(|()| member.assigned(partitions(list)))
         } else {
+            keep(consumer, member);
             member.revoked(partitions(list));
             partitions(list).for_each(|partition| {
                 member.pending_unowned.remove(partition);
@@ -168,6 +173,16 @@ impl ConsumerContext for Membership {
             tracing::error!(group = member.group, %error, "a change of the group failed");
             member.tell(Err(EngineError::Unavailable(error.to_string())));
         }
+    }
+}
+
+/// Waits with giving up partitions until those who get them can. They are worked on meanwhile: the member
+/// is one of the group, and its offsets are taken. What is lost is given up at once, and so is everything
+/// where the member leaves: nobody has joined just now.
+fn keep<C: ConsumerContext>(consumer: &BaseConsumer<C>, member: &Member) {
+    let until = Instant::now() + KEEP_WAIT;
+    while Instant::now() < until && !consumer.assignment_lost() && !member.left() {
+        std::thread::sleep(POLL_WAIT_MAX);
     }
 }
 
@@ -326,6 +341,10 @@ impl Consumers {
             Some(Err(error)) => tracing::debug!(group = self.member.group, %error, "kafka group"),
             // A record that came before the pause.
             Some(Ok(_)) | None => {}
+        }
+        // The library looks whether a heartbeat is due when it is asked something, else twice a second.
+        if let Err(error) = self.joined.assignment() {
+            tracing::debug!(group = self.member.group, %error, "kafka group");
         }
         if let Some(Err(error)) = self.unowned.poll(Duration::ZERO) {
             tracing::debug!(group = self.member.group, %error, "kafka offsets");

@@ -96,7 +96,7 @@ pub(super) fn member(
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", session.as_millis().to_string())
         // A change of the group is heard of with a heartbeat; until all have, some partitions rest.
-        .set("heartbeat.interval.ms", "200")
+        .set("heartbeat.interval.ms", "100")
         // It fetches nothing while it is paused; this is for the moment before the pause.
         .set("auto.offset.reset", "latest")
         .set("fetch.message.max.bytes", "1024")
