@@ -87,11 +87,13 @@ fn kafka_request(image: GenericImage, port: u16, peer: u16) -> ContainerRequest<
 /// A driver asks the node for its address and then connects to it at the port it already knows.
 fn store_request(image: GenericImage, port: u16) -> ContainerRequest<GenericImage> {
     const CQL: ContainerPort = ContainerPort::Tcp(9042);
-    const FLAGS: [&str; 7] = [
+    const FLAGS: [&str; 8] = [
         "--smp=1",
         "--memory=768M",
         "--overprovisioned=1",
         "--developer-mode=1",
+        // Answers after the fsync; services refuse to start on its default.
+        "--commitlog-sync=batch",
         "--seeds=127.0.0.1",
         "--broadcast-rpc-address",
         "127.0.0.1",

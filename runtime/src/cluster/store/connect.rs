@@ -78,7 +78,8 @@ impl Connection {
         let facts = self.facts().await?;
         let journal = self.table("schema_migrations").await?;
         let applied = if journal.is_some() { self.applied().await? } else { Vec::new() };
-        Ok(Found { keyspace, applied, facts })
+        let commit_logs = self.commit_logs().await?;
+        Ok(Found { keyspace, applied, facts, commit_logs })
     }
 
     /// The time to live of a table, if the table exists.

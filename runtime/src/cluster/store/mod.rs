@@ -6,6 +6,7 @@
 //! A write that fails leaves some of its facts written; writing them again is right.
 
 mod batches;
+mod commit_log;
 mod connect;
 mod migrations;
 mod read;
@@ -62,6 +63,7 @@ impl CqlStore {
         let connection = Connection::open(options).await?;
         let found = connection.found().await?;
         schema::judge(&found, &options.keyspace, profile, &migrations::MIGRATIONS)?;
+        commit_log::note(&found.commit_logs);
         let session = connection.session;
         let insert = write::prepare(&session, &options.keyspace).await?;
         let (scan, about) = read::prepare(&session, &options.keyspace).await?;
@@ -192,6 +194,19 @@ pub enum StoreOpenError {
         /// The keyspace.
         keyspace: String,
     },
+    /// A node answers before what it was given is on its disk.
+    #[error(
+        "node {node} has commitlog_sync = {found}, so it answers before a write is on its disk, and a \
+         crash loses facts that were answered: {cure}, and start it again"
+    )]
+    CommitLog {
+        /// Its address.
+        node: String,
+        /// The value of the setting.
+        found: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// Facts would vanish.
     #[error(
         "table {keyspace}.facts has a default_time_to_live of {seconds} s, and facts never expire: \
@@ -239,6 +254,7 @@ impl StoreOpenError {
             | Self::Replication { .. }
             | Self::ReplicationUnknown { .. }
             | Self::NoCommitLog { .. }
+            | Self::CommitLog { .. }
             | Self::TimeToLive { .. }
             | Self::Shape { .. } => true,
         }

@@ -1,6 +1,7 @@
 //! What is found in a store, and whether a service may start on it.
 
 use super::StoreOpenError;
+use super::commit_log::{self, CommitLog};
 use super::migrations::{Applied, Migration, missing};
 use crate::cluster::Profile;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub(super) struct Found {
     /// By number.
     pub(super) applied: Vec<Applied>,
     pub(super) facts: Option<Table>,
+    /// Of every node.
+    pub(super) commit_logs: Vec<CommitLog>,
 }
 
 /// Whether a service may start on what was found.
@@ -57,7 +60,8 @@ pub(super) fn judge(
     if facts.time_to_live != 0 {
         return Err(StoreOpenError::TimeToLive { keyspace, seconds: facts.time_to_live });
     }
-    judge_columns(&facts.columns).map_err(|why| StoreOpenError::Shape { keyspace, why })
+    judge_columns(&facts.columns).map_err(|why| StoreOpenError::Shape { keyspace, why })?;
+    commit_log::judge(&found.commit_logs)
 }
 
 /// Whether facts may be kept in this keyspace.
@@ -157,7 +161,12 @@ mod tests {
             keyspace: Some(Keyspace { durable_writes: true, replication: network("dc1", "3") }),
             applied: MIGRATIONS.iter().map(applied).collect(),
             facts: Some(Table { time_to_live: 0, columns: COLUMNS.map(column).into() }),
+            commit_logs: vec![of_commit_log("group")],
         }
+    }
+
+    fn of_commit_log(mode: &str) -> CommitLog {
+        CommitLog { node: "n:9042".to_owned(), mode: commit_log::Mode::Cassandra(mode.to_owned()) }
     }
 
     fn replication<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -240,6 +249,10 @@ mod tests {
             found.keyspace.as_mut().unwrap().durable_writes = false;
         });
         assert!(volatile.contains("durable_writes"), "{volatile}");
+        for profile in [Profile::Single, Profile::Cluster] {
+            let early = said(profile, |found| found.commit_logs = vec![of_commit_log("periodic")]);
+            assert!(early.contains("commitlog_sync = periodic"), "{early}");
+        }
     }
 
     #[test]

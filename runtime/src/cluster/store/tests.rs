@@ -273,6 +273,47 @@ async fn settings_that_could_lose_facts_are_refused() {
     server.done().await;
 }
 
+/// The servers of tests are durable, and say so.
+#[tokio::test]
+async fn every_node_says_how_it_syncs_its_commit_log() {
+    let server = Server::new("says").await;
+    let found = server.admin.commit_logs().await.unwrap();
+    assert!(!found.is_empty());
+    for node in &found {
+        assert!(!matches!(node.mode, commit_log::Mode::Unknown(_)), "{node:?}");
+    }
+    commit_log::judge(&found).unwrap();
+}
+
+/// On a node of its own, with the setting that Cassandra comes with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_answers_before_it_syncs_is_refused() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let mut node = stack::native_cassandra(directory.path()).unwrap();
+    let (server, _store) =
+        Server::on("periodic", node.address().to_string()).await.with_store().await;
+    let settings = node.dir().join("cassandra.yaml");
+    let durable = std::fs::read_to_string(&settings).unwrap();
+    let kept = durable.lines().filter(|line| !line.starts_with("commitlog_sync"));
+    let mut early: Vec<&str> = kept.collect();
+    assert!(early.len() < durable.lines().count());
+    early.extend(["commitlog_sync: periodic", "commitlog_sync_period: 10000ms", ""]);
+    std::fs::write(&settings, early.join("\n")).unwrap();
+    let restarted = tokio::task::spawn_blocking(move || {
+        node.kill();
+        node.start().unwrap();
+        node
+    });
+    let _node = restarted.await.unwrap();
+    let found = status(&server.options, Profile::Single).await.unwrap().refused;
+    let said = found.expect("it must not start").to_string();
+    assert!(said.contains("commitlog_sync = periodic"), "{said}");
+    let refused = server.refused(Profile::Single).await;
+    assert!(matches!(refused, StoreOpenError::CommitLog { .. }), "{refused}");
+    let refused = migrate(&server.options, Profile::Single).await.unwrap_err();
+    assert!(matches!(refused, StoreOpenError::CommitLog { .. }), "{refused}");
+}
+
 #[tokio::test]
 async fn migrations_that_differ_are_refused() {
     use StoreOpenError as Error;
