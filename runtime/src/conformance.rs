@@ -8,7 +8,7 @@ use crate::{
     Scope, Source, StoreOffset, Topic,
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -56,6 +56,7 @@ pub async fn check<E: Engine>(engine: &E, run: &str) -> Result<(), Breach> {
     apply(engine, run).await?;
     facts(engine, run).await?;
     rebalance(engine).await?;
+    sharing(engine).await?;
     fencing(engine).await
 }
 
@@ -199,6 +200,22 @@ pub async fn rebalance<E: Engine>(engine: &E) -> Result<(), Breach> {
     Ok(())
 }
 
+/// Every member hears that its group has been shared out: the first one after it was told of all
+/// partitions, one for which there is no partition too.
+pub async fn sharing<E: Engine>(engine: &E) -> Result<(), Breach> {
+    const GROUP: &str = "conformance-sharing";
+    let mut first = engine.join(GROUP, OWNED);
+    same("the first member got everything", &shared(&mut first).await?, &4)?;
+    let mut members = vec![first];
+    // The last of them is one more than there are partitions.
+    for _ in 0..4 {
+        let mut next = engine.join(GROUP, OWNED);
+        shared(&mut next).await?;
+        members.push(next);
+    }
+    Ok(())
+}
+
 /// A lease that is not the newest stores nothing.
 pub async fn fencing<E: Engine>(engine: &E) -> Result<(), Breach> {
     const GROUP: &str = "conformance-fencing";
@@ -253,9 +270,27 @@ async fn assigned<A: Assignments>(
             Change::Revoked(lease) => {
                 owned.remove(&lease.source.partition);
             }
+            Change::Shared => {}
         }
     }
     Ok(owned)
+}
+
+/// Follows the changes of a member until it hears that its group has been shared out; how many
+/// partitions it owns then.
+async fn shared<A: Assignments>(member: &mut A) -> Result<usize, Breach> {
+    let mut owned = BTreeSet::new();
+    loop {
+        match timeout(WAIT_MAX, member.next()).await?? {
+            Change::Assigned(lease) => {
+                owned.insert(lease.source.partition);
+            }
+            Change::Revoked(lease) => {
+                owned.remove(&lease.source.partition);
+            }
+            Change::Shared => return Ok(owned.len()),
+        }
+    }
 }
 
 async fn read<E: Engine>(

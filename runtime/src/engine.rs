@@ -52,6 +52,9 @@ pub enum Change {
     Assigned(Lease),
     /// The member must drop all it keeps for this partition (R4).
     Revoked(Lease),
+    /// The member has taken part in a sharing out of its group: what it got was told before, which is
+    /// nothing where there are more members than partitions. Told at least once, then at any time.
+    Shared,
 }
 
 /// A member's view of its group.

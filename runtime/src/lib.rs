@@ -28,7 +28,7 @@ pub use batch::{Batch, Step, StoreOffset};
 pub use catalogue::{Catalogue, TopicSpec};
 pub use clock::{Clock, Millis, SystemClock};
 pub use drive::{
-    Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, drive, keep, supervise,
+    Ask, Caller, DriveError, Exit, Gone, Handle, Handles, Job, Membership, drive, keep, supervise,
 };
 pub use embedded::Embedded;
 pub use engine::{

@@ -23,7 +23,12 @@ async fn ground(name: &str) -> ClusterOptions {
         topic: conformance::TOPICS[1].0,
         session: Duration::from_secs(6),
     };
-    let groups = ["conformance-apply", "conformance-rebalance", "conformance-fencing"];
+    let groups = [
+        "conformance-apply",
+        "conformance-rebalance",
+        "conformance-sharing",
+        "conformance-fencing",
+    ];
     let options = ClusterOptions {
         profile: Profile::Single,
         brokers: servers.kafka.clone(),

@@ -170,8 +170,9 @@ impl RecordLog for Simulated {
             group: Group::new(group, topic, Vec::new(), partitions),
             members: BTreeMap::new(),
         });
-        shared.members.insert(member, sender);
+        shared.members.insert(member, sender.clone());
         shared.balance();
+        sender.send(Change::Shared).unwrap();
         drop(land);
         Membership { engine: self.clone(), group, member, changes }
     }

@@ -11,7 +11,8 @@ use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
 use runtime::drive::NoCalls;
 use runtime::http::{HttpClient, HttpOptions};
 use runtime::{
-    EngineError, Exit, Handle, Handles, Job, Source, SystemClock, Topic, supervise, telemetry,
+    EngineError, Exit, Handle, Handles, Job, Membership, Source, SystemClock, Topic, supervise,
+    telemetry,
 };
 use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
 use settler::{Settler, SettlerOptions};
@@ -41,6 +42,8 @@ pub(super) struct Asks {
 /// The tasks of all machines.
 pub(super) struct Loops {
     pub(super) tasks: JoinSet<Result<(), EngineError>>,
+    /// The memberships of groups, by the role that needs them.
+    pub(super) memberships: Vec<(Role, Membership)>,
 }
 
 impl Loops {
@@ -88,7 +91,7 @@ pub(super) fn start<E: Opened>(
     metrics: &telemetry::Metrics,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Loops, Asks)> {
-    let mut loops = Loops { tasks: JoinSet::new() };
+    let mut loops = Loops { tasks: JoinSet::new(), memberships: Vec::new() };
     let mut start = Start { config, engine, stop, loops: &mut loops };
     let asks = Asks {
         line: (roles.has(Role::Line) || roles.has(Role::Bets)).then(|| tails::line(&mut start)),
@@ -111,6 +114,8 @@ pub(super) fn start<E: Opened>(
 
 fn heralds<E: Opened>(start: &mut Start<'_, E>) {
     let job = Job { group: HERALD, topic: Topic(ROUNDS), also: Vec::new() };
+    let handles = Handles::default();
+    start.loops.memberships.push((Role::Herald, handles.membership()));
     start.loops.tasks.spawn(supervise(
         start.engine.clone(),
         job,
@@ -118,7 +123,7 @@ fn heralds<E: Opened>(start: &mut Start<'_, E>) {
             Herald::new(lease.source.partition, E::PARTITIONS, RULES, first(&positions))
         },
         Arc::new(NoCalls),
-        Handles::default(),
+        handles,
         SystemClock,
         start.stop.clone(),
     ));
@@ -127,6 +132,8 @@ fn heralds<E: Opened>(start: &mut Start<'_, E>) {
 fn settlers<E: Opened>(start: &mut Start<'_, E>) {
     let job = Job { group: SETTLER, topic: Topic(BETS), also: Vec::new() };
     let rounds_kept = start.config.settler.rounds_kept;
+    let handles = Handles::default();
+    start.loops.memberships.push((Role::Settler, handles.membership()));
     start.loops.tasks.spawn(supervise(
         start.engine.clone(),
         job,
@@ -135,7 +142,7 @@ fn settlers<E: Opened>(start: &mut Start<'_, E>) {
             Settler::new(SettlerOptions { partition, from, rounds_kept })
         },
         Arc::new(NoCalls),
-        Handles::default(),
+        handles,
         SystemClock,
         start.stop.clone(),
     ));
@@ -157,6 +164,7 @@ fn dispatchers<E: Opened>(
     let client = HttpClient::new(SETTLEMENT_POOL);
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
+    start.loops.memberships.push((Role::Dispatcher, handles.membership()));
     let job = Job { group: DISPATCHER, topic: Topic(SETTLEMENTS), also: vec![Topic(RETRY_5S)] };
     start.loops.tasks.spawn(supervise(
         start.engine.clone(),

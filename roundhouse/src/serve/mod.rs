@@ -12,6 +12,7 @@ mod connections;
 mod loops;
 pub mod open;
 mod partners;
+mod ready;
 mod reconcilers;
 mod roles;
 mod rules;
@@ -23,6 +24,7 @@ pub use roles::{Role, Roles};
 use crate::config::Config;
 use anyhow::Context;
 use connections::Connections;
+use ready::Ready;
 use runtime::embedded::Embedded;
 use runtime::telemetry::Metrics;
 use std::net::SocketAddr;
@@ -81,7 +83,8 @@ impl<E: Opened> Running<E> {
         let stop_loops = CancellationToken::new();
         let (loops, asks) = loops::start(config, &engine, roles, &metrics, &stop_loops)?;
         let stop_api = CancellationToken::new();
-        let router = api::router(config, &engine, roles, &asks, &metrics, &stop_api)?;
+        let ready = Ready::watch(&asks, &loops.memberships, &stop_api);
+        let router = api::router(config, &engine, roles, &asks, &metrics, ready)?;
         let api = Connections {
             listener,
             router,

@@ -1,11 +1,13 @@
 //! One reconciler for each partition, in one of the processes.
 
-use super::Opened;
+use super::{Opened, Role};
 use super::loops::{Start, logged};
 use super::tails::begins;
 use crate::engine::RECONCILER;
 use runtime::drive::NoCalls;
-use runtime::{Assignments, Change, EngineError, Handle, Partitions, SystemClock, Topic, keep};
+use runtime::{
+    Assignments, Change, EngineError, Handle, Membership, Partitions, SystemClock, Topic, keep,
+};
 use schemas::catalogue::BETS;
 use settler::{Reconciler, ReconcilerOptions};
 use std::sync::Arc;
@@ -32,7 +34,9 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     };
     let (engine, stop) = (start.engine, start.stop);
     if E::SHARED {
-        start.loops.tasks.spawn(shared(engine.clone(), times, stop.clone()));
+        let membership = Membership::default();
+        start.loops.memberships.push((Role::Reconciler, membership.clone()));
+        start.loops.tasks.spawn(shared(engine.clone(), times, membership, stop.clone()));
         return;
     }
     for partition in 0..E::PARTITIONS.lanes {
@@ -48,6 +52,7 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
 async fn shared<E: Opened>(
     engine: E,
     times: Times,
+    membership: Membership,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
     let mut assignments = engine.join(RECONCILER, Topic(BETS));
@@ -69,6 +74,7 @@ async fn shared<E: Opened>(
                 tracing::info!(group = RECONCILER, source = %lease.source, "revoked");
                 owned.revoke(lease.source.partition);
             }
+            Change::Shared => membership.shared(),
         }
     }
     for (_, task) in owned.iter_mut() {

@@ -59,16 +59,23 @@ impl FromIterator<Role> for Roles {
     }
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Role {
+    /// Its name on the command line, in logs and in `/readyz`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Line => "line",
             Self::Herald => "herald",
             Self::Bets => "bets",
             Self::Settler => "settler",
             Self::Reconciler => "reconciler",
             Self::Dispatcher => "dispatcher",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

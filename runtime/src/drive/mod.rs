@@ -8,12 +8,14 @@
 
 mod applies;
 mod ask;
+mod membership;
 mod supervise;
 #[cfg(test)]
 mod tests;
 mod timers;
 
 pub use ask::{Ask, Caller, Gone, Handle, NoCalls, REQUESTS_MAX};
+pub use membership::Membership;
 pub use supervise::{Handles, Job, keep, supervise};
 
 use crate::{

@@ -1,12 +1,12 @@
 //! Keeps machines running: one for each partition owned, or one without a group.
 
-use super::{Ask, Caller, DriveError, Driven, Exit, Handle};
+use super::{Ask, Caller, DriveError, Driven, Exit, Handle, Membership};
 use crate::{
     Assignments, Change, Clock, Engine, EngineError, Lease, Machine, Partitions, Source, Topic,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -30,34 +30,49 @@ pub struct Job {
     pub also: Vec<Topic>,
 }
 
-/// The handles of the machines that [`supervise()`] runs at the moment, by partition.
+/// The handles of the machines that [`supervise()`] runs at the moment, by partition, and whether they
+/// are all that this process is to run.
 #[derive(Debug)]
-pub struct Handles<M: Machine>(Arc<Mutex<BTreeMap<u32, Handle<M>>>>);
+pub struct Handles<M: Machine> {
+    running: Arc<Mutex<BTreeMap<u32, Handle<M>>>>,
+    membership: Membership,
+}
 
 impl<M: Machine> Default for Handles<M> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self { running: Arc::default(), membership: Membership::default() }
     }
 }
 
 impl<M: Machine> Clone for Handles<M> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { running: Arc::clone(&self.running), membership: self.membership.clone() }
     }
 }
 
 impl<M: Machine> Handles<M> {
     /// The machine of `partition`, if this process runs it now.
     pub fn get(&self, partition: u32) -> Option<Handle<M>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).cloned()
+        self.lock().get(&partition).cloned()
+    }
+
+    /// Whether the membership carries its share yet.
+    pub fn membership(&self) -> Membership {
+        self.membership.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Handle<M>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, partition: u32, handle: Handle<M>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, handle);
+        self.lock().insert(partition, handle);
+        self.membership.works_on(partition);
     }
 
     fn remove(&self, partition: u32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+        self.lock().remove(&partition);
+        self.membership.revoked(partition);
     }
 }
 
@@ -108,6 +123,7 @@ where
             Change::Assigned(lease) => {
                 let partition = lease.source.partition;
                 tracing::info!(group = job.group, source = %lease.source, lease.generation, "assigned");
+                handles.membership.assigned(partition);
                 let make =
                     Make { engine: engine.clone(), job: job.clone(), build: Arc::clone(&build) };
                 let (caller, handles) = (Arc::clone(&caller), handles.clone());
@@ -121,6 +137,7 @@ where
                 owned.revoke(lease.source.partition);
                 handles.remove(lease.source.partition);
             }
+            Change::Shared => handles.membership.shared(),
         }
     }
     for (_, owned) in owned.iter_mut() {

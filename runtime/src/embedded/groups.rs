@@ -16,6 +16,8 @@ pub(super) struct Claim {
     pub(super) lease: Lease,
     to: mpsc::UnboundedSender<Change>,
     from: Option<(mpsc::UnboundedSender<Change>, Lease)>,
+    /// The last of those that a new member gets when it joins.
+    completes: bool,
 }
 
 impl Claim {
@@ -26,7 +28,9 @@ impl Claim {
         {
             tracing::debug!("the old owner has left");
         }
-        if self.to.send(Change::Assigned(self.lease)).is_err() {
+        let assigned = self.to.send(Change::Assigned(self.lease));
+        let shared = if self.completes { self.to.send(Change::Shared) } else { Ok(()) };
+        if assigned.and(shared).is_err() {
             tracing::debug!("the new owner has left");
         }
     }
@@ -67,8 +71,14 @@ impl Groups {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.members_count += 1;
         let member = self.members_count;
-        self.groups.entry((name, topic)).or_default().members.insert(member, sender);
-        (member, receiver, self.balance(name, topic, partitions))
+        self.groups.entry((name, topic)).or_default().members.insert(member, sender.clone());
+        let mut claims = self.balance(name, topic, partitions);
+        match claims.iter_mut().rfind(|claim| claim.to.same_channel(&sender)) {
+            Some(last) => last.completes = true,
+            // There are more members than partitions.
+            None => sender.send(Change::Shared).unwrap_or_default(),
+        }
+        (member, receiver, claims)
     }
 
     fn leave(
@@ -104,7 +114,7 @@ impl Groups {
             *newest += 1;
             let lease = Lease { group: name, source, generation: *newest };
             group.owners.insert(partition, (member, lease.clone()));
-            claims.push(Claim { lease, to, from });
+            claims.push(Claim { lease, to, from, completes: false });
         }
         claims
     }

@@ -151,7 +151,11 @@ impl ConsumerContext for Membership {
     ) {
         let member = &self.0;
         let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            assign(consumer, list).map(|()| member.assigned(partitions(list)))
+            assign(consumer, list).map(|()| {
+                member.assigned(partitions(list));
+                // Also where the list is empty: the library tells of every sharing out.
+                member.tell(Ok(Change::Shared));
+            })
         } else {
             keep(consumer, member);
             member.revoked(partitions(list));

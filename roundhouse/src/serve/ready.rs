@@ -1,0 +1,71 @@
+//! What a process waits for before work may be sent to it, as `/readyz` names it.
+//!
+//! It has read what was said about rounds before it began, and every membership carries its share: it has
+//! taken part in a sharing out of its group, and a machine works on each partition that it got. So a bet
+//! that is sent to a ready process finds its settler, there or in another process of the same
+//! installation. A member for which there is no partition is ready: it waits to take over.
+
+use super::Role;
+use super::loops::Asks;
+use ingest::http::Check;
+use ingest::line::{Ask, Line, NotTaken, Told};
+use runtime::{Handle, Membership};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often the line is asked whether it has read the log.
+const LOOK_PERIOD: Duration = Duration::from_millis(10);
+
+/// Everything that is looked at.
+pub(super) struct Ready {
+    stopping: CancellationToken,
+    /// The line has read what was said before it began.
+    read: Arc<AtomicBool>,
+    memberships: Vec<(Role, Membership)>,
+}
+
+impl Ready {
+    /// Begins to look.
+    pub(super) fn watch(
+        asks: &Asks,
+        memberships: &[(Role, Membership)],
+        stopping: &CancellationToken,
+    ) -> Self {
+        let read = Arc::new(AtomicBool::new(asks.line.is_none()));
+        if let Some(line) = &asks.line {
+            tokio::spawn(look(line.clone(), Arc::clone(&read), stopping.clone()));
+        }
+        Self { stopping: stopping.clone(), read, memberships: memberships.to_vec() }
+    }
+
+    /// Each thing with what is wrong with it.
+    pub(super) fn checks(&self) -> Vec<Check> {
+        let stops = self.stopping.is_cancelled().then(|| "the process is stopping".to_owned());
+        let reads =
+            (!self.read.load(Ordering::Relaxed)).then(|| "the log is still being read".to_owned());
+        let mut checks =
+            vec![Check { name: "process", wrong: stops }, Check { name: "log", wrong: reads }];
+        let of_groups = self.memberships.iter();
+        checks.extend(
+            of_groups.map(|(role, member)| Check { name: role.name(), wrong: member.missing() }),
+        );
+        checks
+    }
+}
+
+/// Sets `read` once the line has read what was said before it began.
+async fn look(line: Handle<Line>, read: Arc<AtomicBool>, stopping: CancellationToken) {
+    while !stopping.is_cancelled() {
+        let asked = line.ask(Ask::List { after: None, limit: 1, open_only: true }).await;
+        match asked {
+            Ok(Told::NotTaken(NotTaken::Starting)) | Err(_) => {}
+            Ok(_) => {
+                read.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+        tokio::time::sleep(LOOK_PERIOD).await;
+    }
+}
