@@ -19,7 +19,7 @@ mod output;
 mod reconciler;
 
 pub use machine::{Settler, SettlerOptions};
-pub use reconciler::{AskOwed, Owed, Reconciler, ReconcilerOptions};
+pub use reconciler::{Owed, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
 
 #[cfg(test)]
 mod tests;

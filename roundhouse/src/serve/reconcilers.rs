@@ -1,103 +1,109 @@
-//! One reconciler for each partition, in one of the processes.
+//! The reconciler of this process: one machine for all partitions that it has.
+//!
+//! It reads `rounds` once. Where several processes share the work, the group says which partitions are
+//! reconciled here; a machine that is built again begins with those that stand at that moment.
 
-use super::{Opened, Role};
 use super::loops::{Start, logged};
 use super::tails::begins;
+use super::{Opened, Role};
 use crate::engine::RECONCILER;
 use runtime::drive::NoCalls;
-use runtime::{
-    Assignments, Change, EngineError, Handle, Membership, Partitions, SystemClock, Topic, keep,
-};
+use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
 use schemas::catalogue::BETS;
-use settler::{Reconciler, ReconcilerOptions};
-use std::sync::Arc;
+use settler::{Reconciler, ReconcilerAsk, ReconcilerOptions};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 /// Ms between two looks of a reconciler at a round that still owes something.
 const LOOK_MS: i64 = 1_000;
 
-#[derive(Clone, Copy)]
-struct Times {
-    stale_ms: i64,
-    repeat_ms: i64,
-}
+/// The partitions reconciled here.
+type Owned = Arc<Mutex<BTreeSet<u32>>>;
 
-/// Starts the reconcilers.
+/// Starts the reconciler.
 ///
-/// They store no offset, and the embedded engine keeps a topic for ever for a group without one: where
-/// one process has everything, they belong to no group.
+/// It stores no offset, and the embedded engine keeps a topic for ever for a group without one: where
+/// one process has everything, it belongs to no group.
 pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
-    let times = Times {
+    let options = ReconcilerOptions {
+        partitions: BTreeSet::new(),
+        rounds_from: Vec::new(),
         stale_ms: start.config.reconciler.stale_s.saturating_mul(1_000),
         repeat_ms: start.config.reconciler.repeat_s.saturating_mul(1_000),
+        look_ms: LOOK_MS,
     };
-    let (engine, stop) = (start.engine, start.stop);
+    let (handle, requests) = Handle::channel();
+    let owned = Owned::default();
     if E::SHARED {
         let membership = Membership::default();
         start.loops.memberships.push((Role::Reconciler, membership.clone()));
-        start.loops.tasks.spawn(shared(engine.clone(), times, membership, stop.clone()));
-        return;
+        let follow = Follow { handle, owned: Arc::clone(&owned), membership };
+        start.loops.tasks.spawn(follow.run(start.engine.clone(), start.stop.clone()));
+    } else {
+        lock(&owned).extend(0..E::PARTITIONS.lanes);
     }
-    for partition in 0..E::PARTITIONS.lanes {
-        let one = one(engine.clone(), partition, times, stop.clone());
-        start.loops.tasks.spawn(async move {
-            one.await;
-            Ok(())
-        });
-    }
-}
-
-/// Those of the partitions that the group gives to this process.
-async fn shared<E: Opened>(
-    engine: E,
-    times: Times,
-    membership: Membership,
-    stop: CancellationToken,
-) -> Result<(), EngineError> {
-    let mut assignments = engine.join(RECONCILER, Topic(BETS));
-    let mut owned: Partitions<AbortOnDropHandle<()>> = Partitions::default();
-    loop {
-        let change = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            change = assignments.next() => change?,
-        };
-        match change {
-            Change::Assigned(lease) => {
-                let partition = lease.source.partition;
-                tracing::info!(group = RECONCILER, source = %lease.source, "assigned");
-                let one = one(engine.clone(), partition, times, stop.clone());
-                owned.assign(partition, || AbortOnDropHandle::new(tokio::spawn(one)));
-            }
-            Change::Revoked(lease) => {
-                tracing::info!(group = RECONCILER, source = %lease.source, "revoked");
-                owned.revoke(lease.source.partition);
-            }
-            Change::Shared => membership.shared(),
-        }
-    }
-    for (_, task) in owned.iter_mut() {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a reconciler panicked");
-        }
-    }
-    Ok(())
-}
-
-/// The one of `partition`, until `stop`.
-async fn one<E: Opened>(engine: E, partition: u32, times: Times, stop: CancellationToken) {
-    let log = engine.clone();
+    let (engine, log, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
     let build = move || {
-        let log = log.clone();
+        let (log, owned, options) = (log.clone(), Arc::clone(&owned), options.clone());
         async move {
-            let Times { stale_ms, repeat_ms } = times;
-            let (rounds_from, look_ms) = (begins(&log).await?, LOOK_MS);
-            let options =
-                ReconcilerOptions { partition, rounds_from, stale_ms, repeat_ms, look_ms };
-            Ok(Reconciler::new(options))
+            let rounds_from = begins(&log).await?;
+            // What comes from now on is asked for, too; asking for it twice changes nothing.
+            let partitions = lock(&owned).clone();
+            Ok(Reconciler::new(ReconcilerOptions { partitions, rounds_from, ..options }))
         }
     };
-    let (_, requests) = Handle::channel();
-    logged(keep(engine, build, Arc::new(NoCalls), requests, SystemClock, stop).await);
+    start.loops.tasks.spawn(async move {
+        logged(keep(engine, build, Arc::new(NoCalls), requests, SystemClock, stop).await);
+        Ok(())
+    });
+}
+
+fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+    owned.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Follows the group and tells the machine.
+struct Follow {
+    handle: Handle<Reconciler>,
+    owned: Owned,
+    membership: Membership,
+}
+
+impl Follow {
+    async fn run<E: Opened>(self, engine: E, stop: CancellationToken) -> Result<(), EngineError> {
+        let mut assignments = engine.join(RECONCILER, Topic(BETS));
+        loop {
+            let change = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                change = assignments.next() => change?,
+            };
+            match change {
+                Change::Assigned(lease) => {
+                    let partition = lease.source.partition;
+                    tracing::info!(group = RECONCILER, source = %lease.source, "assigned");
+                    self.membership.assigned(partition);
+                    lock(&self.owned).insert(partition);
+                    self.tell(ReconcilerAsk::Take(partition)).await;
+                    self.membership.works_on(partition);
+                }
+                Change::Revoked(lease) => {
+                    let partition = lease.source.partition;
+                    tracing::info!(group = RECONCILER, source = %lease.source, "revoked");
+                    lock(&self.owned).remove(&partition);
+                    self.tell(ReconcilerAsk::Drop(partition)).await;
+                    self.membership.revoked(partition);
+                }
+                Change::Shared => self.membership.shared(),
+            }
+        }
+    }
+
+    /// A machine that goes meanwhile is built again with what is owned by then.
+    async fn tell(&self, request: ReconcilerAsk) {
+        if self.handle.ask(request).await.is_err() {
+            tracing::debug!(?request, "the reconciler is being built again");
+        }
+    }
 }

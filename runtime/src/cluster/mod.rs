@@ -79,6 +79,12 @@ impl Cluster {
         self.kafka.close().await;
     }
 
+    /// Consumers of this process that fetch: as many as there are readers of one partition that are far
+    /// from each other.
+    pub fn consumers(&self) -> usize {
+        self.kafka.consumers()
+    }
+
     /// Resolves with the reason when a record was given up by the producer: this process must end and be
     /// started again.
     pub async fn failed(&self) -> String {

@@ -1,32 +1,38 @@
 //! The reconciler says again what has no final answer, and nothing else (R19).
 
 use super::{Lane, bet, partner};
-use crate::{AskOwed, Owed, Reconciler, ReconcilerOptions};
+use crate::{Owed, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
 use runtime::machine::{Effect, Input, Machine};
-use runtime::{Fact, Record, RecordHeaders, Source, Topic};
-use schemas::catalogue::{ROUNDS, SETTLEMENTS};
+use runtime::{Batch, EngineError, Fact, Millis, Record, RecordHeaders, Source, Topic};
+use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
 use schemas::outgoing;
 use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord, RoundKind};
+use std::collections::BTreeSet;
 
-fn reconciler() -> Reconciler {
+/// Ms between two looks at a round.
+const LOOK_MS: i64 = 60_000_000;
+/// Long after everything in the round.
+const LATE: Millis = 1_000_000;
+
+fn reconciler(partitions: impl IntoIterator<Item = u32>) -> Reconciler {
     Reconciler::new(ReconcilerOptions {
-        partition: 0,
-        rounds_from: vec![0],
+        partitions: partitions.into_iter().collect(),
+        rounds_from: vec![0; 12],
         stale_ms: 900_000,
         repeat_ms: 86_400_000,
-        look_ms: 60_000_000,
+        look_ms: LOOK_MS,
     })
 }
 
-fn verdict() -> Record {
+fn verdict(said_at: Millis) -> Record {
     let verdict =
         Verdict { judged: 0, kind: RoundKind::Result, refused: None, number: 3, version: 1 };
     let event = RoundEvent {
         round: super::round(),
         request: "q".parse().unwrap(),
         actor: "herald".to_owned(),
-        said_at: 1_000,
+        said_at,
         said: RoundSaid::Verdict(verdict),
     };
     Record {
@@ -40,10 +46,62 @@ fn verdict() -> Record {
 
 /// Looks at the round once, long after everything in it.
 fn look(lane: &mut Lane) -> Reconciler {
-    let mut reconciler = reconciler();
-    let source = Source { topic: Topic(ROUNDS), partition: 0 };
-    lane.feed(&mut reconciler, Input::Records { source, records: vec![verdict()], end: 2 });
+    let mut reconciler = reconciler([0]);
+    lane.feed(&mut reconciler, read());
     reconciler
+}
+
+/// The verdict is read.
+fn read() -> Input<Reconciler> {
+    read_of(1_000)
+}
+
+/// A verdict of that time is read.
+fn read_of(said_at: Millis) -> Input<Reconciler> {
+    let source = Source { topic: Topic(ROUNDS), partition: 0 };
+    Input::Records { source, records: vec![verdict(said_at)], end: 2 }
+}
+
+fn asked(reconciler: &mut Reconciler, request: ReconcilerAsk) -> Vec<Effect<Reconciler>> {
+    let mut effects = reconciler.handle(LATE, Input::Request { token: 7, request });
+    assert!(matches!(effects.remove(0), Effect::Reply { token: 7, reply: ReconcilerTold::Done }));
+    effects
+}
+
+/// The token and the round's partition of the one load that is asked for.
+#[track_caller]
+fn load(effects: &[Effect<Reconciler>]) -> (u64, u32) {
+    let [Effect::Load { token, scope }] = effects else { panic!("{effects:?}") };
+    assert_eq!((scope.group.as_str(), scope.topic.0), (super::round().as_str(), BETS));
+    (*token, scope.partition)
+}
+
+/// Gives facts that are asked for, and no other answer: the batches that come of it, with their tokens.
+fn batches(
+    lane: &Lane,
+    reconciler: &mut Reconciler,
+    now: Millis,
+    input: Input<Reconciler>,
+) -> Vec<(u64, Batch)> {
+    let (mut inputs, mut batches) = (vec![input], Vec::new());
+    while let Some(input) = inputs.pop() {
+        for effect in reconciler.handle(now, input) {
+            match effect {
+                Effect::Load { token, scope } => {
+                    let facts = lane.facts.iter().filter(|(key, _)| key.scope == scope);
+                    let fact = |(key, body): (&runtime::FactKey, &bytes::Bytes)| Fact {
+                        key: key.clone(),
+                        body: body.clone(),
+                    };
+                    inputs.push(Input::Loaded { token, facts: facts.map(fact).collect() });
+                }
+                Effect::Apply { token, batch } => batches.push((token, batch)),
+                Effect::Timer { .. } | Effect::Alarm(_) => {}
+                Effect::Call { .. } | Effect::Reply { .. } => panic!("not asked"),
+            }
+        }
+    }
+    batches
 }
 
 fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: DeliveryOutcome) {
@@ -65,9 +123,11 @@ fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: D
 }
 
 fn owed(reconciler: &mut Reconciler) -> Owed {
-    let asked = Input::Request { token: 7, request: AskOwed };
+    let asked = Input::Request { token: 7, request: ReconcilerAsk::Owed };
     match &reconciler.handle(0, asked)[..] {
-        [Effect::Reply { reply, .. }] => reply.get(&partner()).copied().unwrap_or_default(),
+        [Effect::Reply { reply: ReconcilerTold::Owed(owed), .. }, ..] => {
+            owed.get(&partner()).copied().unwrap_or_default()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -122,4 +182,89 @@ fn a_round_with_nothing_open_is_left_alone() {
     let mut reconciler = look(&mut lane);
     assert_eq!(lane.written.len(), before);
     assert_eq!(owed(&mut reconciler), Owed::default());
+}
+
+/// However many partitions of bets a process reconciles, each of rounds has one reader for them all.
+#[test]
+fn all_partitions_share_one_reading_of_rounds() {
+    let sources = reconciler(0..24).sources();
+    let distinct: BTreeSet<_> = sources.iter().map(|(source, _)| *source).collect();
+    assert_eq!((sources.len(), distinct.len()), (12, 12));
+}
+
+#[test]
+fn a_partition_that_comes_later_knows_the_rounds_that_were_read_before() {
+    let mut reconciler = reconciler([]);
+    assert!(reconciler.handle(LATE, read()).is_empty(), "no partition is looked at");
+    assert_eq!(load(&asked(&mut reconciler, ReconcilerAsk::Take(3))).1, 3);
+    assert!(asked(&mut reconciler, ReconcilerAsk::Take(3)).is_empty(), "it is taken already");
+    assert_eq!(load(&asked(&mut reconciler, ReconcilerAsk::Take(5))).1, 5);
+}
+
+/// R4: nothing of an earlier ownership is used, not even what was on its way.
+#[test]
+fn a_partition_that_went_leaves_nothing_behind() {
+    let mut reconciler = reconciler([0]);
+    let (before, _) = load(&reconciler.handle(LATE, read()));
+    assert!(asked(&mut reconciler, ReconcilerAsk::Drop(0)).is_empty());
+    let (after, _) = load(&asked(&mut reconciler, ReconcilerAsk::Take(0)));
+    let late = Input::Loaded { token: before, facts: Vec::new() };
+    assert!(reconciler.handle(LATE, late).is_empty(), "it was asked for by somebody else");
+    let loaded = Input::Loaded { token: after, facts: Vec::new() };
+    assert!(!reconciler.handle(LATE, loaded).is_empty());
+}
+
+/// A log that is away costs a look, and not the day that a repeat is good for.
+#[test]
+fn what_may_be_lost_is_said_again_at_the_next_look() {
+    let mut lane = Lane::default();
+    let bet = bet("a", "odd");
+    lane.open();
+    lane.held(&bet);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    let mut reconciler = reconciler([0]);
+    let first = batches(&lane, &mut reconciler, LATE, read());
+    let [(token, batch)] = &first[..] else { panic!("{first:?}") };
+    let error = EngineError::Unavailable("told to fail".to_owned());
+    let failed = Input::Failed { token: *token, error };
+    assert!(batches(&lane, &mut reconciler, LATE, failed).is_empty());
+    let timer = || Input::Timer { token: 0 };
+    let second = batches(&lane, &mut reconciler, LATE + LOOK_MS, timer());
+    let [(token, again)] = &second[..] else { panic!("{second:?}") };
+    assert_eq!(again, batch);
+    let applied = Input::Applied { token: *token };
+    assert!(batches(&lane, &mut reconciler, LATE + LOOK_MS, applied).is_empty());
+    let third = batches(&lane, &mut reconciler, LATE + 2 * LOOK_MS, timer());
+    assert!(third.is_empty(), "it was said a moment ago: {third:?}");
+    // Two looks are more than a day.
+    assert_eq!(batches(&lane, &mut reconciler, LATE + 3 * LOOK_MS, timer()).len(), 1);
+}
+
+/// What a correction owes must not be forgotten because the look before it found nothing owed.
+#[test]
+fn a_change_during_a_look_is_looked_at_too() {
+    let mut lane = Lane::default();
+    let bet = bet("a", "odd");
+    lane.open();
+    lane.held(&bet);
+    lane.close();
+    lane.outcome(1, "3");
+    lane.settle();
+    answered(&mut lane, &bet, 3, DeliveryOutcome::Applied);
+    let mut reconciler = reconciler([0]);
+    let (token, _) = load(&reconciler.handle(LATE, read()));
+    let meanwhile = reconciler.handle(LATE, read_of(LATE));
+    assert!(meanwhile.is_empty(), "the look goes on: {meanwhile:?}");
+    let bets = lane.facts.iter().filter(|(key, _)| key.scope.topic.0 == BETS);
+    let facts = bets.map(|(key, body)| Fact { key: key.clone(), body: body.clone() }).collect();
+    assert!(batches(&lane, &mut reconciler, LATE, Input::Loaded { token, facts }).is_empty());
+    assert_eq!(owed(&mut reconciler), Owed::default());
+
+    lane.outcome(2, "2");
+    lane.settle();
+    let later = LATE + 900_000;
+    let again = batches(&lane, &mut reconciler, later, Input::Timer { token: 0 });
+    assert_eq!(again.len(), 1, "the corrected bet has no answer");
 }

@@ -19,7 +19,9 @@ use runtime::{Millis, Source, Topic};
 use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
 use schemas::outgoing::Partitions;
 use schemas::{Currency, PartnerId, Selection};
-use settler::{AskOwed, Owed, Reconciler, ReconcilerOptions, Settler, SettlerOptions};
+use settler::{
+    Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold, Settler, SettlerOptions,
+};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -82,8 +84,9 @@ pub(super) fn build(
             from,
             rounds_kept: setup.rounds_kept,
         })),
+        // One for all lanes of its process.
         Role::Reconciler => Box::new(Reconciler::new(ReconcilerOptions {
-            partition,
+            partitions: (0..setup.partitions.lanes).collect(),
             rounds_from: vec![0; usize::try_from(setup.partitions.rounds).unwrap_or(0)],
             stale_ms: 15_000,
             repeat_ms: 20_000,
@@ -267,11 +270,11 @@ impl Plug for Reconciler {
         unreachable!("nobody was called")
     }
 
-    fn request(_: Request) -> AskOwed {
+    fn request(_: Request) -> ReconcilerAsk {
         unreachable!("nobody asks")
     }
 
-    fn reply(_: BTreeMap<PartnerId, Owed>) -> Reply {
+    fn reply(_: ReconcilerTold) -> Reply {
         unreachable!("nobody asked")
     }
 }

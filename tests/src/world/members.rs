@@ -40,14 +40,8 @@ impl World {
         let roles = starting.roles.clone();
         self.note(11, u64::try_from(process).unwrap_or(0), 0, || format!("start of p{process}"));
         for role in roles {
-            if role == Role::Placing {
+            if matches!(role, Role::Placing | Role::Reconciler) {
                 self.install(process, role, 0, None, Vec::new());
-                continue;
-            }
-            if role == Role::Reconciler {
-                for partition in 0..self.partitions.lanes {
-                    self.install(process, role, partition, None, Vec::new());
-                }
                 continue;
             }
             let free: Vec<_> = self.groups.get(&role).map_or_else(Vec::new, |group| {

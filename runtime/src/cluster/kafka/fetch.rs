@@ -114,6 +114,11 @@ impl Fetchers {
         Ok(place)
     }
 
+    /// How many consumers there are.
+    pub(super) fn count(&self) -> usize {
+        self.consumers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Ends every consumer; their readers find their buffers closed. Blocks.
     pub(super) fn stop(&self) {
         let consumers = {

@@ -148,6 +148,10 @@ impl Kafka {
         KafkaReader::new(Arc::clone(self), source, from)
     }
 
+    pub(super) fn consumers(&self) -> usize {
+        self.fetchers.count()
+    }
+
     pub(super) fn partitions(&self, topic: Topic) -> u32 {
         self.catalogue.partitions(topic)
     }

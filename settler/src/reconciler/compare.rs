@@ -1,0 +1,115 @@
+//! What the bets of a round in one partition are owed, against the answers of partners (R19).
+
+use super::Owed;
+use crate::memory::{BetState, Known, Round};
+use runtime::Fact;
+use schemas::PartnerId;
+use schemas::decisions::Decision;
+use schemas::facts::DELIVERED;
+use schemas::frame;
+use schemas::settlements::Settlement;
+use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use settlement::RuleError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// By partner; partners that are owed nothing are absent.
+    pub(super) owed: BTreeMap<PartnerId, Owed>,
+    /// Without a final answer and not parked.
+    pub(super) unanswered: Vec<Settlement>,
+    /// The first bet that cannot be graded.
+    pub(super) ungraded: Option<RuleError>,
+}
+
+/// Compares every decision of `round` with the delivery facts of its scope.
+pub(super) fn compare(round: &Round, facts: &[Fact]) -> Compared {
+    let answers = Answers::of(facts);
+    let mut found = Compared::default();
+    for state in round.bets.values() {
+        let Some(decision) = decided(state) else { continue };
+        let line = found.owed.entry(decision.bet.partner.clone()).or_default();
+        if matches!(state, BetState::Frozen(_)) {
+            line.frozen += 1;
+            continue;
+        }
+        let settlement = match newest(round, decision) {
+            Ok(Some(settlement)) => settlement,
+            Ok(None) => continue,
+            Err(error) => {
+                line.frozen += 1;
+                found.ungraded.get_or_insert(error);
+                continue;
+            }
+        };
+        if answers.is_final(&settlement) {
+            continue;
+        }
+        line.settlements += 1;
+        if answers.is_parked(&settlement) {
+            line.parked += 1;
+        } else {
+            found.unanswered.push(settlement);
+        }
+    }
+    found.owed.retain(|_, line| *line != Owed::default());
+    found
+}
+
+fn decided(state: &BetState) -> Option<&Decision> {
+    match state {
+        BetState::Accepted(decision)
+        | BetState::Rejected(decision)
+        | BetState::Cancelled(decision)
+        | BetState::Frozen(Known::Decision(decision)) => Some(decision),
+        BetState::Pending { .. } | BetState::Frozen(Known::Nothing | Known::Intent(_)) => None,
+    }
+}
+
+/// The newest settlement that a decision is owed, if any.
+fn newest(round: &Round, decision: &Decision) -> Result<Option<Settlement>, RuleError> {
+    if let Some(void) = settlement::final_void(decision) {
+        return Ok(Some(void));
+    }
+    let Some(rules) = round.rules else { return Ok(None) };
+    Ok(settlement::expected(rules.game, decision, &round.versions)?.pop())
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    /// The highest revision with a final answer.
+    finals: BTreeMap<String, u32>,
+    parked: BTreeSet<(String, u32)>,
+}
+
+impl Answers {
+    fn of(facts: &[Fact]) -> Self {
+        let mut answers = Self::default();
+        for fact in facts.iter().filter(|fact| fact.key.kind == DELIVERED) {
+            let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
+            let revision = u32::try_from(record.revision).unwrap_or_default();
+            match record.outcome {
+                DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
+                    let newest = answers.finals.entry(record.bet_id).or_default();
+                    *newest = revision.max(*newest);
+                }
+                DeliveryOutcome::Parked => {
+                    answers.parked.insert((record.bet_id, revision));
+                }
+                DeliveryOutcome::Unknown => {}
+            }
+        }
+        answers
+    }
+
+    /// A final answer closes its own revision and those below, never one above (R17).
+    fn is_final(&self, settlement: &Settlement) -> bool {
+        let newest = self.finals.get(settlement.bet.as_str());
+        newest.is_some_and(|newest| settlement.revision <= *newest)
+    }
+
+    fn is_parked(&self, settlement: &Settlement) -> bool {
+        self.parked.contains(&(settlement.bet.to_string(), settlement.revision))
+    }
+}

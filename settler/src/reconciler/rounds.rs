@@ -1,0 +1,54 @@
+//! The rounds that the reconcilers of a process know, folded once from `rounds.v1`.
+
+use runtime::Millis;
+use schemas::RoundId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ms for which a round is remembered behind its last admitted verdict: longer than anything of it may
+/// still be corrected (30 days) or retried (35 days). Who begins to read later does not see it either.
+const KEPT_MS: i64 = 40 * 24 * 60 * 60 * 1_000;
+
+/// When each round was last changed, ms.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rounds {
+    changed: BTreeMap<RoundId, Millis>,
+    by_age: BTreeSet<(Millis, RoundId)>,
+}
+
+impl Rounds {
+    /// Something was admitted about the round at `at`. Forgets what is too old at `now`.
+    pub(super) fn changed(&mut self, round: &RoundId, at: Millis, now: Millis) {
+        if let Some(before) = self.changed.insert(round.clone(), at) {
+            self.by_age.remove(&(before, round.clone()));
+        }
+        self.by_age.insert((at, round.clone()));
+        while let Some((at, _)) = self.by_age.first()
+            && KEPT_MS < now.saturating_sub(*at)
+        {
+            let Some((_, oldest)) = self.by_age.pop_first() else { return };
+            self.changed.remove(&oldest);
+        }
+    }
+
+    /// Every round with the time of its last change.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&RoundId, Millis)> {
+        self.changed.iter().map(|(round, at)| (round, *at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_kept_while_it_may_change_and_no_longer() {
+        let round = |name: &str| name.parse::<RoundId>().unwrap();
+        let mut rounds = Rounds::default();
+        rounds.changed(&round("old"), 1, 1);
+        rounds.changed(&round("corrected"), 2, 2);
+        rounds.changed(&round("corrected"), KEPT_MS, KEPT_MS);
+        rounds.changed(&round("new"), KEPT_MS + 2, KEPT_MS + 2);
+        let known: Vec<_> = rounds.iter().map(|(round, at)| (round.to_string(), at)).collect();
+        assert_eq!(known, [("corrected".to_owned(), KEPT_MS), ("new".to_owned(), KEPT_MS + 2)]);
+    }
+}
