@@ -9,6 +9,8 @@ mod planted;
 mod process;
 mod serve;
 #[cfg(feature = "cluster")]
+mod servers;
+#[cfg(feature = "cluster")]
 mod store;
 mod token;
 #[cfg(feature = "cluster")]

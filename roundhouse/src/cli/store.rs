@@ -1,19 +1,23 @@
 //! `roundhouse store`.
 
+use super::servers::Servers;
 use super::{EXIT_FINDING, EXIT_OK};
+use crate::config::Cluster;
+use crate::serve::open;
 use anyhow::Context;
 use runtime::cluster::store::{StoreOpenError, StoreStatus, carried, migrate, status};
-use runtime::cluster::{Profile, StoreOptions};
 use std::fmt::Write;
 
 const EXAMPLES: &str = "\
 Examples:
+  roundhouse store migrate --config roundhouse.toml
   roundhouse store migrate --profile single --nodes localhost:9042
   roundhouse store migrate --profile cluster --nodes db1:9042,db2:9042,db3:9042
   roundhouse store status --profile cluster --nodes db1:9042,db2:9042,db3:9042";
 
 const EXAMPLES_MIGRATE: &str = "\
 Examples:
+  roundhouse store migrate --config roundhouse.toml
   roundhouse store migrate --profile single --nodes localhost:9042
   roundhouse store migrate --profile cluster --nodes db1:9042,db2:9042,db3:9042
 
@@ -24,6 +28,7 @@ Exit codes:
 
 const EXAMPLES_STATUS: &str = "\
 Examples:
+  roundhouse store status --config roundhouse.toml
   roundhouse store status --profile cluster --nodes db1:9042,db2:9042,db3:9042
 
 Exit codes:
@@ -51,59 +56,45 @@ enum Command {
     Status(Store),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 struct Store {
-    /// Nodes to begin with, separated by commas; the others are learned from them
+    #[command(flatten)]
+    servers: Servers,
+    /// Nodes to begin with, separated by commas; the others are learned from them [default:
+    /// 127.0.0.1:9042]
     #[arg(
         long,
+        visible_alias = "store-nodes",
         value_name = "HOST:PORT,...",
-        value_delimiter = ',',
-        env = "ROUNDHOUSE__CLUSTER__STORE_NODES",
-        required = true
+        value_delimiter = ','
     )]
     nodes: Vec<String>,
-    /// The keyspace
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "ROUNDHOUSE__CLUSTER__KEYSPACE",
-        default_value = "roundhouse"
-    )]
-    keyspace: String,
-    /// What the servers must promise
-    #[arg(long, value_enum, env = "ROUNDHOUSE__CLUSTER__PROFILE")]
-    profile: ProfileName,
+    /// The keyspace [default: roundhouse]
+    #[arg(long, value_name = "NAME")]
+    keyspace: Option<String>,
     /// Connect to the nodes given and to no other address, whatever the nodes say of themselves: for
     /// nodes behind a port mapping, as in containers
-    #[arg(long, env = "ROUNDHOUSE__CLUSTER__GIVEN_ADDRESSES_ONLY")]
+    #[arg(long)]
     given_addresses_only: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum ProfileName {
-    /// One node, one replica: survives a crash of the process, not the loss of the machine
-    Single,
-    /// Three nodes or more, three replicas
-    Cluster,
-}
-
 impl Store {
-    fn options(&self) -> (StoreOptions, Profile) {
-        let profile = match self.profile {
-            ProfileName::Single => Profile::Single,
-            ProfileName::Cluster => Profile::Cluster,
-        };
-        let (nodes, keyspace) = (self.nodes.clone(), self.keyspace.clone());
-        let given_addresses_only = self.given_addresses_only;
-        (StoreOptions { nodes, keyspace, given_addresses_only }, profile)
+    fn cluster(
+        self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<Cluster> {
+        let mut cluster = self.servers.load(environment, None, self.nodes)?;
+        cluster.keyspace = self.keyspace.unwrap_or(cluster.keyspace);
+        cluster.given_addresses_only |= self.given_addresses_only;
+        Ok(cluster)
     }
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Migrate(store) => {
-            let (options, profile) = store.options();
-            let applied = match migrate(&options, profile).await {
+            let cluster = store.cluster(std::env::vars())?;
+            let applied = match migrate(&open::store(&cluster), open::profile(&cluster)).await {
                 Ok(applied) => applied,
                 Err(refused) if refused.is_refusal() => return Ok(refuse(&refused)),
                 Err(error) => return Err(error).context("store not migrated"),
@@ -111,16 +102,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             for migration in &applied {
                 println!("applied {:04} {}", migration.number, migration.name);
             }
-            println!("keyspace {} is up to date", options.keyspace);
+            println!("keyspace {} is up to date", cluster.keyspace);
             Ok(EXIT_OK)
         }
         Command::Status(store) => {
-            let (options, profile) = store.options();
-            let status = status(&options, profile).await.context("store not read")?;
-            print!("{}", table(&status)?);
-            match &status.refused {
+            let cluster = store.cluster(std::env::vars())?;
+            let found = status(&open::store(&cluster), open::profile(&cluster)).await;
+            let found = found.context("store not read")?;
+            print!("{}", table(&found)?);
+            match &found.refused {
                 None => {
-                    println!("services start on keyspace {}", options.keyspace);
+                    println!("services start on keyspace {}", cluster.keyspace);
                     Ok(EXIT_OK)
                 }
                 Some(refused) => Ok(refuse(refused)),
@@ -157,6 +149,8 @@ fn refuse(refused: &StoreOpenError) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Profile;
+    use clap::{Args as _, FromArgMatches};
     use runtime::cluster::store::Applied;
 
     #[test]
@@ -177,5 +171,39 @@ mod tests {
             newer.ends_with("0009 later                    not known to this binary\n"),
             "{newer}"
         );
+    }
+
+    /// Flags over the environment over the file over the defaults, as for `serve`.
+    #[test]
+    fn the_file_of_the_services_says_where_the_store_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("roundhouse.toml");
+        let file =
+            "[cluster]\nprofile = \"single\"\nstore_nodes = [\"f:1\"]\nkeyspace = \"of_file\"";
+        std::fs::write(&path, file).unwrap();
+        let of = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let path = path.to_str().unwrap();
+            let all = ["migrate", "--config", path].into_iter().chain(arguments.iter().copied());
+            let Command::Migrate(store) = parsed(all) else { panic!() };
+            let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let cluster = store.cluster(environment).unwrap();
+            (cluster.store_nodes.join(","), cluster.keyspace, cluster.profile)
+        };
+        let keyspace = ("ROUNDHOUSE__CLUSTER__KEYSPACE", "of_environment");
+        let told =
+            |nodes: &str, keyspace: &str, profile| (nodes.to_owned(), keyspace.to_owned(), profile);
+        assert_eq!(of(&[], &[]), told("f:1", "of_file", Profile::Single));
+        assert_eq!(of(&[], &[keyspace]), told("f:1", "of_environment", Profile::Single));
+        let flags = ["--nodes", "a:1,b:2", "--keyspace", "of_flag", "--profile", "cluster"];
+        assert_eq!(of(&flags, &[keyspace]), told("a:1,b:2", "of_flag", Profile::Cluster));
+        let Command::Status(store) = parsed(["status"]) else { panic!() };
+        let defaults = store.cluster([]).unwrap();
+        assert_eq!(defaults.store_nodes, ["127.0.0.1:9042"]);
+    }
+
+    fn parsed<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let cli = Args::augment_args(clap::Command::new("store"));
+        let found = cli.get_matches_from(std::iter::once("store").chain(arguments));
+        Args::from_arg_matches(&found).unwrap().command
     }
 }

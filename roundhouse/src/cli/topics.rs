@@ -1,18 +1,23 @@
 //! `roundhouse topics`.
 
+use super::servers::Servers;
 use super::{EXIT_FINDING, EXIT_OK};
+use crate::config::Cluster;
 use crate::engine::catalogue_cluster;
+use crate::serve::open;
 use anyhow::{Context, anyhow};
-use clap::{Subcommand, ValueEnum};
-use runtime::cluster::Profile;
-use runtime::cluster::topics::{self, Finding, Kafka, Plan, Severity, Wanted};
+use clap::Subcommand;
+use runtime::Catalogue;
+use runtime::cluster::topics::{self, Finding, Plan, Severity, Wanted};
 use serde_json::json;
-use std::collections::BTreeMap;
 
 const EXAMPLES: &str = "\
 Examples:
   What would be done, and what a person must do:
     roundhouse topics plan --brokers localhost:9092 --profile single
+
+  The same, for services with this configuration:
+    roundhouse topics plan --config roundhouse.toml
 
   Create what is missing, alter what could lose money; can be run again at any time:
     roundhouse topics apply --brokers kafka-1:9092,kafka-2:9092,kafka-3:9092 --profile cluster
@@ -48,37 +53,19 @@ enum Command {
     Check(Where),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 struct Where {
-    /// Brokers to begin with, separated by commas
-    #[arg(long, value_name = "HOST:PORT,...", env = "ROUNDHOUSE__CLUSTER__BROKERS")]
-    brokers: String,
-    /// What the brokers must promise
-    #[arg(long, value_enum, env = "ROUNDHOUSE__CLUSTER__PROFILE")]
-    profile: Given,
+    #[command(flatten)]
+    servers: Servers,
+    /// Brokers to begin with, separated by commas [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT,...")]
+    brokers: Option<String>,
     /// A property of librdkafka, such as security.protocol=sasl_plaintext; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
     property: Vec<(String, String)>,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Given {
-    /// One broker: durable against a crash of a process, not against loss of the machine
-    Single,
-    /// Three brokers or more: replication 3, two in-sync replicas
-    Cluster,
-}
-
-impl Given {
-    fn profile(self) -> Profile {
-        match self {
-            Self::Single => Profile::Single,
-            Self::Cluster => Profile::Cluster,
-        }
-    }
 }
 
 fn property(text: &str) -> Result<(String, String), &'static str> {
@@ -95,17 +82,28 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 impl Where {
-    fn kafka(&self) -> Kafka {
-        let properties: BTreeMap<_, _> = self.property.iter().cloned().collect();
-        Kafka { brokers: self.brokers.clone(), properties }
+    fn cluster(
+        self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<Cluster> {
+        let mut cluster = self.servers.load(environment, self.brokers, Vec::new())?;
+        cluster.properties.extend(self.property);
+        Ok(cluster)
     }
 }
 
+/// The topics under the names that they have at these brokers.
+fn catalogue(cluster: &Cluster) -> Catalogue {
+    catalogue_cluster().in_namespace(&cluster.namespace)
+}
+
 async fn plan(at: Where) -> anyhow::Result<u8> {
-    let (profile, catalogue) = (at.profile.profile(), catalogue_cluster());
-    let found = topics::read(&at.kafka(), &catalogue).await?;
-    let plan = topics::plan(&Wanted::new(profile, &catalogue), &found);
-    if at.json {
+    let json = at.json;
+    let cluster = at.cluster(std::env::vars())?;
+    let catalogue = catalogue(&cluster);
+    let found = topics::read(&open::kafka(&cluster), &catalogue).await?;
+    let plan = topics::plan(&Wanted::new(open::profile(&cluster), &catalogue), &found);
+    if json {
         print_json(&json!(plan))?;
     } else {
         print_plan(&plan, "would");
@@ -114,9 +112,12 @@ async fn plan(at: Where) -> anyhow::Result<u8> {
 }
 
 async fn apply(at: Where) -> anyhow::Result<u8> {
-    let done = topics::apply(&at.kafka(), at.profile.profile(), &catalogue_cluster()).await?;
+    let json = at.json;
+    let cluster = at.cluster(std::env::vars())?;
+    let (kafka, profile) = (open::kafka(&cluster), open::profile(&cluster));
+    let done = topics::apply(&kafka, profile, &catalogue(&cluster)).await?;
     let refuses = refuses(&done.findings);
-    if at.json {
+    if json {
         let (create, alter) = (&done.plan.create, &done.plan.alter);
         let left = &done.findings;
         print_json(
@@ -129,11 +130,13 @@ async fn apply(at: Where) -> anyhow::Result<u8> {
 }
 
 async fn check(at: Where) -> anyhow::Result<u8> {
-    let (profile, catalogue) = (at.profile.profile(), catalogue_cluster());
-    let found = topics::read(&at.kafka(), &catalogue).await?;
-    let findings = topics::check(&Wanted::new(profile, &catalogue), &found);
+    let json = at.json;
+    let cluster = at.cluster(std::env::vars())?;
+    let catalogue = catalogue(&cluster);
+    let found = topics::read(&open::kafka(&cluster), &catalogue).await?;
+    let findings = topics::check(&Wanted::new(open::profile(&cluster), &catalogue), &found);
     let refuses = refuses(&findings);
-    if at.json {
+    if json {
         print_json(&json!({ "findings": findings, "refuses": refuses }))?;
     } else {
         for finding in &findings {
@@ -200,4 +203,48 @@ fn print_plan(plan: &Plan, would: &str) {
         plan.alter.len(),
         plan.for_a_person().count()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Profile;
+    use clap::{Args as _, FromArgMatches};
+
+    /// Flags over the environment over the file over the defaults, as for `serve`.
+    #[test]
+    fn the_file_of_the_services_says_where_kafka_is_and_what_topics_are_called() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("roundhouse.toml");
+        let file = "[cluster]\nprofile = \"single\"\nbrokers = \"f:1\"\nnamespace = \"of_file.\"\n\
+                    properties = { \"linger.ms\" = \"1\", \"security.protocol\" = \"ssl\" }";
+        std::fs::write(&path, file).unwrap();
+        let of = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let path = path.to_str().unwrap();
+            let all = ["topics", "plan", "--config", path].into_iter();
+            let all = all.chain(arguments.iter().copied());
+            let cli = Args::augment_args(clap::Command::new("topics"));
+            let found = Args::from_arg_matches(&cli.get_matches_from(all)).unwrap();
+            let Command::Plan(at) = found.command else { panic!() };
+            let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            at.cluster(environment).unwrap()
+        };
+        let cluster = of(&[], &[]);
+        assert_eq!((cluster.brokers.as_str(), cluster.profile), ("f:1", Profile::Single));
+        assert_eq!(cluster.namespace, "of_file.");
+        let environment = [
+            ("ROUNDHOUSE__CLUSTER__BROKERS", "e:1"),
+            ("ROUNDHOUSE__CLUSTER__NAMESPACE", "of_environment."),
+        ];
+        let cluster = of(&[], &environment);
+        assert_eq!(
+            (cluster.brokers.as_str(), cluster.namespace.as_str()),
+            ("e:1", environment[1].1)
+        );
+        let flags = ["--brokers", "a:1,b:2", "--profile", "cluster", "--property", "linger.ms=7"];
+        let cluster = of(&flags, &environment);
+        assert_eq!((cluster.brokers.as_str(), cluster.profile), ("a:1,b:2", Profile::Cluster));
+        assert_eq!(cluster.properties["linger.ms"], "7");
+        assert_eq!(cluster.properties["security.protocol"], "ssl", "others stay");
+    }
 }

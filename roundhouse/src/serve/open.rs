@@ -6,6 +6,8 @@ use crate::config::Config;
 use crate::engine;
 use anyhow::Context;
 #[cfg(feature = "cluster")]
+use runtime::cluster::topics::Kafka;
+#[cfg(feature = "cluster")]
 use runtime::cluster::{Cluster, ClusterOptions, Profile, StoreOptions};
 use runtime::embedded::{Embedded, Options};
 use runtime::{Engine, SystemClock};
@@ -99,24 +101,43 @@ pub async fn cluster_reader(config: &Config) -> anyhow::Result<Cluster> {
     connect(config, format!("reader-{}", std::process::id())).await
 }
 
+/// What the servers must promise, as the engine takes it.
+#[cfg(feature = "cluster")]
+pub fn profile(cluster: &config::Cluster) -> Profile {
+    match cluster.profile {
+        config::Profile::Cluster => Profile::Cluster,
+        config::Profile::Single => Profile::Single,
+    }
+}
+
+/// Where Kafka is, as the engine takes it.
+#[cfg(feature = "cluster")]
+pub fn kafka(cluster: &config::Cluster) -> Kafka {
+    Kafka { brokers: cluster.brokers.clone(), properties: cluster.properties.clone() }
+}
+
+/// Where the store is, as the engine takes it.
+#[cfg(feature = "cluster")]
+pub fn store(cluster: &config::Cluster) -> StoreOptions {
+    StoreOptions {
+        nodes: cluster.store_nodes.clone(),
+        keyspace: cluster.keyspace.clone(),
+        given_addresses_only: cluster.given_addresses_only,
+    }
+}
+
 #[cfg(feature = "cluster")]
 async fn connect(config: &Config, instance: String) -> anyhow::Result<Cluster> {
-    let given = config.cluster.clone();
+    let given = &config.cluster;
+    let Kafka { brokers, properties } = kafka(given);
     let options = ClusterOptions {
-        profile: match given.profile {
-            config::Profile::Cluster => Profile::Cluster,
-            config::Profile::Single => Profile::Single,
-        },
-        brokers: given.brokers,
-        properties: given.properties,
-        namespace: given.namespace,
+        profile: profile(given),
+        brokers,
+        properties,
+        namespace: given.namespace.clone(),
         instance,
         groups: engine::groups(),
-        store: StoreOptions {
-            nodes: given.store_nodes,
-            keyspace: given.keyspace,
-            given_addresses_only: given.given_addresses_only,
-        },
+        store: store(given),
     };
     Cluster::open(options, engine::catalogue_cluster(), SystemClock)
         .await
