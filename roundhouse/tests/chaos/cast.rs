@@ -100,7 +100,8 @@ impl Cast {
                 cast.start(service, index).await;
             }
         }
-        for api in cast.apis() {
+        for process in cast.processes.values() {
+            let api = Api::new(process.server.url.clone(), OPERATOR_KEY.to_owned());
             api.ready(WAIT_MAX).await.unwrap();
         }
         cast

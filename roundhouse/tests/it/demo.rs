@@ -1,12 +1,129 @@
-//! The demo as a user runs it.
+//! The demo as a user runs it: of its own, or against a server on the cluster engine.
 
-use crate::house::EXE;
+use crate::house::{EXE, Ground};
+use roundhouse::config::{Config, Overrides};
+use roundhouse::rig::processes::{ServerProcess, Wallets, WalletsPlan, free_ports};
+use roundhouse::rig::setup;
+use runtime::cluster::Cluster;
+use runtime::embedded::Embedded;
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Output};
+use tempfile::TempDir;
 
-fn demo(arguments: &[&str]) -> Output {
-    let common = ["demo", "--json", "--rounds", "2", "--bets", "400", "--partners", "5"];
-    Command::new(EXE).args(common).args(arguments).output().unwrap()
+on_every_engine!(
+    with_faults_not_a_cent_is_amiss,
+    payouts_that_are_rounded_up_are_noticed,
+    stakes_that_do_not_go_back_are_noticed,
+);
+
+const PARTNERS: usize = 5;
+const GAME: &[&str] = &["demo", "--json", "--rounds", "2", "--bets", "400", "--seed", "1"];
+/// What wallets do that somebody else started; those of the demo's own are killed once besides.
+const FAULTS: &[&str] = &[
+    "--jitter-ms",
+    "10",
+    "--error-500-rate",
+    "10",
+    "--error-500-after-apply-rate",
+    "10",
+    "--timeout-after-apply-rate",
+    "3",
+    "--timeout-ms",
+    "3000",
+    "--reset-rate",
+    "10",
+    "--swap-rate",
+    "10",
+    "--repeat-rate",
+    "20",
+    "--decline-rate",
+    "20",
+];
+
+/// An engine on which a demo is played, with wallets that misbehave.
+trait Stage: Ground {
+    /// Plays a demo; a `bug` is a guard of its server that is broken.
+    async fn demo(bug: Option<&str>) -> Output;
+}
+
+impl Stage for Embedded {
+    async fn demo(bug: Option<&str>) -> Output {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(EXE);
+        command.args(GAME).args(["--faults", "--partners", &PARTNERS.to_string()]);
+        command.arg("--data-dir").arg(directory.path());
+        command.args(bug.into_iter().flat_map(|bug| ["--planted", bug]));
+        output(command).await
+    }
+}
+
+impl Stage for Cluster {
+    /// Prepares a demo, starts wallets and a server as others would, and plays on it.
+    async fn demo(bug: Option<&str>) -> Output {
+        let mut config = Config::load(None, Vec::new(), Overrides::default()).unwrap();
+        Self::prepare(&mut config).await;
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_ports(PARTNERS).unwrap();
+        prepare(&directory, &config, port).await;
+        let plan = WalletsPlan {
+            exe: EXE.into(),
+            partners: setup::partner_names(PARTNERS),
+            journals: directory.path().join("journals"),
+            arguments: ["--opening-balance", "100000000"]
+                .iter()
+                .chain(FAULTS)
+                .map(|argument| (*argument).to_owned())
+                .collect(),
+        };
+        let wallets = Wallets::start(plan, &format!("127.0.0.1:{port}")).await.unwrap();
+        let server = serve(&directory, bug).await;
+        let mut command = Command::new(EXE);
+        command.args(GAME).args(["--target", &server.url, "--prepared"]).arg(directory.path());
+        let output = output(command).await;
+        server.stop().await.unwrap();
+        wallets.stop().await.unwrap();
+        output
+    }
+}
+
+async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// Makes keys and files; where the servers are is told through the environment, as in containers.
+async fn prepare(directory: &TempDir, config: &Config, port: u16) {
+    let mut command = Command::new(EXE);
+    command.arg("demo").arg("--prepare").arg(directory.path());
+    command.args(["--partners", &PARTNERS.to_string()]);
+    command.args(["--wallet-url", &format!("http://127.0.0.1:{port}")]);
+    command.args(["--profile", "single"]);
+    let cluster = &config.cluster;
+    for (key, value) in [
+        ("BROKERS", &cluster.brokers),
+        ("STORE_NODES", &cluster.store_nodes.join(",")),
+        ("NAMESPACE", &cluster.namespace),
+        ("KEYSPACE", &cluster.keyspace),
+        ("INSTANCE", &cluster.instance),
+        ("GIVEN_ADDRESSES_ONLY", &cluster.given_addresses_only.to_string()),
+    ] {
+        command.env(format!("ROUNDHOUSE__CLUSTER__{key}"), value);
+    }
+    let output = output(command).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A server for what was prepared, on the log that the demo will read.
+async fn serve(directory: &TempDir, bug: Option<&str>) -> ServerProcess {
+    let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    let config = directory.path().join("roundhouse.toml");
+    std::fs::write(&config, read("server.toml") + "\n" + &read("demo.toml")).unwrap();
+    let config = config.to_string_lossy();
+    let plain = ["serve", "--announce", "--log", "warn", "--listen", "127.0.0.1:0", "--config"];
+    let mut arguments: Vec<String> = plain.map(ToOwned::to_owned).to_vec();
+    arguments.push(config.into_owned());
+    arguments.extend(bug.into_iter().flat_map(|bug| ["--planted".to_owned(), bug.to_owned()]));
+    ServerProcess::run(Path::new(EXE), &arguments).await.unwrap()
 }
 
 #[track_caller]
@@ -15,9 +132,8 @@ fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-#[test]
-fn with_faults_not_a_cent_is_amiss() {
-    let output = demo(&["--faults", "--seed", "1"]);
+async fn with_faults_not_a_cent_is_amiss<E: Stage>() {
+    let output = E::demo(None).await;
     let report = report(&output);
     assert_eq!(output.status.code(), Some(0), "{report:#}");
     assert_eq!(report["ok"], true);
@@ -29,11 +145,8 @@ fn with_faults_not_a_cent_is_amiss() {
 }
 
 /// Plays a demo with a broken guard: the audit must name an invariant that is violated.
-#[track_caller]
-fn noticed(bug: &str, invariant: &str) {
-    let directory = tempfile::tempdir().unwrap();
-    let data_dir = directory.path().to_str().unwrap();
-    let output = demo(&["--faults", "--seed", "1", "--data-dir", data_dir, "--planted", bug]);
+async fn noticed<E: Stage>(bug: &str, invariant: &str) {
+    let output = E::demo(Some(bug)).await;
     let report = report(&output);
     assert_eq!(output.status.code(), Some(1), "{report:#}");
     assert_eq!(report["ok"], false);
@@ -42,12 +155,10 @@ fn noticed(bug: &str, invariant: &str) {
     assert!(0 < finding["violations"].as_u64().unwrap(), "{bug}: {report:#}");
 }
 
-#[test]
-fn payouts_that_are_rounded_up_are_noticed() {
-    noticed("payout-ceiled", "settlements-defined");
+async fn payouts_that_are_rounded_up_are_noticed<E: Stage>() {
+    noticed::<E>("payout-ceiled", "settlements-defined").await;
 }
 
-#[test]
-fn stakes_that_do_not_go_back_are_noticed() {
-    noticed("decline-not-voided", "settlements-defined");
+async fn stakes_that_do_not_go_back_are_noticed<E: Stage>() {
+    noticed::<E>("decline-not-voided", "settlements-defined").await;
 }

@@ -10,7 +10,7 @@ use roundhouse::audit::books::{BetLine, Books, Movement};
 use roundhouse::audit::report::Report;
 use roundhouse::audit::{audit, journal, load};
 use roundhouse::config::{Config, EngineKind, Profile};
-use roundhouse::engine::{self, JOURNALS, SETTLER};
+use roundhouse::engine::{self, JOURNALS};
 use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
@@ -20,9 +20,8 @@ use roundhouse::rig::watch::Watch;
 use roundhouse::serve::{Opened, Roles, Running, listen, open};
 use runtime::cluster::{self, Cluster, StoreOptions, store, topics};
 use runtime::embedded::Embedded;
-use runtime::{Clock, Source, SystemClock, Topic};
+use runtime::{Clock, SystemClock};
 use schemas::bets::{Bet, BetEvent, BetSaid};
-use schemas::catalogue::BETS;
 use schemas::settlements::Target;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use toml::{Table, Value};
 
 /// The binary under test.
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_roundhouse");
@@ -79,6 +78,21 @@ impl Street {
         Self { directory, keys, wallets, config }
     }
 
+    /// Writes the configuration for a process of its own, with the tables of `further` besides.
+    pub(crate) fn file(&self, further: &str) -> PathBuf {
+        let mut tables: Table = further.parse().unwrap();
+        let data_dir = Value::try_from(&self.config.storage.data_dir).unwrap();
+        tables.insert(
+            "storage".to_owned(),
+            Table::from_iter([("data_dir".to_owned(), data_dir)]).into(),
+        );
+        tables.insert("engine".to_owned(), Value::try_from(&self.config.engine).unwrap());
+        tables.insert("cluster".to_owned(), Value::try_from(&self.config.cluster).unwrap());
+        let path = self.directory.path().join("roundhouse.toml");
+        setup::write(&self.config, tables, &path).unwrap();
+        path
+    }
+
     /// Sets switches of every wallet's faults.
     pub(crate) async fn faults(&self, settings: FaultSettings) {
         let settings = serde_json::to_value(settings).unwrap();
@@ -106,14 +120,25 @@ pub(crate) fn journals(data_dir: &Path) -> PathBuf {
 
 /// An engine on which scenarios are played.
 pub(crate) trait Ground: Opened {
+    /// How often a scenario of kills kills.
+    const KILLS: usize;
+    /// Ms that a process needs from its start until it works.
+    const STARTS_MS: u64;
+
     /// Makes what the engine needs to be opened with `config`, and sets it there.
     async fn prepare(config: &mut Config);
 
     /// Opens the engine.
     async fn open(config: &Config) -> Self;
+
+    /// Consumers of Kafka that fetch for it.
+    fn consumers(&self) -> usize;
 }
 
 impl Ground for Embedded {
+    const KILLS: usize = 25;
+    const STARTS_MS: u64 = 0;
+
     async fn prepare(config: &mut Config) {
         config.engine.kind = EngineKind::Embedded;
     }
@@ -121,9 +146,17 @@ impl Ground for Embedded {
     async fn open(config: &Config) -> Self {
         open::embedded(config).await.unwrap()
     }
+
+    fn consumers(&self) -> usize {
+        0
+    }
 }
 
 impl Ground for Cluster {
+    const KILLS: usize = 8;
+    /// It joins its groups, which were another life's.
+    const STARTS_MS: u64 = 1_500;
+
     /// Topics and tables of its own on the servers that all tests share.
     async fn prepare(config: &mut Config) {
         let servers = tokio::task::spawn_blocking(stack::servers).await.unwrap();
@@ -132,6 +165,10 @@ impl Ground for Cluster {
 
     async fn open(config: &Config) -> Self {
         open::cluster(config).await.unwrap()
+    }
+
+    fn consumers(&self) -> usize {
+        Self::consumers(self)
     }
 }
 
@@ -176,9 +213,7 @@ impl<E: Ground> House<E> {
         let running = Running::with(config, listener, engine, &Roles::all()).await.unwrap();
         let api = Api::new(format!("http://{}", running.address), OPERATOR_KEY.to_owned());
         api.ready(WAIT_MAX).await.unwrap();
-        let engine = running.engine().clone();
-        owned(&engine).await;
-        Self { api, watch: Watch::start(engine), running }
+        Self { api, watch: Watch::start(running.engine().clone()), running }
     }
 
     /// Plays a round up to its close and says what clients were told.
@@ -198,19 +233,6 @@ impl<E: Ground> House<E> {
         drop(self.watch);
         self.running.stop().await.unwrap();
     }
-}
-
-/// Waits until the settlers have joined their group: a tick came by in every partition.
-async fn owned<E: Ground>(engine: &E) {
-    let all = async {
-        for partition in 0..E::PARTITIONS.lanes {
-            let bets = Source { topic: Topic(BETS), partition };
-            while engine.stored(SETTLER, bets).await.unwrap().is_none() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        }
-    };
-    timeout(WAIT_MAX, all).await.unwrap();
 }
 
 /// Log, store and journals, once no server runs.

@@ -1,6 +1,6 @@
 //! `kill -9` of the server and of the wallets at random moments, under load and with faults.
 
-use crate::house::{EXE, OPERATOR_KEY, Street, books, journals, planted};
+use crate::house::{EXE, Ground, OPERATOR_KEY, Street, WAIT_MAX, books, journals, planted};
 use crate::second;
 use partner_kit::faults::{FaultSettings, SplitMix};
 use roundhouse::audit::audit;
@@ -9,8 +9,7 @@ use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
 use roundhouse::rig::processes::{ServerProcess, free_ports};
-use roundhouse::rig::setup;
-use runtime::{Clock, Embedded, SystemClock};
+use runtime::{Clock, SystemClock};
 use schemas::decisions::{DecisionSaid, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
@@ -23,8 +22,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Kills, unless the environment says otherwise (`ROUNDHOUSE_TEST_KILLS`).
-const KILLS: usize = 25;
+on_every_engine!(killed_again_and_again_not_a_cent_is_amiss);
+
 /// Partners, each with a wallet; all wallets are one process.
 const PARTNERS: usize = 4;
 /// Bets of each round, and requests at once.
@@ -34,7 +33,7 @@ const CONNECTIONS: usize = 32;
 const WALLETS_EVERY: u64 = 3;
 /// Seed of the moments.
 const SEED: u64 = 32;
-/// Ms between a start and the next kill: at least, and up to so many more.
+/// Ms between a process that works and the next kill: at least, and up to so many more.
 const ALIVE_MS: (u64, u64) = (100, 900);
 /// Longest time, once faults are off, until nothing is undecided or owed.
 const REST_MAX: Duration = Duration::from_secs(90);
@@ -62,9 +61,10 @@ const FAULTS: &[&str] = &[
     "20",
 ];
 
-fn kills() -> usize {
+/// Kills on engine `E`, unless the environment says otherwise (`ROUNDHOUSE_TEST_KILLS`).
+fn kills<E: Ground>() -> usize {
     let wanted = std::env::vars().find(|(name, _)| name == "ROUNDHOUSE_TEST_KILLS");
-    wanted.and_then(|(_, count)| count.parse().ok()).unwrap_or(KILLS)
+    wanted.and_then(|(_, count)| count.parse().ok()).unwrap_or(E::KILLS)
 }
 
 struct Site {
@@ -75,11 +75,9 @@ struct Site {
 }
 
 impl Site {
-    async fn open() -> Self {
-        let street = Street::open(PARTNERS, SEED, FAULTS).await;
-        let config = street.directory.path().join("roundhouse.toml");
-        let further = "dispatcher = { call_ms_max = 1000 }".parse().unwrap();
-        setup::write(&street.config, further, &config).unwrap();
+    async fn open<E: Ground>() -> Self {
+        let street = Street::on::<E>(PARTNERS, SEED, FAULTS).await;
+        let config = street.file("dispatcher = { call_ms_max = 1000 }");
         let listen = format!("127.0.0.1:{}", free_ports(1).unwrap());
         let exe = executable(street.directory.path());
         Self { street, exe, config, listen }
@@ -149,18 +147,17 @@ async fn load(
     (told, played)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_again_and_again_not_a_cent_is_amiss() {
+async fn killed_again_and_again_not_a_cent_is_amiss<E: Ground>() {
     println!("seed {SEED}");
-    let mut site = Site::open().await;
+    let mut site = Site::open::<E>().await;
     let mut server = site.serve().await;
     let api = Api::new(server.url.clone(), OPERATOR_KEY.to_owned());
     let stop = CancellationToken::new();
     let playing = tokio::spawn(load(api, site.street.keys.clone(), stop.clone()));
     let mut random = SplitMix::new(SEED);
     let mut of_wallets = 0;
-    for _ in 0..kills() {
-        sleep(Duration::from_millis(ALIVE_MS.0 + random.below(ALIVE_MS.1))).await;
+    for _ in 0..kills::<E>() {
+        sleep(Duration::from_millis(E::STARTS_MS + ALIVE_MS.0 + random.below(ALIVE_MS.1))).await;
         if random.below(WALLETS_EVERY) == 0 {
             of_wallets += 1;
             site.street.wallets.kill_and_restart().await.unwrap();
@@ -172,20 +169,23 @@ async fn killed_again_and_again_not_a_cent_is_amiss() {
     stop.cancel();
     let (told, played) = playing.await.unwrap();
     site.street.faults(FaultSettings::NONE).await;
-    let books = at_rest(&site, server).await;
-    println!("{} kills ({of_wallets} of wallets), {played} rounds, {} bets", kills(), told.len());
+    let books = at_rest::<E>(&site, server).await;
+    let kills = kills::<E>();
+    println!("{kills} kills ({of_wallets} of wallets), {played} rounds, {} bets", told.len());
     second::agrees(&books);
     as_told(&books, &told);
     audited(&site);
 }
 
 /// Lets everything come to rest, and stops the server.
-async fn at_rest(site: &Site, mut server: ServerProcess) -> Books {
+async fn at_rest<E: Ground>(site: &Site, mut server: ServerProcess) -> Books {
     let begun = Instant::now();
     loop {
+        let api = Api::new(server.url.clone(), OPERATOR_KEY.to_owned());
+        api.ready(WAIT_MAX).await.unwrap();
         sleep(LOOK_PERIOD).await;
         server.stop().await.unwrap();
-        let books = books::<Embedded>(&site.street).await;
+        let books = books::<E>(&site.street).await;
         let report = audit(&books, false).unwrap();
         assert!(report.clean, "seed {SEED}: {report}");
         if report.owed == 0 && report.undecided == 0 {
@@ -225,10 +225,10 @@ fn as_told(books: &Books, told: &Told) {
 
 /// The audit as its user runs it.
 fn audited(site: &Site) {
-    let directory = site.street.directory.path();
     let mut command = Command::new(EXE);
-    command.args(["audit", "--at-rest", "--data-dir"]).arg(directory);
-    let output = command.arg("--journal").arg(journals(directory)).output().unwrap();
+    command.args(["audit", "--at-rest", "--config"]).arg(&site.config);
+    let journals = journals(site.street.directory.path());
+    let output = command.arg("--journal").arg(journals).output().unwrap();
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "seed {SEED}: {out}{err}");

@@ -19,12 +19,16 @@ macro_rules! on_every_engine {
     )+};
 }
 
+mod commands;
 mod consumer;
 mod corrections;
 mod deadline;
 mod demo;
 mod house;
 mod kill;
+mod readiness;
+mod reconciling;
 mod roles;
 mod second;
 mod smoke;
+mod watched;

@@ -1,19 +1,25 @@
 //! Roles apart: three processes' worth of machines over one log, each with an API of its own.
 
-use crate::house::{EXE, OPERATOR_KEY, Street, WAIT_MAX, clean};
+use crate::house::{EXE, Ground, OPERATOR_KEY, Street, WAIT_MAX, clean};
 use http::Method;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::players::place_all;
 use roundhouse::rig::watch::Watch;
-use roundhouse::serve::{Role, Running, listen, open};
-use runtime::embedded::Embedded;
+use roundhouse::serve::{Opened, Role, Running, listen};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+on_every_engine!(a_round_over_three_parts);
+
 const BETS: usize = 100;
 
-async fn part(street: &Street, engine: &Embedded, roles: &[Role]) -> (Api, Running) {
+/// A process's worth of machines with these roles, once it is ready.
+pub(crate) async fn part<E: Opened>(
+    street: &Street,
+    engine: &E,
+    roles: &[Role],
+) -> (Api, Running<E>) {
     let listener = listen(&street.config).await.unwrap();
     let roles = roles.iter().copied().collect();
     let running = Running::with(&street.config, listener, engine.clone(), &roles).await.unwrap();
@@ -26,10 +32,9 @@ async fn code(api: &Api, path: &str) -> String {
     api.call(Method::GET, path, "", None).await.unwrap().text("code").to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_round_over_three_parts() {
-    let street = Street::open(2, 71, &[]).await;
-    let engine = open::embedded(&street.config).await.unwrap();
+async fn a_round_over_three_parts<E: Ground>() {
+    let street = Street::on::<E>(2, 71, &[]).await;
+    let engine = E::open(&street.config).await;
     let watch = Watch::start(engine.clone());
     let (rounds, one) = part(&street, &engine, &[Role::Line, Role::Herald]).await;
     let (bets, two) = part(&street, &engine, &[Role::Bets]).await;
@@ -60,7 +65,7 @@ async fn a_round_over_three_parts() {
     one.leave().await.unwrap();
     two.leave().await.unwrap();
     three.stop().await.unwrap();
-    clean::<Embedded>(&street).await;
+    clean::<E>(&street).await;
 }
 
 #[track_caller]
@@ -74,6 +79,7 @@ fn refused(arguments: &[&str], words: &str) {
     assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing may be made: {said}");
 }
 
+/// Of the embedded engine alone: on the other one these commands are what runs there.
 #[test]
 fn what_one_directory_cannot_do_is_said() {
     refused(&["ingest"], "use `roundhouse serve`");

@@ -1,10 +1,9 @@
 //! What a server's process says when it is in the way, or is asked to go.
 
-use crate::house::{EXE, House, OPERATOR_KEY, Street, WAIT_MAX, clean};
+use crate::house::{EXE, Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean};
 use roundhouse::rig::api::Api;
 use roundhouse::rig::players::place_all;
 use roundhouse::rig::processes::ServerProcess;
-use roundhouse::rig::setup;
 use runtime::Embedded;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Instant, sleep};
 
+on_every_engine!(a_signal_drains);
+
 /// Bets on their way when the server is asked to stop.
 const BETS: usize = 200;
 
 async fn serve(street: &Street) -> (ServerProcess, PathBuf) {
-    let config = street.directory.path().join("roundhouse.toml");
-    setup::write(&street.config, toml::Table::new(), &config).unwrap();
+    let config = street.file("");
     let directory = street.directory.path();
     let started = ServerProcess::start(Path::new(EXE), &config, directory, "127.0.0.1:0").await;
     (started.unwrap(), config)
@@ -39,9 +39,12 @@ fn unable(output: &Output, directory: &Path) {
 }
 
 /// A second server and an audit are refused while the first server runs, and do it no harm.
+///
+/// Of the embedded engine alone: Kafka and the store are made to be shared, and there a second server is
+/// one more member.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_is_one_process_s() {
-    let street = Street::open(1, 51, &[]).await;
+    let street = Street::on::<Embedded>(1, 51, &[]).await;
     let (server, config) = serve(&street).await;
     let directory = street.directory.path();
     let config = config.to_str().unwrap();
@@ -58,9 +61,8 @@ async fn a_directory_is_one_process_s() {
 
 /// SIGTERM in the middle of a load: exit code 0 (or `stop` fails), and after the next start everything
 /// that clients were told holds.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_drains() {
-    let street = Street::open(2, 52, &["--jitter-ms", "30"]).await;
+async fn a_signal_drains<E: Ground>() {
+    let street = Street::on::<E>(2, 52, &["--jitter-ms", "30"]).await;
     let (server, _) = serve(&street).await;
     let api = Api::new(server.url.clone(), OPERATOR_KEY.to_owned());
     api.ready(WAIT_MAX).await.unwrap();
@@ -80,7 +82,7 @@ async fn a_signal_drains() {
     let told = placing.await.unwrap();
     assert!(BETS / 4 <= told.len(), "only {} bets were told anything", told.len());
 
-    let house = House::<Embedded>::open(&street.config).await;
+    let house = House::<E>::open(&street.config).await;
     house.api.close("r").await.unwrap();
     house.api.result("r", "2").await.unwrap();
     house.settled().await;
@@ -92,5 +94,5 @@ async fn a_signal_drains() {
             |word: &String| *word == stands || (word == "accepted" && stands == "cancelled");
         assert!(words.iter().all(holds), "{bet} was told {words:?} and is {stands}");
     }
-    clean::<Embedded>(&street).await;
+    clean::<E>(&street).await;
 }
