@@ -12,7 +12,7 @@ mod tests;
 pub use info::{HISTORY_LINES_MAX, HistoryLine, RoundInfo, RoundStatus};
 
 use runtime::Source;
-use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
+use schemas::rounds::{Opened, RoundEvent, RoundSaid, Verdict};
 use schemas::{RequestId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,10 +27,21 @@ const AMENDMENTS_MAX: usize = 10_000;
 /// A place in `rounds.v1`.
 type Place = (Source, u64);
 
+/// What a view keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// Rounds beside the open ones.
+    pub rounds_max: usize,
+    /// Whether each round keeps what was said about it.
+    pub history: bool,
+    /// Whether the view shows the round that an `opened` opens.
+    pub wants: fn(&RoundEvent, &Opened) -> bool,
+}
+
 /// The rounds that the herald admitted.
 #[derive(Debug)]
 pub struct RoundsView {
-    rounds_max: usize,
+    keeping: Keeping,
     rounds: BTreeMap<RoundId, Kept>,
     /// Every round kept, oldest first.
     by_age: BTreeSet<(i64, RoundId)>,
@@ -58,8 +69,13 @@ impl Default for RoundsView {
 impl RoundsView {
     /// An empty view that keeps at most `rounds_max` rounds beside the open ones.
     pub fn with_rounds_max(rounds_max: usize) -> Self {
+        Self::keeping(Keeping { rounds_max, history: true, wants: |_, _| true })
+    }
+
+    /// An empty view that keeps what `keeping` says.
+    pub fn keeping(keeping: Keeping) -> Self {
         Self {
-            rounds_max,
+            keeping,
             rounds: BTreeMap::new(),
             by_age: BTreeSet::new(),
             closed: BTreeSet::new(),
@@ -133,24 +149,25 @@ impl RoundsView {
             None => self.admit(judged, verdict.version),
         };
         let kept = self.rounds.get_mut(&judged.round)?;
-        let noted = kept.info.note(HistoryLine {
-            at: judged.said_at,
-            kind: judged.kind(),
-            actor: judged.actor.clone(),
-            request: judged.request.clone(),
-            refused: verdict.refused.clone(),
-            version: verdict.version,
-        });
+        let noted = self.keeping.history
+            && kept.info.note(HistoryLine {
+                at: judged.said_at,
+                kind: judged.kind(),
+                actor: judged.actor.clone(),
+                request: judged.request.clone(),
+                refused: verdict.refused.clone(),
+                version: verdict.version,
+            });
         self.drop_old();
         (changed || noted).then(|| judged.round.clone())
     }
 
     fn admit(&mut self, judged: &RoundEvent, version: u32) -> bool {
         if let RoundSaid::Opened(opened) = &judged.said {
-            if self.rounds.contains_key(&judged.round) {
+            if self.rounds.contains_key(&judged.round) || !(self.keeping.wants)(judged, opened) {
                 return false;
             }
-            let info = RoundInfo::betting(judged.round.clone(), opened, judged.said_at);
+            let info = RoundInfo::betting(judged, opened);
             self.by_age.insert((info.opened_at, info.round.clone()));
             let kept = Kept { info, amended_by: BTreeSet::new() };
             self.rounds.insert(judged.round.clone(), kept);
@@ -175,7 +192,7 @@ impl RoundsView {
     }
 
     fn drop_old(&mut self) {
-        while self.rounds_max < self.rounds.len() {
+        while self.keeping.rounds_max < self.rounds.len() {
             let Some(oldest) = self.closed.pop_first() else { return };
             self.by_age.remove(&oldest);
             self.rounds.remove(&oldest.1);

@@ -86,6 +86,8 @@ pub struct RoundInfo {
     pub offers: Vec<Offer>,
     /// Where it stands.
     pub status: RoundStatus,
+    /// Who said `opened`.
+    pub opened_by: String,
     /// When `opened` was said, ms since the Unix epoch, UTC.
     pub opened_at: i64,
     /// When betting closes, as last amended, ms since the Unix epoch, UTC.
@@ -101,15 +103,16 @@ pub struct RoundInfo {
 }
 
 impl RoundInfo {
-    /// A round whose `opened`, said at `opened_at`, was admitted.
-    pub fn betting(round: RoundId, opened: &Opened, opened_at: i64) -> Self {
+    /// A round that `event`, which says `opened`, opened.
+    pub fn betting(event: &RoundEvent, opened: &Opened) -> Self {
         Self {
-            round,
+            round: event.round.clone(),
             game: opened.game.clone(),
             rules_version: opened.rules_version,
             offers: opened.offers.clone(),
             status: RoundStatus::Betting,
-            opened_at,
+            opened_by: event.actor.clone(),
+            opened_at: event.said_at,
             closes_at: opened.closes_at,
             grace_ms: opened.grace_ms,
             version: 0,
@@ -125,7 +128,7 @@ impl RoundInfo {
         for event in events {
             let version = match (&mut info, &event.said) {
                 (None, RoundSaid::Opened(opened)) => {
-                    info = Some(Self::betting(event.round.clone(), opened, event.said_at));
+                    info = Some(Self::betting(&event, opened));
                     0
                 }
                 (None, _) => continue,
@@ -166,6 +169,7 @@ impl RoundInfo {
             rules_version: self.rules_version,
             offers: self.offers.clone(),
             status: self.status,
+            opened_by: self.opened_by.clone(),
             opened_at: self.opened_at,
             closes_at: self.closes_at,
             grace_ms: self.grace_ms,
