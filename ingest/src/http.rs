@@ -10,13 +10,13 @@
 
 mod bet_bodies;
 mod bets;
-mod body;
-mod credentials;
+pub(crate) mod body;
+pub(crate) mod credentials;
 mod ops;
 mod round_bodies;
-mod rounds;
+pub(crate) mod rounds;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timing;
 
 pub use body::BODY_BYTES_MAX;
@@ -64,8 +64,9 @@ pub struct ApiState<E> {
     pub version: &'static str,
 }
 
-/// All routes; those of what is not here answer [`Kind::NOT_SERVED_HERE`].
-pub fn router<E: Engine>(state: ApiState<E>) -> Router {
+/// All routes, with `further` ones beside `/v1`; those of what is not here answer
+/// [`Kind::NOT_SERVED_HERE`].
+pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
     let durations = timing::Durations::registered(&state.metrics);
     let rounds = match state.line {
         Some(_) => rounds_routes(),
@@ -83,6 +84,7 @@ pub fn router<E: Engine>(state: ApiState<E>) -> Router {
     rounds
         .merge(bets)
         .merge(ops)
+        .merge(further.with_state(()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(durations, timing::measure))
@@ -108,7 +110,7 @@ fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
 }
 
 /// What another process answers.
-fn elsewhere<E: Engine>(path: &str, below: &str) -> Router<ApiState<E>> {
+pub(crate) fn elsewhere<S: Clone + Send + Sync + 'static>(path: &str, below: &str) -> Router<S> {
     Router::new().route(path, any(not_served_here)).route(below, any(not_served_here))
 }
 

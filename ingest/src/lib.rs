@@ -8,5 +8,6 @@ pub mod line;
 pub mod placing;
 pub mod problem;
 pub mod rounds_view;
+pub mod simple;
 
 pub mod herald;

@@ -61,6 +61,7 @@ kinds! {
     INVALID_FIELD = "invalid_field", 422, "A field is not acceptable", false;
     INVALID_QUERY = "invalid_query", 400, "The query is not acceptable", false;
     ROUND_UNKNOWN = "round_unknown", 404, "The round is not known", false;
+    EVENT_UNKNOWN = "event_unknown", 404, "The event is not known", false;
     ROUND_EXISTS = "round_exists", 409, "The round exists already", false;
     REQUEST_REUSED = "request_reused", 409, "The request id stands for another request", false;
     NOT_BETTING = "not_betting", 409, "The round does not take bets", false;
@@ -95,6 +96,7 @@ kinds! {
     UNENCODABLE = "unencodable", 422, "The request cannot be written down", false;
     BET_REJECTED = "bet_rejected", 422, "The bet was rejected", false;
     REFERENCE_REUSED = "reference_reused", 409, "The reference stands for another bet", false;
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 409, "The key stands for another bet", false;
     CANCEL_REFUSED = "cancel_refused", 409, "The bet cannot be cancelled", false;
     BET_PENDING = "bet_pending", 409, "The bet has no decision yet", true;
     BET_UNKNOWN = "bet_unknown", 404, "There is no such bet", false;

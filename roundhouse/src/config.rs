@@ -43,6 +43,8 @@ pub struct Config {
     pub reconciler: Reconciler,
     /// The dispatchers.
     pub dispatcher: Dispatcher,
+    /// The simple APIs.
+    pub simple: Simple,
     /// Logs.
     pub telemetry: Telemetry,
     /// Who may speak about rounds.
@@ -123,6 +125,31 @@ pub struct Dispatcher {
     pub chunks_in_flight_max: usize,
     /// Longest wait for the answer to a request, in ms.
     pub call_ms_max: u64,
+}
+
+/// The simple APIs.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simple {
+    /// Whether anybody may call /line-provider.
+    pub open: bool,
+    /// The partner whose player bets through /bet-maker; empty for nobody.
+    pub partner: String,
+    /// The player.
+    pub player: String,
+    /// The player's currency.
+    pub currency: String,
+    /// The secret behind the partner's `token_key`, base64url of 32 bytes.
+    pub partner_secret: String,
+}
+
+impl std::fmt::Debug for Simple {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Simple");
+        shown.field("open", &self.open).field("partner", &self.partner);
+        shown.field("player", &self.player).field("currency", &self.currency);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Logs.

@@ -17,6 +17,8 @@ use std::path::Path;
 pub const PLAYER: &str = "player-1";
 /// The partner.
 const PARTNER: &str = "sandbox";
+/// What the player of bet-maker has at least after a start, in minor units: 1,000,000.00 EUR.
+const TOPPED_UP_UNITS: i64 = 100_000_000;
 /// Where the wallet listens: on any free port.
 const WALLET_LISTEN: &str = "127.0.0.1:0";
 
@@ -56,6 +58,11 @@ impl Sandbox {
         let made = setup::config(&kept.operator_key, &partners)?;
         config.operators.extend(made.operators);
         config.partners.extend(made.partners);
+        config.simple.open = true;
+        config.simple.partner = PARTNER.to_owned();
+        config.simple.partner_secret.clone_from(&kept.partner_secret);
+        let wallet = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
+        setup::top_up(&wallet, &config.simple.player, TOPPED_UP_UNITS).await?;
         let data_dir = data_dir.display().to_string();
         Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir })
     }
@@ -107,6 +114,14 @@ curl -sS -w '\n' "$URL/v1/rounds/$ROUND/result?wait=true" -H "Authorization: Bea
 # The bet's life, and the player's money at the wallet
 curl -sS -w '\n' $URL/v1/bets/$BET -H "Authorization: Bearer $TOKEN"
 curl -sS -w '\n' {wallet}/stats
+
+# Or through the simple APIs, as a player of their own; each has its page: {url}/line-provider/docs/ and
+# {url}/bet-maker/docs/
+curl -sS -w '\n' $URL/line-provider/events -H 'Content-Type: application/json' \
+  -d '{{"event_id":"match-'$ROUND'","coefficient":"1.50","deadline":'$(($(date +%s) + 60))'}}'
+curl -sS -w '\n' $URL/bet-maker/bet -H 'Content-Type: application/json' -d '{{"event_id":"match-'$ROUND'","amount":"10.00"}}'
+curl -sS -w '\n' -X PATCH $URL/line-provider/events/match-$ROUND -H 'Content-Type: application/json' -d '{{"state":2}}'
+curl -sS -w '\n' $URL/bet-maker/bets
 
 # The token is good for 15 minutes; a new one:
 #   TOKEN=$(roundhouse token --data-dir {data_dir})

@@ -18,19 +18,19 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A JSON body.
-pub(super) struct Json<T>(pub(super) T);
+pub(crate) struct Json<T>(pub(crate) T);
 
 /// A JSON body that may be left out.
 pub(super) struct OptionalJson<T>(pub(super) T);
 
 /// The one id in the path. One that is malformed names nothing.
-pub(super) struct Id<T>(pub(super) T);
+pub(crate) struct Id<T>(pub(crate) T);
 
 /// The query.
-pub(super) struct Params<T>(pub(super) T);
+pub(crate) struct Params<T>(pub(crate) T);
 
 /// What an id names, to say that there is none.
-pub(super) trait Named: FromStr<Err = schemas::IdError> {
+pub(crate) trait Named: FromStr<Err = schemas::IdError> {
     /// The refusal.
     const UNKNOWN: Kind;
 }
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 }
 
 /// Refuses a field by its path in the body.
-pub(super) fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
+pub(crate) fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
     Problem::new(Kind::INVALID_FIELD, format!("`{field}`: {why}"))
 }
 

@@ -10,7 +10,7 @@ use http::request::Parts;
 use runtime::Engine;
 
 /// An operator, by name.
-pub(super) struct Operator(pub(super) String);
+pub(crate) struct Operator(pub(crate) String);
 
 /// A player with the token that says so.
 pub(super) struct Bearer {

@@ -166,11 +166,7 @@ pub(super) async fn show<E: Engine>(
     Operator(_): Operator,
     Id(round): Id<RoundId>,
 ) -> Answer {
-    let info = match api.round(&round).await? {
-        Some(info) => Some(info),
-        None => api.old_round(&round).await?,
-    };
-    let info = info.ok_or_else(|| unknown(&round))?;
+    let info = api.any_round(&round).await?.ok_or_else(|| unknown(&round))?;
     Ok(axum::Json(RoundBody::from(&info)).into_response())
 }
 
@@ -216,7 +212,7 @@ impl<E: Engine> ApiState<E> {
 
     /// An amendment without a request id. The same odds may be set, changed and set again, so the id
     /// covers what they replace; the call that was made last is repeated under its own id.
-    async fn amend_derived(
+    pub(crate) async fn amend_derived(
         &self,
         info: &RoundInfo,
         event: impl Fn(RequestId) -> RoundEvent,
@@ -241,7 +237,7 @@ impl<E: Engine> ApiState<E> {
     }
 
     /// Says it and waits for the verdict: admitted, or the problem.
-    async fn say(&self, event: RoundEvent, hold: bool) -> Result<Judged, Problem> {
+    pub(crate) async fn say(&self, event: RoundEvent, hold: bool) -> Result<Judged, Problem> {
         let request = event.request.clone();
         if request.as_str().starts_with(RESERVED) {
             let why = format!("ids that begin with `{RESERVED}` are the herald's");
@@ -263,7 +259,7 @@ impl<E: Engine> ApiState<E> {
     }
 
     /// A round in the line's memory.
-    pub(super) async fn round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
+    pub(crate) async fn round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
         match self.ask(Ask::Get(round.clone())).await? {
             Told::Round(info) => Ok(info.map(|info| *info)),
             Told::Verdict(_)
@@ -271,6 +267,14 @@ impl<E: Engine> ApiState<E> {
             | Told::Undecided
             | Told::NotTaken(_)
             | Told::Rounds(_) => Err(gone()),
+        }
+    }
+
+    /// A round in memory or not.
+    pub(crate) async fn any_round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
+        match self.round(round).await? {
+            Some(info) => Ok(Some(info)),
+            None => self.old_round(round).await,
         }
     }
 
@@ -290,7 +294,7 @@ impl<E: Engine> ApiState<E> {
         Ok(RoundInfo::of_admitted(admitted.into_iter().map(|(_, event)| event)))
     }
 
-    async fn ask(&self, ask: Ask) -> Result<Told, Problem> {
+    pub(crate) async fn ask(&self, ask: Ask) -> Result<Told, Problem> {
         let line = self.line.as_ref().ok_or_else(gone)?;
         let told = line.ask(ask).await.map_err(|_| gone())?;
         let Told::NotTaken(why) = told else { return Ok(told) };
@@ -316,7 +320,7 @@ fn admitted(judged: Judged) -> Result<Judged, Problem> {
     Err(Problem::new(kind, detail).request(judged.request))
 }
 
-fn gone() -> Problem {
+pub(crate) fn gone() -> Problem {
     Problem::new(Kind::UNAVAILABLE, "the line is being started again")
 }
 
@@ -359,7 +363,11 @@ fn because(reason: Option<&str>) -> Result<(), Problem> {
 }
 
 /// The request id of a call that names none: the same for the same content, and for nothing else.
-fn derived(round: &RoundId, said: RoundSaid, more: &[&str]) -> Result<RequestId, Problem> {
+pub(crate) fn derived(
+    round: &RoundId,
+    said: RoundSaid,
+    more: &[&str],
+) -> Result<RequestId, Problem> {
     let (request, actor) = (request_named("derived")?, String::new());
     let event = RoundEvent { round: round.clone(), request, actor, said_at: 0, said };
     let content = round_content(&event).to_string();
@@ -378,7 +386,7 @@ fn round_of(parts: &[&str]) -> RoundId {
 }
 
 /// A round id that nobody had: 128 bits from the random keys of the standard library.
-fn fresh_round() -> RoundId {
+pub(crate) fn fresh_round() -> RoundId {
     let random = || RandomState::new().hash_one(0_u8).to_string();
     round_of(&[&random(), &random()])
 }

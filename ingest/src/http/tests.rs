@@ -2,7 +2,7 @@
 
 mod bad_input;
 mod bets;
-mod house;
+pub(crate) mod house;
 mod ops;
 mod roles;
 mod rounds;

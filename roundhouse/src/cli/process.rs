@@ -29,8 +29,11 @@ Exit codes:
   2    could not start: configuration, port, servers
   130  stopped by a second signal";
 
-/// Roles that `ingest` may run apart.
+/// Roles of `ingest` where none is named.
 const INGEST: [Role; 3] = [Role::Line, Role::Herald, Role::Bets];
+/// Roles that `ingest` may run apart.
+const INGEST_APART: [Role; 5] =
+    [Role::Line, Role::Herald, Role::Bets, Role::LineProvider, Role::BetMaker];
 
 /// Flags of every process on the cluster engine.
 #[derive(Debug, clap::Args)]
@@ -56,7 +59,7 @@ pub(super) struct Process {
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Ingest {
-    /// A role of this process; may be repeated [default: all three]
+    /// A role of this process; may be repeated [default: line, herald and bets]
     #[arg(long = "role", value_name = "ROLE", value_parser = ingest_roles())]
     roles: Vec<Role>,
     #[command(flatten)]
@@ -80,7 +83,7 @@ pub(super) struct Dispatcher {
 }
 
 fn ingest_roles() -> impl TypedValueParser<Value = Role> {
-    PossibleValuesParser::new(INGEST.iter().filter_map(ValueEnum::to_possible_value))
+    PossibleValuesParser::new(INGEST_APART.iter().filter_map(ValueEnum::to_possible_value))
         .try_map(|name| Role::from_str(&name, false))
 }
 

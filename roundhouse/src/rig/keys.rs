@@ -32,6 +32,11 @@ impl PartnerKey {
         Ok(Self { partner: partner.to_owned(), secret })
     }
 
+    /// The secret, base64url of 32 bytes.
+    pub fn secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.secret)
+    }
+
     /// The public key, base64url of 32 bytes.
     pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(SigningKey::from_bytes(&self.secret).verifying_key().as_bytes())

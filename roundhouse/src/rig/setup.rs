@@ -1,8 +1,11 @@
 //! A configuration for partners that are made up here.
 
+use super::api::Api;
 use super::keys::PartnerKey;
 use crate::config::{Config, CurrencyLimits, Operator, Overrides, Partner};
-use anyhow::Context;
+use anyhow::{Context, bail};
+use http::Method;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Table;
@@ -47,6 +50,27 @@ fn partner(id: &str, key: &PartnerKey, wallet_url: &str) -> Partner {
             liability_max_units: 1_000_000_000_000,
         }],
     }
+}
+
+/// Gives `player` money at the reference wallet at `wallet`, so that the free balance is at least `units`.
+///
+/// # Errors
+/// If the wallet does not answer.
+pub async fn top_up(wallet: &str, player: &str, units: i64) -> anyhow::Result<()> {
+    let api = Api::new(wallet.to_owned(), String::new());
+    let has = api.call(Method::GET, &format!("/players?player={player}"), "", None).await?;
+    let has: i64 = has.body["balance"]["units"].as_str().unwrap_or("0").parse()?;
+    if units <= has {
+        return Ok(());
+    }
+    let missing = units.saturating_sub(has).to_string();
+    let deposit = json!({"units": missing, "currency": CURRENCY, "exponent": EXPONENT});
+    let body = json!({"player": player, "deposit": deposit});
+    let reply = api.call(Method::POST, "/players", "", Some(&body)).await?;
+    if reply.status != 200 {
+        bail!("the wallet does not top {player} up: {}", reply.body);
+    }
+    Ok(())
 }
 
 /// Writes a configuration file with the operators and partners of `config`, and the tables of `further`.

@@ -2,7 +2,7 @@
 
 use super::loops::Asks;
 use super::ready::Ready;
-use super::{Opened, Role, Roles, partners};
+use super::{Opened, Role, Roles, partners, simple};
 use crate::config::Config;
 use axum::Router;
 use ingest::auth::Tokens;
@@ -23,9 +23,9 @@ pub(super) fn router<E: Opened>(
     metrics: &Metrics,
     ready: Ready,
 ) -> anyhow::Result<Router> {
-    Ok(api_router(ApiState {
+    let state = ApiState {
         engine: engine.clone(),
-        line: asks.line.clone().filter(|_| roles.has(Role::Line)),
+        line: asks.line.clone(),
         placing: asks.placing.clone(),
         operators: Arc::new(partners::operators(config)?),
         tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
@@ -36,5 +36,12 @@ pub(super) fn router<E: Opened>(
         metrics: metrics.clone(),
         checks: Arc::new(move || ready.checks()),
         version: env!("CARGO_PKG_VERSION"),
-    }))
+    };
+    let further = simple::router(config, roles, asks, &state)?;
+    let state = ApiState {
+        line: state.line.filter(|_| roles.has(Role::Line)),
+        placing: state.placing.filter(|_| roles.has(Role::Bets)),
+        ..state
+    };
+    Ok(api_router(state, further))
 }

@@ -1,12 +1,13 @@
 //! The machines of each role and what drives them.
 
 use super::rules::RULES;
-use super::{Opened, Role, Roles, partners, reconcilers, tails};
+use super::{Opened, Role, Roles, partners, reconcilers, simple, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, SETTLER};
 use ingest::herald::Herald;
 use ingest::line::Line;
 use ingest::placing::Placing;
+use ingest::simple::bet_maker::book::Book;
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
 use runtime::drive::NoCalls;
 use runtime::http::{HttpClient, HttpOptions};
@@ -33,10 +34,13 @@ const SETTLEMENT_POOL: HttpOptions = HttpOptions {
 
 /// The machines that the API asks.
 pub(super) struct Asks {
-    /// Rounds: for the API of role `line`, and where role `bets` learns that the log has been read.
+    /// Rounds: for the roles `line` and `line-provider`, and where role `bets` learns that the log has been
+    /// read.
     pub(super) line: Option<Handle<Line>>,
-    /// Bets, where the process has that role.
+    /// Bets: for the roles `bets` and `bet-maker`.
     pub(super) placing: Option<Handle<Placing>>,
+    /// What bet-maker lists, where somebody's bets are placed here.
+    pub(super) book: Option<Handle<Book>>,
 }
 
 /// The tasks of all machines.
@@ -93,10 +97,19 @@ pub(super) fn start<E: Opened>(
 ) -> anyhow::Result<(Loops, Asks)> {
     let mut loops = Loops { tasks: JoinSet::new(), memberships: Vec::new() };
     let mut start = Start { config, engine, stop, loops: &mut loops };
+    let with_line =
+        [Role::Line, Role::Bets, Role::LineProvider].iter().any(|role| roles.has(*role));
+    let better = simple::better(config)?.filter(|_| roles.has(Role::BetMaker));
+    let with_placing = roles.has(Role::Bets) || better.is_some();
     let asks = Asks {
-        line: (roles.has(Role::Line) || roles.has(Role::Bets)).then(|| tails::line(&mut start)),
-        placing: roles.has(Role::Bets).then(|| tails::placing(&mut start)).transpose()?,
+        line: with_line.then(|| tails::line(&mut start)),
+        placing: with_placing.then(|| tails::placing(&mut start)).transpose()?,
+        book: better.map(|better| simple::book(&mut start, better)),
     };
+    // Results are drawn in a sandbox alone.
+    if roles.has(Role::LineProvider) && config.simple.open {
+        simple::drawer(&mut start);
+    }
     if roles.has(Role::Herald) {
         heralds(&mut start);
     }

@@ -16,6 +16,7 @@ mod ready;
 mod reconcilers;
 mod roles;
 mod rules;
+mod simple;
 mod tails;
 
 pub use open::Opened;

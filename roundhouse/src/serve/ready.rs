@@ -5,8 +5,8 @@
 //! that is sent to a ready process finds its settler, there or in another process of the same
 //! installation. A member for which there is no partition is ready: it waits to take over.
 
-use super::Role;
 use super::loops::Asks;
+use super::{Role, simple};
 use ingest::http::Check;
 use ingest::line::{Ask, Line, NotTaken, Told};
 use runtime::{Handle, Membership};
@@ -24,6 +24,8 @@ pub(super) struct Ready {
     /// The line has read what was said before it began.
     read: Arc<AtomicBool>,
     memberships: Vec<(Role, Membership)>,
+    /// bet-maker's list of events is no older than it may be.
+    fresh: Option<simple::Freshness>,
 }
 
 impl Ready {
@@ -37,7 +39,8 @@ impl Ready {
         if let Some(line) = &asks.line {
             tokio::spawn(look(line.clone(), Arc::clone(&read), stopping.clone()));
         }
-        Self { stopping: stopping.clone(), read, memberships: memberships.to_vec() }
+        let fresh = asks.book.as_ref().map(|book| simple::Freshness::watch(book.clone(), stopping));
+        Self { stopping: stopping.clone(), read, memberships: memberships.to_vec(), fresh }
     }
 
     /// Each thing with what is wrong with it.
@@ -51,6 +54,7 @@ impl Ready {
         checks.extend(
             of_groups.map(|(role, member)| Check { name: role.name(), wrong: member.missing() }),
         );
+        checks.extend(self.fresh.as_ref().map(simple::Freshness::check));
         checks
     }
 }

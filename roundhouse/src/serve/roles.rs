@@ -21,6 +21,10 @@ pub enum Role {
     Reconciler,
     /// Carries settlements to partners
     Dispatcher,
+    /// Offers and finishes events over HTTP, under /line-provider
+    LineProvider,
+    /// Takes bets on events over HTTP, under /bet-maker
+    BetMaker,
 }
 
 /// The roles of one process.
@@ -36,6 +40,11 @@ impl Roles {
     /// Whether the process has the role.
     pub fn has(&self, role: Role) -> bool {
         self.0.contains(&role)
+    }
+
+    /// Whether the process has the role and no other.
+    pub fn is_only(&self, role: Role) -> bool {
+        self.0.len() == 1 && self.has(role)
     }
 
     /// Whether a process with these roles can run on the engine.
@@ -69,6 +78,8 @@ impl Role {
             Self::Settler => "settler",
             Self::Reconciler => "reconciler",
             Self::Dispatcher => "dispatcher",
+            Self::LineProvider => "line-provider",
+            Self::BetMaker => "bet-maker",
         }
     }
 }
@@ -109,6 +120,9 @@ mod tests {
             let value = role.to_possible_value().unwrap();
             assert_eq!(role.to_string(), value.get_name());
         }
-        assert_eq!(Roles::all().to_string(), "line, herald, bets, settler, reconciler, dispatcher");
+        assert_eq!(
+            Roles::all().to_string(),
+            "line, herald, bets, settler, reconciler, dispatcher, line-provider, bet-maker"
+        );
     }
 }

@@ -6,7 +6,11 @@ use crate::http::{ApiState, Check, router};
 use crate::line::{Line, LineOptions};
 use crate::placing::{
     AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions,
+    SessionToken,
 };
+use crate::simple::bet_maker::book::{Book, BookOptions, Ends};
+use crate::simple::bet_maker::{self, BetMaker};
+use crate::simple::line_provider::{self, Coin, DrawOptions, Drawer, LineProvider};
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
@@ -36,14 +40,17 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub(super) const DESK: &str = "desk-key-of-the-operator";
+pub(crate) const DESK: &str = "desk-key-of-the-operator";
 /// Stakes that the toy wallet declines, and those to which it says nothing.
-pub(super) const DECLINED: i64 = 666;
-pub(super) const SILENT: i64 = 777;
+pub(crate) const DECLINED: i64 = 666;
+pub(crate) const SILENT: i64 = 777;
+/// The player of bet-maker.
+pub(crate) const BETTER: &str = "bet-maker";
 
-pub(super) struct House {
-    pub(super) router: Router,
+pub(crate) struct House {
+    pub(crate) router: Router,
     state: ApiState<Embedded>,
+    simple: Simple,
     shutdown: CancellationToken,
     _data: TempDir,
 }
@@ -54,25 +61,63 @@ impl Drop for House {
     }
 }
 
+/// What the simple APIs need beside the state.
+#[derive(Clone)]
+pub(crate) struct Simple {
+    /// Whether line-provider is open to anybody.
+    pub(crate) open: bool,
+    /// What bet-maker lists; `None` if nobody bets here.
+    pub(crate) book: Option<Handle<Book>>,
+}
+
+impl Simple {
+    fn router(&self, state: &ApiState<Embedded>) -> Router {
+        let offers = match state.line {
+            Some(_) => {
+                let api = state.clone();
+                line_provider::router(LineProvider { api, open: self.open }, false)
+            }
+            None => line_provider::absent(),
+        };
+        let bets = match (self.book.clone(), state.placing.clone()) {
+            (Some(book), Some(placing)) => {
+                let better = BetMaker {
+                    book,
+                    placing,
+                    partner: "acme".parse().unwrap(),
+                    player: BETTER.parse().unwrap(),
+                    currency: "EUR".parse().unwrap(),
+                    session: Arc::new(|_| SessionToken::new(token("acme", BETTER))),
+                    now: Arc::clone(&state.now),
+                    version: state.version,
+                };
+                bet_maker::router(better, false)
+            }
+            (_, _) => bet_maker::absent(),
+        };
+        offers.merge(bets)
+    }
+}
+
 /// An answer: status, headers, body.
-pub(super) struct Told {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Told {
-    pub(super) fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 }
 
-pub(super) fn key(partner: &str) -> SigningKey {
+pub(crate) fn key(partner: &str) -> SigningKey {
     SigningKey::from_bytes(&if partner == "acme" { [7; 32] } else { [8; 32] })
 }
 
 /// A token of `player` that expires `life_s` from now.
-pub(super) fn token_for(partner: &str, player: &str, life_s: i64) -> String {
+pub(crate) fn token_for(partner: &str, player: &str, life_s: i64) -> String {
     let now_s = SystemClock.now() / 1_000;
     let claims = Claims {
         iss: partner.to_owned(),
@@ -86,12 +131,12 @@ pub(super) fn token_for(partner: &str, player: &str, life_s: i64) -> String {
     issue(&key(partner), &claims)
 }
 
-pub(super) fn token(partner: &str, player: &str) -> String {
+pub(crate) fn token(partner: &str, player: &str) -> String {
     token_for(partner, player, 600)
 }
 
 impl House {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let topics = TOPICS.iter().map(|topic| TopicSpec {
             topic: Topic(topic.name),
@@ -107,6 +152,8 @@ impl House {
         for partition in 0..Partitions::EMBEDDED.lanes {
             tokio::spawn(settle(engine.clone(), partition));
         }
+        draw(&engine, &shutdown);
+        let simple = Simple { open: true, book: Some(book(&engine, &shutdown)) };
         let state = ApiState {
             line: Some(line(&engine, &shutdown)),
             placing: Some(placing(&engine, &shutdown)),
@@ -124,17 +171,25 @@ impl House {
             }),
             version: "1.2.3",
         };
-        Self { router: router(state.clone()), state, shutdown, _data: data }
+        let router = router(state.clone(), simple.router(&state));
+        Self { router, state, simple, shutdown, _data: data }
     }
 
     /// Answers from now on as another process over the same log does.
-    pub(super) fn answer_as(&mut self, change: impl FnOnce(&mut ApiState<Embedded>)) {
+    pub(crate) fn answer_as(&mut self, change: impl FnOnce(&mut ApiState<Embedded>)) {
         let mut state = self.state.clone();
         change(&mut state);
-        self.router = router(state);
+        let simple = self.simple.router(&state);
+        self.router = router(state, simple);
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Told {
+    /// The same with another choice of simple APIs.
+    pub(crate) fn offer(&mut self, change: impl FnOnce(&mut Simple)) {
+        change(&mut self.simple);
+        self.answer_as(|_| {});
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Told {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -143,7 +198,7 @@ impl House {
         Told { status: parts.status, headers: parts.headers, body }
     }
 
-    pub(super) async fn call(&self, line: &str, bearer: &str, body: &str) -> Told {
+    pub(crate) async fn call(&self, line: &str, bearer: &str, body: &str) -> Told {
         let (method, path) = line.split_once(' ').unwrap();
         let request = Request::builder()
             .method(method)
@@ -156,12 +211,12 @@ impl House {
     }
 
     /// What an operator says.
-    pub(super) async fn desk(&self, line: &str, body: &str) -> Told {
+    pub(crate) async fn desk(&self, line: &str, body: &str) -> Told {
         self.call(line, DESK, body).await
     }
 
     /// Opens a round of the die that takes bets for `betting_ms`.
-    pub(super) async fn open(&self, round: &str, betting_ms: i64) {
+    pub(crate) async fn open(&self, round: &str, betting_ms: i64) {
         let body = format!(
             r#"{{"round_id":"{round}","game":"die","betting_ms":{betting_ms},
                 "selections":[{{"id":"odd","odds":"2.50"}},{{"id":"even","odds":"1.60"}}]}}"#
@@ -171,7 +226,7 @@ impl House {
     }
 
     /// Asks until `wanted` holds: for what another part of the house does in its own time.
-    pub(super) async fn until(
+    pub(crate) async fn until(
         &self,
         line: &str,
         bearer: &str,
@@ -202,7 +257,7 @@ fn herald(engine: &Embedded, shutdown: &CancellationToken) {
     let rules = RoundRules {
         check_opened: |opened, said_at| match opened.game.as_str() {
             _ if opened.closes_at <= said_at => Err("deadline_out_of_range"),
-            "die" | "direct" => Ok(()),
+            "die" | "direct" | "two_way" => Ok(()),
             _ => Err("unknown_game"),
         },
         check_outcome: |_, _, outcome| match outcome {
@@ -239,6 +294,36 @@ fn line(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Line> {
         keep(engine, build, Arc::new(NoCalls), requests, SystemClock, shutdown).await
     });
     handle
+}
+
+fn book(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Book> {
+    let (handle, requests) = Handle::channel();
+    let log = engine.clone();
+    let build = move || {
+        let log = log.clone();
+        async move {
+            let (partner, player) = ("acme".parse().unwrap(), BETTER.parse().unwrap());
+            Ok(Book::new(BookOptions::read(&log, Partitions::EMBEDDED, partner, player).await?))
+        }
+    };
+    let (ends, engine, shutdown) = (Ends(engine.clone()), engine.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        keep(engine, build, Arc::new(ends), requests, SystemClock, shutdown).await
+    });
+    handle
+}
+
+fn draw(engine: &Embedded, shutdown: &CancellationToken) {
+    let (_, requests) = Handle::channel();
+    let log = engine.clone();
+    let build = move || {
+        let log = log.clone();
+        async move { Ok(Drawer::new(DrawOptions::read(&log, Partitions::EMBEDDED).await?)) }
+    };
+    let (engine, shutdown) = (engine.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        keep(engine, build, Arc::new(Coin), requests, SystemClock, shutdown).await
+    });
 }
 
 fn placing(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Placing> {

@@ -1,0 +1,69 @@
+//! The events on which bets may be placed.
+
+use super::book::{Ask, Told};
+use super::{BetMaker, gone};
+use crate::http::body::Id;
+use crate::problem::{Kind, Problem};
+use crate::simple::bodies::EventBody;
+use crate::simple::values::EventId;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{AGE, CONTENT_TYPE, HeaderName, HeaderValue};
+use runtime::Millis;
+
+/// The age of an answer in ms; `Age` tells it in whole seconds.
+const AGE_MS: HeaderName = HeaderName::from_static("age-ms");
+
+/// List the events that take bets
+///
+/// Newest first: those whose deadline is ahead. The list is kept in memory and follows line-provider; its
+/// age is in the headers `Age` (s) and `Age-Ms` (ms). While the topic behind it stands still the list is
+/// served as it is, the age grows, and above 5 s the process is not ready (`/readyz`).
+#[utoipa::path(
+    get, path = "/events", tag = "events",
+    responses((status = 200, description = "The events", body = Vec<EventBody>, headers(
+        ("Age" = u64, description = "Age of the list in s"),
+        ("Age-Ms" = u64, description = "Age of the list in ms"),
+    ))),
+)]
+pub(super) async fn list(State(state): State<BetMaker>) -> Result<Response, Problem> {
+    let Told::Json(Some(json), fresh_at) = state.ask(Ask::Events).await? else {
+        return Err(gone());
+    };
+    Ok(shown(json, &state, fresh_at))
+}
+
+/// Show an event, also one that is over
+#[utoipa::path(
+    get, path = "/events/{event_id}", tag = "events",
+    params(("event_id" = String, Path, description = "The event")),
+    responses(
+        (status = 200, description = "The event", body = EventBody),
+        (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
+         content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn show(
+    State(state): State<BetMaker>,
+    Id(event): Id<EventId>,
+) -> Result<Response, Problem> {
+    let Told::Json(json, fresh_at) = state.ask(Ask::Event(event.0.clone())).await? else {
+        return Err(gone());
+    };
+    json.map(|json| shown(json, &state, fresh_at)).ok_or_else(|| unknown(&event))
+}
+
+pub(super) fn unknown(event: &EventId) -> Problem {
+    Problem::new(Kind::EVENT_UNKNOWN, format!("there is no event {event}"))
+}
+
+/// JSON that is complete up to `fresh_at`.
+fn shown(json: bytes::Bytes, state: &BetMaker, fresh_at: Millis) -> Response {
+    let age_ms = (state.now)().saturating_sub(fresh_at).max(0);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (AGE, HeaderValue::from(age_ms / 1_000)),
+        (AGE_MS, HeaderValue::from(age_ms)),
+    ];
+    (headers, json).into_response()
+}
