@@ -30,5 +30,6 @@ mod readiness;
 mod reconciling;
 mod roles;
 mod second;
+mod simple;
 mod smoke;
 mod watched;
