@@ -70,6 +70,9 @@ pub(super) struct Args {
     /// Where the servers will find the first wallet; the others are on the ports behind it
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9100", requires = "prepare")]
     wallet_url: String,
+    /// With --prepare: also a partner `sandbox`, and the simple APIs for anybody who asks
+    #[arg(long, requires = "prepare")]
+    sandbox: bool,
     #[command(flatten)]
     engine: EngineFlags,
     #[command(flatten)]
@@ -81,7 +84,8 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     args.planted.arm();
     if let Some(directory) = &args.prepare {
         let config = engine(None, args.engine)?;
-        prepare(directory, usize::from(args.partners), &args.wallet_url, &config)?;
+        let partners = usize::from(args.partners);
+        prepare(directory, partners, args.sandbox, &args.wallet_url, &config)?;
         return Ok(EXIT_OK);
     }
     if !args.target.is_empty() {

@@ -25,6 +25,8 @@ const SERVER: &str = "server.toml";
 const DEMO: &str = "demo.toml";
 const WALLETS: &str = "wallets.args";
 const JOURNALS: &str = "journals";
+/// The partner whose player bets through `/bet-maker`.
+const SANDBOX: &str = "sandbox";
 
 /// The keys of a prepared demo.
 #[derive(Serialize, Deserialize)]
@@ -72,13 +74,15 @@ impl Prepared {
 /// Prepares a demo with at least `partners` partners in `directory`. Keys that are there stay, so that it
 /// can be done again; `config` says where the demo will find the log.
 ///
-/// The first partner's wallet is at `wallet_url`, the next ones on the ports behind it.
+/// The first partner's wallet is at `wallet_url`, the next ones on the ports behind it. With `sandbox` there
+/// is a partner of that name too, and the simple APIs are served to anybody.
 ///
 /// # Errors
 /// If the directory cannot be written, or the URL is none with a host and a port.
 pub fn prepare(
     directory: &Path,
     partners: usize,
+    sandbox: bool,
     wallet_url: &str,
     config: &Config,
 ) -> anyhow::Result<()> {
@@ -90,7 +94,8 @@ pub fn prepare(
         Some(keys) => keys,
         None => Keys { operator_key: secret()?, partners: BTreeMap::new() },
     };
-    for name in setup::partner_names(partners) {
+    let sandbox = sandbox.then(|| SANDBOX.to_owned());
+    for name in setup::partner_names(partners).into_iter().chain(sandbox) {
         if let Entry::Vacant(vacant) = keys.partners.entry(name) {
             vacant.insert(secret()?);
         }
@@ -105,7 +110,7 @@ pub fn prepare(
         with_urls.insert(name.clone(), (key, format!("http://{host}:{port}")));
     }
     let server = setup::config(&keys.operator_key, &with_urls)?;
-    setup::write(&server, further()?, &directory.join(SERVER))?;
+    setup::write(&server, further(&keys)?, &directory.join(SERVER))?;
 
     let mut arguments = vec![format!("--listen 0.0.0.0:{port}")];
     arguments.push(format!("--journal-dir {}", journals.display()));
@@ -121,8 +126,12 @@ pub fn prepare(
 }
 
 /// What servers of a demo need besides.
-fn further() -> anyhow::Result<Table> {
-    let text = format!("[dispatcher]\ncall_ms_max = {}", super::CALL_MS_MAX);
+fn further(keys: &Keys) -> anyhow::Result<Table> {
+    let mut text = format!("[dispatcher]\ncall_ms_max = {}\n", super::CALL_MS_MAX);
+    if let Some(secret) = keys.partners.get(SANDBOX) {
+        let who = format!("partner = \"{SANDBOX}\"\npartner_secret = \"{secret}\"\n");
+        text.push_str(&format!("[simple]\nopen = true\n{who}"));
+    }
     text.parse().context("the configuration is not TOML")
 }
 
@@ -169,7 +178,7 @@ mod tests {
     fn what_is_prepared_fits_together() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();
-        prepare(directory, 3, "http://wallets:9000", &config()).unwrap();
+        prepare(directory, 3, false, "http://wallets:9000", &config()).unwrap();
         let load = |name: &str| {
             Config::load(Some(&directory.join(name)), Vec::new(), Overrides::default()).unwrap()
         };
@@ -188,11 +197,17 @@ mod tests {
         assert!(prepared.journals.is_dir());
 
         // Servers that run with the first keys go on with them.
-        prepare(directory, 4, "http://wallets:9000", &config()).unwrap();
+        prepare(directory, 4, true, "http://wallets:9000", &config()).unwrap();
         let again = Prepared::read(directory).unwrap();
         assert_eq!(again.operator_key, prepared.operator_key);
         assert_eq!(again.keys["p02"].public(), prepared.keys["p02"].public());
-        assert_eq!(again.keys.len(), 4);
+        assert_eq!(again.keys.len(), 5);
+        assert!(!server.simple.open);
+        let server = load(SERVER);
+        assert!(server.simple.open);
+        assert_eq!(server.partners.last().unwrap().id, server.simple.partner);
+        let key = PartnerKey::of_secret(SANDBOX, &server.simple.partner_secret).unwrap();
+        assert_eq!(server.partners.last().unwrap().token_key, key.public());
     }
 
     #[test]
@@ -201,7 +216,7 @@ mod tests {
         let error = Prepared::read(directory.path()).err().unwrap().to_string();
         assert!(error.contains("--prepare"), "{error}");
         for url in ["wallets", "http://wallets", "https://wallets:1", "http://wallets:1/x"] {
-            let error = prepare(directory.path(), 1, url, &config()).unwrap_err();
+            let error = prepare(directory.path(), 1, false, url, &config()).unwrap_err();
             assert!(format!("{error:#}").contains("--wallet-url"), "{error:#}");
         }
     }
