@@ -1,5 +1,6 @@
 use super::*;
 use bytes::Bytes;
+use runtime::RecordHeaders;
 use schemas::Odds;
 use schemas::rounds::{Offer, Opened, Outcome};
 
