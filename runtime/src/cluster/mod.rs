@@ -79,8 +79,8 @@ impl Cluster {
         self.kafka.close().await;
     }
 
-    /// Consumers of this process that fetch: as many as there are readers of one partition that are far
-    /// from each other.
+    /// Consumers of this process that fetch: one for each topic read, and more where readers of one
+    /// partition are far from each other.
     pub fn consumers(&self) -> usize {
         self.kafka.consumers()
     }

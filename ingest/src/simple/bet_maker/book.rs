@@ -40,7 +40,7 @@ pub const PAGE_BETS_MAX: usize = 1_000;
 /// How long a bet on an event that is not known waits for the event, in ms: it may have been offered just
 /// now, by another process.
 const EVENT_WAIT_MS: i64 = 300;
-/// How long an asker waits until a bet that was decided is listed, in ms.
+/// How long an asker waits until what was said of its bet has been read here too, in ms.
 const BET_WAIT_MS: i64 = 2_000;
 /// Ms between two looks at the ends of `rounds.v1`.
 const LOOK_MS: i64 = 500;
@@ -119,7 +119,7 @@ impl Book {
                     let bet = intent.bet.id.clone();
                     self.keys.intended(&intent.bet);
                     self.bets.intended(record.offset, &intent.bet);
-                    self.listed(now, &bet, out);
+                    self.wake(now, &bet, false, out);
                 }
             }
             _ => {
@@ -128,7 +128,7 @@ impl Book {
                 {
                     self.keys.intended(&decision.bet);
                     self.bets.decided(&decision);
-                    self.listed(now, &decision.bet.id, out);
+                    self.wake(now, &decision.bet.id, true, out);
                 }
             }
         }
@@ -139,8 +139,9 @@ impl Book {
         *partner == self.options.partner && *player == self.options.player
     }
 
-    fn listed(&mut self, now: Millis, bet: &BetId, out: &mut Vec<Effect<Self>>) {
-        for (token, wanted) in self.waiting.take_of_bet(bet) {
+    /// Answers those who wait for the bet, or for its decision.
+    fn wake(&mut self, now: Millis, bet: &BetId, decided: bool, out: &mut Vec<Effect<Self>>) {
+        for (token, wanted) in self.waiting.take_of_bet(bet, decided) {
             self.answer(now, token, wanted, out);
         }
     }
@@ -149,7 +150,7 @@ impl Book {
     fn answer(&mut self, now: Millis, token: u64, wanted: Wanted, out: &mut Vec<Effect<Self>>) {
         let reply = match wanted {
             Wanted::Event(begin) => Told::Begun(self.begin(now, begin)),
-            Wanted::Bet(bet) => self.bet(&bet),
+            Wanted::Bet { bet, .. } => self.bet(&bet),
         };
         out.push(Effect::Reply { token, reply });
     }
@@ -184,24 +185,27 @@ impl Book {
                 Told::Bets(self.bets.page(after, limit.min(PAGE_BETS_MAX), &self.events))
             }
             Ask::Bet(bet) => self.bet(&bet),
-            Ask::Listed(bet) if self.bets.get(&bet).is_none() => {
-                let until = now.saturating_add(BET_WAIT_MS);
-                out.push(self.waiting.wait(token, Wanted::Bet(bet), until));
-                return;
+            Ask::Once { bet, decided } => {
+                if !self.bets.get(&bet).is_some_and(|row| row.is_decided() || !decided) {
+                    let until = now.saturating_add(BET_WAIT_MS);
+                    out.push(self.waiting.wait(token, Wanted::Bet { bet, decided }, until));
+                    return;
+                }
+                self.bet(&bet)
             }
-            Ask::Listed(bet) => self.bet(&bet),
             Ask::NotTaken(key) => {
                 self.keys.not_taken(&key);
                 Told::Noted
             }
-            Ask::Begin(begin) => match self.begin(now, begin.clone()) {
-                Begun::EventUnknown => {
+            Ask::Begin(begin) => {
+                let begun = self.begin(now, begin.clone());
+                if begun == Begun::EventUnknown {
                     let until = now.saturating_add(EVENT_WAIT_MS);
                     out.push(self.waiting.wait(token, Wanted::Event(begin), until));
                     return;
                 }
-                begun => Told::Begun(begun),
-            },
+                Told::Begun(begun)
+            }
         };
         out.push(Effect::Reply { token, reply });
     }

@@ -186,11 +186,11 @@ impl BetMaker {
 
     async fn decided(&self, decision: &Decision) -> Result<Response, Problem> {
         let bet = &decision.bet;
+        // Whoever asks for the list next finds the bet there, or not any more.
+        let line = self.once(&bet.id, true).await?;
         match &decision.verdict {
             Verdict::Rejected(reason) => Err(rejected(&bet.id, reason)),
             Verdict::Accepted | Verdict::Cancelled(_) => {
-                // Whoever asks for the list next finds the bet there.
-                let line = self.listed(&bet.id).await?;
                 let known = || BetLine {
                     bet: bet.id.clone(),
                     units: bet.stake.units,
@@ -205,7 +205,7 @@ impl BetMaker {
     }
 
     async fn undecided(&self, bet: &BetId, place: &Place) -> Result<Response, Problem> {
-        let line = self.listed(bet).await?.unwrap_or_else(|| BetLine {
+        let line = self.once(bet, false).await?.unwrap_or_else(|| BetLine {
             bet: bet.clone(),
             units: place.stake.units,
             odds: place.odds,
@@ -219,9 +219,10 @@ impl BetMaker {
         Ok(shown(StatusCode::ACCEPTED, &line))
     }
 
-    /// The bet once it is listed; `None` if that takes too long.
-    async fn listed(&self, bet: &BetId) -> Result<Option<BetLine>, Problem> {
-        let Said::Bet(line) = self.ask(book::Ask::Listed(bet.clone())).await? else {
+    /// The bet once the book has read its intent, or its decision; `None` if that takes too long.
+    async fn once(&self, bet: &BetId, decided: bool) -> Result<Option<BetLine>, Problem> {
+        let ask = book::Ask::Once { bet: bet.clone(), decided };
+        let Said::Bet(line) = self.ask(ask).await? else {
             return Err(gone());
         };
         Ok(line.map(|line| *line))

@@ -66,7 +66,7 @@ pub struct Coin;
 
 impl Caller<Drawer> for Coin {
     async fn call(&self, Throw: Throw) -> bool {
-        RandomState::new().hash_one(0_u8) % 2 == 0
+        RandomState::new().hash_one(0_u8).is_multiple_of(2)
     }
 }
 

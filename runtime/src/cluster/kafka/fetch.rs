@@ -28,6 +28,8 @@ use std::time::Duration;
 const POLL_WAIT_MAX: Duration = Duration::from_millis(5);
 /// Records taken in one go before they are handed on.
 const TAKEN_MAX: usize = 5_000;
+/// Longest wait for the leaders of a topic that is read for the first time.
+const LEARN_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often feeds that nobody reads are looked for, in polls.
 const SWEEP_POLLS: u32 = 200;
 /// Room for the headers of a record; with more of them they are moved once.
@@ -209,6 +211,7 @@ impl Work {
             match self.received.try_recv() {
                 Ok(Command::Read(source, from, feed)) => {
                     let Ok(partition) = i32::try_from(source.partition) else { continue };
+                    self.learn(source.topic);
                     let reading = Reading { source, feed, assigned: true, taken: Vec::new() };
                     self.partitions
                         .entry(self.names.topic(source.topic).to_owned())
@@ -220,6 +223,17 @@ impl Work {
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
             }
+        }
+    }
+
+    /// Asks who leads the partitions of a topic that is new here. The library would ask once a second, and
+    /// the first record of each topic would wait for that. Where nobody answers it does so still.
+    fn learn(&self, topic: Topic) {
+        let name = self.names.topic(topic);
+        if !self.partitions.contains_key(name)
+            && let Err(error) = self.consumer.fetch_metadata(Some(name), LEARN_WAIT_MAX)
+        {
+            tracing::debug!(%topic, %error, "it is not known yet who leads a topic");
         }
     }
 

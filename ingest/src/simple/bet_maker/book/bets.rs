@@ -45,6 +45,11 @@ impl Row {
         self.units
     }
 
+    /// Whether its decision has been read.
+    pub(super) fn is_decided(&self) -> bool {
+        self.decided != Decided::NotYet
+    }
+
     /// The bet as it stands now; `None` if its event is not known: it was let go, or was never an event.
     pub(super) fn line(&self, events: &Events) -> Option<BetLine> {
         let of_event = events.standing(&self.bet.round())?;
@@ -59,7 +64,7 @@ impl Row {
             units: self.units,
             odds: self.odds,
             placed_at: self.placed_at,
-            decided: self.decided != Decided::NotYet,
+            decided: self.is_decided(),
             standing,
         })
     }

@@ -59,8 +59,7 @@ impl Events {
                 let infos = newest.filter_map(|(_, round)| self.view.get(round));
                 let open: Vec<_> = infos.filter(|info| is_open(info, now)).collect();
                 let until = open.iter().map(|info| info.closes_at).min().unwrap_or(Millis::MAX);
-                let bodies: Vec<_> =
-                    open.into_iter().filter_map(|info| EventBody::of(info)).collect();
+                let bodies: Vec<_> = open.into_iter().filter_map(EventBody::of).collect();
                 let json = Bytes::from(serde_json::to_vec(&bodies).unwrap_or_default());
                 self.open = Some((json.clone(), until));
                 json

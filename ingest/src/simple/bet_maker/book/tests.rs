@@ -6,7 +6,7 @@ use crate::line::Tail;
 use crate::simple::event::{GAME, offer};
 use bytes::Bytes;
 use proptest::prelude::*;
-use runtime::Topic;
+use runtime::{RecordHeaders, Topic};
 use schemas::bets::{Bet, BetEvent, Intent};
 use schemas::catalogue::DECISIONS;
 use schemas::decisions::{Decision, RejectReason, Verdict as Said};
@@ -68,7 +68,8 @@ impl Desk {
 
     fn read(&mut self, (source, offset, value): (Source, u64, Bytes)) {
         let key = Bytes::new();
-        let record = Record { offset, appended_at: 0, key, headers: Vec::new(), value };
+        let record =
+            Record { offset, appended_at: 0, key, headers: RecordHeaders::default(), value };
         self.handle(Input::Records { source, records: vec![record], end: offset + 1 });
     }
 
@@ -306,19 +307,24 @@ fn keys() {
 }
 
 #[test]
-fn a_bet_waits_for_its_event() {
+fn askers_wait_for_what_is_on_its_way() {
     let mut desk = Desk::new();
     let (early, never) =
         (desk.ask(Ask::Begin(begin("e", 1, ""))), desk.ask(Ask::Begin(begin("f", 1, ""))));
-    let unlisted = desk.ask(Ask::Listed(bet("e", "a", "me").id));
+    let placed = bet("e", "a", "me");
+    let once = |decided| Ask::Once { bet: placed.id.clone(), decided };
+    let (unlisted, undecided) = (desk.ask(once(false)), desk.ask(once(true)));
     assert!(desk.told.is_empty());
     desk.read_all(admitted(0, "e", opened(60_000), 0));
     assert!(matches!(desk.told[&early], Told::Begun(Begun::At(_))));
-    desk.read(intent(0, &bet("e", "a", "me")));
-    assert!(matches!(&desk.told[&unlisted], Told::Bet(Some(_))));
+    desk.read(intent(0, &placed));
+    assert!(matches!(&desk.told[&unlisted], Told::Bet(Some(line)) if !line.decided));
+    assert!(!desk.told.contains_key(&undecided));
+    desk.read(decision(0, &placed, Some(0), Said::Accepted));
+    assert!(matches!(&desk.told[&undecided], Told::Bet(Some(line)) if line.decided));
     desk.pass(EVENT_WAIT_MS);
     assert!(matches!(desk.told[&never], Told::Begun(Begun::EventUnknown)));
-    let lost = desk.ask(Ask::Listed(bet("e", "z", "me").id));
+    let lost = desk.ask(Ask::Once { bet: bet("e", "z", "me").id, decided: false });
     desk.pass(BET_WAIT_MS);
     assert!(matches!(desk.told[&lost], Told::Bet(None)));
 }

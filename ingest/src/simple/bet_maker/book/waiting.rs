@@ -12,7 +12,11 @@ pub(super) enum Wanted {
     /// The event of a bet.
     Event(Begin),
     /// A bet.
-    Bet(BetId),
+    Bet {
+        bet: BetId,
+        /// Whether its decision is waited for.
+        decided: bool,
+    },
 }
 
 /// The askers, each with its token and the number of its timer.
@@ -32,7 +36,9 @@ impl Waiting {
             Wanted::Event(begin) => {
                 self.of_event.entry(begin.event.clone()).or_default().push(self.count);
             }
-            Wanted::Bet(bet) => self.of_bet.entry(bet.clone()).or_default().push(self.count),
+            Wanted::Bet { bet, .. } => {
+                self.of_bet.entry(bet.clone()).or_default().push(self.count);
+            }
         }
         self.askers.insert(self.count, (token, wanted));
         Effect::Timer { token: self.count, at: until }
@@ -44,10 +50,20 @@ impl Waiting {
         numbers.into_iter().filter_map(|number| self.askers.remove(&number)).collect()
     }
 
-    /// Everybody who waits for the bet.
-    pub(super) fn take_of_bet(&mut self, bet: &BetId) -> Vec<(u64, Wanted)> {
-        let numbers = self.of_bet.remove(bet).unwrap_or_default();
-        numbers.into_iter().filter_map(|number| self.askers.remove(&number)).collect()
+    /// Everybody who waits for the bet, or, unless it is `decided`, those who wait for no decision.
+    pub(super) fn take_of_bet(&mut self, bet: &BetId, decided: bool) -> Vec<(u64, Wanted)> {
+        let Some(numbers) = self.of_bet.get_mut(bet) else { return Vec::new() };
+        let askers = &mut self.askers;
+        let waits_on = |number: &u64| {
+            matches!(askers.get(number), Some((_, Wanted::Bet { decided: true, .. }))) && !decided
+        };
+        let (stay, go): (Vec<u64>, Vec<u64>) = numbers.iter().partition(|number| waits_on(number));
+        if stay.is_empty() {
+            self.of_bet.remove(bet);
+        } else {
+            *numbers = stay;
+        }
+        go.into_iter().filter_map(|number| self.askers.remove(&number)).collect()
     }
 
     /// The asker whose timer has come, if it still waits.
@@ -55,7 +71,7 @@ impl Waiting {
         let (token, wanted) = self.askers.remove(&number)?;
         match &wanted {
             Wanted::Event(begin) => forget(&mut self.of_event, &begin.event, number),
-            Wanted::Bet(bet) => forget(&mut self.of_bet, bet, number),
+            Wanted::Bet { bet, .. } => forget(&mut self.of_bet, bet, number),
         }
         Some((token, wanted))
     }

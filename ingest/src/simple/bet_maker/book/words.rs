@@ -58,8 +58,13 @@ pub enum Ask {
     },
     /// A bet.
     Bet(BetId),
-    /// A bet, once it is listed.
-    Listed(BetId),
+    /// A bet, once its intent or, with `decided`, its decision has been read.
+    Once {
+        /// The bet.
+        bet: BetId,
+        /// Whether the decision is waited for.
+        decided: bool,
+    },
     /// Whether and at which odds a bet may be placed now.
     Begin(Begin),
     /// The bet begun under this key was not written down.

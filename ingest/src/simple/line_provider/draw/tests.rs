@@ -3,6 +3,7 @@
 use super::*;
 use crate::simple::event::{GAME, drawing, offer};
 use bytes::Bytes;
+use runtime::RecordHeaders;
 use schemas::rounds::Verdict;
 
 const PARTITIONS: Partitions = Partitions { rounds: 1, lanes: 1, cases: 1 };
@@ -52,7 +53,8 @@ impl Desk {
         let value = outgoing::round(&event, PARTITIONS).unwrap().into_parts().4.into();
         self.log.push(event);
         let key = Bytes::new();
-        let record = Record { offset, appended_at: 0, key, headers: Vec::new(), value };
+        let record =
+            Record { offset, appended_at: 0, key, headers: RecordHeaders::default(), value };
         self.handle(Input::Records { source: SOURCE, records: vec![record], end: offset + 1 });
     }
 
@@ -113,9 +115,11 @@ impl Desk {
 
     /// The results in the log.
     fn results(&self) -> Vec<String> {
-        let outcomes = self.log.iter().filter_map(|event| match &event.said {
-            RoundSaid::Version { outcome: Outcome::Game(outcome), .. } => Some(outcome.clone()),
-            _ => None,
+        let outcomes = self.log.iter().filter_map(|event| {
+            let RoundSaid::Version { outcome: Outcome::Game(outcome), .. } = &event.said else {
+                return None;
+            };
+            Some(outcome.clone())
         });
         outcomes.collect()
     }
