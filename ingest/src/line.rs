@@ -50,6 +50,29 @@ pub struct Tail {
     pub end: u64,
 }
 
+impl Tail {
+    /// All of `sources` from their lowest offsets.
+    ///
+    /// # Errors
+    /// If the log does not tell a range.
+    pub(crate) async fn all<L: RecordLog>(
+        log: &L,
+        sources: impl Iterator<Item = Source>,
+    ) -> Result<Vec<Self>, EngineError> {
+        let mut tails = Vec::new();
+        for source in sources {
+            let (from, end) = log.range(source).await?;
+            tails.push(Self { source, from, end });
+        }
+        Ok(tails)
+    }
+}
+
+/// The partitions of `rounds.v1`.
+pub(crate) fn rounds(partitions: Partitions) -> impl Iterator<Item = Source> {
+    (0..partitions.rounds).map(|partition| Source { topic: Topic(ROUNDS), partition })
+}
+
 /// What the line is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineOptions {
@@ -73,12 +96,7 @@ impl LineOptions {
     /// # Errors
     /// If the log does not tell its range.
     pub async fn read<L: RecordLog>(log: &L, partitions: Partitions) -> Result<Self, EngineError> {
-        let mut tails = Vec::new();
-        for partition in 0..partitions.rounds {
-            let source = Source { topic: Topic(ROUNDS), partition };
-            let (from, end) = log.range(source).await?;
-            tails.push(Tail { source, from, end });
-        }
+        let tails = Tail::all(log, rounds(partitions)).await?;
         let (verdict_wait_ms_max, repeat_ms, hold_ms_max) = (5_000, 200, 30_000);
         Ok(Self { partitions, tails, verdict_wait_ms_max, repeat_ms, hold_ms_max })
     }

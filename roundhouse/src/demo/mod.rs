@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 /// What misbehaving wallets do, per mille of the calls.
-const FAULTS: &[&str] = &[
+pub const FAULTS: &[&str] = &[
     "--jitter-ms",
     "10",
     "--error-500-rate",

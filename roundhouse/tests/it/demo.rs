@@ -2,6 +2,7 @@
 
 use crate::house::{EXE, Ground};
 use roundhouse::config::{Config, Overrides};
+use roundhouse::demo::FAULTS;
 use roundhouse::rig::processes::{ServerProcess, Wallets, WalletsPlan, free_ports};
 use roundhouse::rig::setup;
 use runtime::cluster::Cluster;
@@ -19,28 +20,6 @@ on_every_engine!(
 
 const PARTNERS: usize = 5;
 const GAME: &[&str] = &["demo", "--json", "--rounds", "2", "--bets", "400", "--seed", "1"];
-/// What wallets do that somebody else started; those of the demo's own are killed once besides.
-const FAULTS: &[&str] = &[
-    "--jitter-ms",
-    "10",
-    "--error-500-rate",
-    "10",
-    "--error-500-after-apply-rate",
-    "10",
-    "--timeout-after-apply-rate",
-    "3",
-    "--timeout-ms",
-    "3000",
-    "--reset-rate",
-    "10",
-    "--swap-rate",
-    "10",
-    "--repeat-rate",
-    "20",
-    "--decline-rate",
-    "20",
-];
-
 /// An engine on which a demo is played, with wallets that misbehave.
 trait Stage: Ground {
     /// Plays a demo; a `bug` is a guard of its server that is broken.

@@ -106,6 +106,29 @@ impl Wire for Lossy {
         r#"{"type":"record","name":"Lossy","fields":[{"name":"text","type":"string"}]}"#;
 }
 
+/// A record that is written as another one.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Shifted {
+    #[serde(serialize_with = "one_more")]
+    number: i64,
+}
+
+fn one_more<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(number + 1)
+}
+
+impl Wire for Shifted {
+    const SCHEMA_ID: u32 = 97;
+    const SCHEMA: &'static str =
+        r#"{"type":"record","name":"Shifted","fields":[{"name":"number","type":"long"}]}"#;
+}
+
+#[test]
+fn what_reads_back_as_another_record_is_not_encoded() {
+    let shifted = encode(&Shifted { number: 1 });
+    assert!(matches!(shifted, Err(FrameError::NotFaithful(97))), "{shifted:?}");
+}
+
 #[test]
 fn a_type_that_cannot_carry_a_record() {
     let lossy = encode(&Lossy { text: "x".to_owned() });

@@ -6,15 +6,13 @@
 //! and the other refused. Somebody who says a result before the event is sealed, and so ends betting, has
 //! time to say it again behind `sealed` before one is drawn.
 
-use crate::line::{NOT_SEALED, Tail};
+use crate::line::{NOT_SEALED, Tail, rounds};
 use crate::rounds_view::{Keeping, RoundInfo, RoundStatus, RoundsView};
 use crate::simple::event::{FIRST, SECOND, is_drawn, is_event};
 use runtime::{
     Append, Batch, Caller, Effect, EngineError, Input, Machine, Millis, Record, RecordLog, Source,
-    Topic,
 };
 use schemas::RoundId;
-use schemas::catalogue::ROUNDS;
 use schemas::outgoing::{self, Partitions};
 use schemas::rounds::{Opened, Outcome, RoundEvent, RoundSaid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,13 +44,7 @@ impl DrawOptions {
     /// # Errors
     /// If the log does not tell its range.
     pub async fn read<L: RecordLog>(log: &L, partitions: Partitions) -> Result<Self, EngineError> {
-        let mut tails = Vec::new();
-        for partition in 0..partitions.rounds {
-            let source = Source { topic: Topic(ROUNDS), partition };
-            let (from, end) = log.range(source).await?;
-            tails.push(Tail { source, from, end });
-        }
-        Ok(Self { partitions, tails })
+        Ok(Self { partitions, tails: Tail::all(log, rounds(partitions)).await? })
     }
 }
 

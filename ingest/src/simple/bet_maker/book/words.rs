@@ -1,10 +1,10 @@
 //! What the book is told, what it is asked, and what it says.
 
 use super::super::line::{Begin, Begun, BetLine};
-use crate::line::Tail;
+use crate::line::{Tail, rounds};
 use bytes::Bytes;
 use runtime::{EngineError, Millis, RecordLog, Source, Topic};
-use schemas::catalogue::{BETS, DECISIONS, ROUNDS};
+use schemas::catalogue::{BETS, DECISIONS};
 use schemas::outgoing::Partitions;
 use schemas::{BetId, ClientRef, PartnerId, PlayerId, RoundId};
 
@@ -31,13 +31,8 @@ impl BookOptions {
         player: PlayerId,
     ) -> Result<Self, EngineError> {
         let lane = partitions.of_partner(&partner);
-        let source = |topic, partition| Source { topic: Topic(topic), partition };
-        let rounds = (0..partitions.rounds).map(|partition| source(ROUNDS, partition));
-        let mut tails = Vec::new();
-        for source in rounds.chain([source(BETS, lane), source(DECISIONS, lane)]) {
-            let (from, end) = log.range(source).await?;
-            tails.push(Tail { source, from, end });
-        }
+        let own = [BETS, DECISIONS].map(|topic| Source { topic: Topic(topic), partition: lane });
+        let tails = Tail::all(log, rounds(partitions).chain(own)).await?;
         Ok(Self { partner, player, tails })
     }
 }

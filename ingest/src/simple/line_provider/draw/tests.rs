@@ -4,6 +4,8 @@ use super::*;
 use crate::simple::event::{GAME, drawing, offer};
 use bytes::Bytes;
 use runtime::RecordHeaders;
+use runtime::Topic;
+use schemas::catalogue::ROUNDS;
 use schemas::rounds::Verdict;
 
 const PARTITIONS: Partitions = Partitions { rounds: 1, lanes: 1, cases: 1 };
