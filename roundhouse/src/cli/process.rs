@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use runtime::shutdown;
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
@@ -111,10 +112,18 @@ async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8>
     let roles = roles.into_iter().collect();
     run(&config, &roles, &shutdown, |url| {
         if args.announce {
-            println!("{url}");
+            tell(&format!("{url}\n"));
         }
     })
     .await
+}
+
+/// Tells whoever started this process. If nobody listens any more, that is no reason to stop serving.
+pub(super) fn tell(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::warn!(%error, "nobody reads what this process prints");
+    }
 }
 
 /// Runs `roles` on the engine of the configuration until `shutdown`. `ready` gets the API's base URL once

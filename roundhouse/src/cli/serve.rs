@@ -84,10 +84,12 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         false => None,
     };
     let code = process::run(&config, &Roles::all(), &shutdown, |url| {
-        // In one go: whoever started this process may listen for the first line alone.
-        let announced = if args.announce { format!("{url}\n") } else { String::new() };
-        let lines = sandbox.as_ref().map(|sandbox| format!("{}\n", sandbox.lines(url)));
-        print!("{announced}{}", lines.unwrap_or_default());
+        if args.announce {
+            process::tell(&format!("{url}\n"));
+        }
+        if let Some(sandbox) = &sandbox {
+            process::tell(&format!("{}\n", sandbox.lines(url)));
+        }
     })
     .await?;
     if let Some(sandbox) = sandbox {

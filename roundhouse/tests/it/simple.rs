@@ -4,7 +4,7 @@ use crate::house::{EXE, Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean, he
 use http::Method;
 use roundhouse::config::{Config, Simple};
 use roundhouse::rig::api::Api;
-use roundhouse::rig::processes::ServerProcess;
+use roundhouse::rig::processes::{ServerProcess, free_ports};
 use roundhouse::rig::watch::Watch;
 use roundhouse::serve::{Role, Running, listen, open};
 use runtime::embedded::Embedded;
@@ -12,7 +12,7 @@ use runtime::{Clock, SystemClock};
 use schemas::contract::timestamp;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -202,6 +202,30 @@ async fn the_sandbox() {
     let audit = Command::new(EXE).arg("audit").arg("--data-dir").arg(directory.path()).output();
     let audit = audit.unwrap();
     assert_eq!(audit.status.code(), Some(0), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+/// A server whose output nobody reads, as behind `| head`, serves on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_that_nobody_listens_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_ports(1).unwrap());
+    let mut server = tokio::process::Command::new(EXE)
+        .args(["serve", "--sandbox", "--announce", "--log", "error", "--listen", &listen])
+        .arg("--data-dir")
+        .arg(directory.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    drop(server.stdout.take());
+    let api = Api::new(format!("http://{listen}"), String::new());
+    api.ready(WAIT_MAX).await.unwrap();
+    let body = json!({
+        "event_id": "e", "coefficient": 1.5, "deadline": timestamp(SystemClock.now() + 60_000),
+    });
+    call(&api, Method::POST, "/line-provider/events", body, 201).await;
+    until(&api, "/bet-maker/events", |events| events[0]["event_id"] == "e").await;
+    assert!(server.try_wait().unwrap().is_none(), "the server has ended");
 }
 
 /// Without a sandbox line-provider needs the operator's key, and nobody bets.
