@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Sums of bets and money by partner and currency, from the topic settlements.v1 alone.
 
-Reads every partition from its beginning to the end that it has at the start, as an upsert stream: of each
-bet, the settlement with the highest revision counts, whatever the order in which they arrive and however
-often. Writes nothing and joins no group.
+Reads every partition from its beginning to the end that it has at the start, as an upsert stream:
+of each bet, the settlement with the highest revision counts, whatever the order in which they
+arrive and however often. Writes nothing and joins no group.
 
     python3 -m venv venv && venv/bin/pip install -r examples/consumers/requirements.txt
     venv/bin/python examples/consumers/settlements.py --brokers localhost:9092
 
-Prints one JSON object; amounts are integers in minor units. docs/data/consumers.md says what they mean.
+Prints one JSON object; amounts are integers in minor units. docs/data/consumers.md says what they
+mean.
 """
+
+from __future__ import annotations
 
 import argparse
 import io
@@ -17,11 +20,17 @@ import json
 import struct
 import sys
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka as kafka
 import fastavro
 
+Settlement = dict[str, Any]
+"""A record of the topic, as its schema says."""
+
+SUMS = ("bets", "stakes", "held", "lost", "won_stakes", "payouts", "released")
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 # Seconds without a record, a partition's end or an error that a person should hear of.
 SILENCE_MAX = 30
@@ -30,22 +39,27 @@ SILENCE_MAX = 30
 class Decoder:
     """Values in the Confluent wire format: byte 0, four bytes of a schema's id, an Avro datum."""
 
-    def __init__(self, directory):
-        ids = json.loads((directory / "ids.json").read_text())
-        self.schemas = {int(number): fastavro.schema.load_schema(directory / path) for number, path in ids.items()}
+    def __init__(self, directory: Path) -> None:
+        ids: dict[str, str] = json.loads((directory / "ids.json").read_text())
+        self.schemas = {
+            int(number): fastavro.schema.load_schema(str(directory / path))
+            for number, path in ids.items()
+        }
 
-    def decode(self, value):
+    def decode(self, value: bytes) -> Settlement:
         magic, number = struct.unpack_from(">bI", value)
-        if magic != 0 or number not in self.schemas:
-            raise ValueError(f"it is not framed, or its schema {number} is not in schemas/ids.json: update the checkout")
+        if magic != 0:
+            raise ValueError("it is not framed")
+        if number not in self.schemas:
+            raise ValueError(f"schema {number} is not in schemas/ids.json: update the checkout")
         datum = io.BytesIO(value[5:])
         record = fastavro.schemaless_reader(datum, self.schemas[number], None)
-        if datum.read(1):
-            raise ValueError("there are bytes behind its datum")
+        if datum.read(1) or not isinstance(record, dict):
+            raise ValueError("it is no record, or there are bytes behind it")
         return record
 
 
-def records(brokers, topic):
+def records(brokers: str, topic: str) -> Iterator[kafka.Message]:
     """Every record of the topic, from each partition's beginning to its end as of now."""
     consumer = kafka.Consumer(
         {
@@ -62,7 +76,8 @@ def records(brokers, topic):
         found = consumer.list_topics(topic, timeout=SILENCE_MAX).topics[topic]
         if found.error or not found.partitions:
             sys.exit(f"settlements: the brokers at {brokers} have no topic {topic}: {found.error}")
-        starts, ends = [], {}
+        starts: list[kafka.TopicPartition] = []
+        ends: dict[int, int] = {}
         for number in found.partitions:
             partition = kafka.TopicPartition(topic, number)
             start, end = consumer.get_watermark_offsets(partition, timeout=SILENCE_MAX)
@@ -77,25 +92,26 @@ def records(brokers, topic):
             number, error = message.partition(), message.error()
             if error and error.code() != kafka.KafkaError._PARTITION_EOF:
                 sys.exit(f"settlements: {topic}/{number} cannot be read: {error}")
-            end = ends.get(number)
-            if end is None:
+            if number is None or number not in ends:
                 continue
-            if not error and message.offset() < end:
+            # Offsets may have gaps, the last one too: then the end of the partition says that it is
+            # reached.
+            offset = None if error else message.offset()
+            if offset is not None and offset < ends[number]:
                 yield message
-            # Offsets may have gaps, the last one too: then the end of the partition says that it is reached.
-            if error or end <= message.offset() + 1:
+            if offset is None or ends[number] <= offset + 1:
                 del ends[number]
     finally:
         consumer.close()
 
 
-def newest(messages, decoder):
+def newest(messages: Iterable[kafka.Message], decoder: Decoder) -> dict[str, Settlement]:
     """Of each bet, the settlement with the highest revision."""
-    bets = {}
+    bets: dict[str, Settlement] = {}
     for message in messages:
         place = f"{message.topic()}/{message.partition()} offset {message.offset()}"
         try:
-            settlement = decoder.decode(message.value())
+            settlement = decoder.decode(message.value() or b"")
         except (ValueError, EOFError, struct.error) as error:
             sys.exit(f"settlements: {place} cannot be read: {error}")
         if (message.key() or b"").decode() != settlement.get("settlement_id"):
@@ -106,14 +122,12 @@ def newest(messages, decoder):
     return bets
 
 
-def sums(bets):
+def sums(bets: dict[str, Settlement]) -> dict[str, dict[str, int]]:
     """By "partner currency/decimals": where the stakes are, and what was paid out."""
-    totals = {}
+    totals: dict[str, dict[str, int]] = {}
     for bet in bets.values():
         name = f"{bet['partner_id']} {bet['currency']}/{bet['exponent']}"
-        total = totals.setdefault(
-            name, dict(bets=0, stakes=0, held=0, lost=0, won_stakes=0, payouts=0, released=0)
-        )
+        total = totals.setdefault(name, dict.fromkeys(SUMS, 0))
         total["bets"] += 1
         total["stakes"] += bet["stake_units"]
         total["payouts"] += bet["payout_units"]
@@ -121,7 +135,7 @@ def sums(bets):
     return dict(sorted(totals.items()))
 
 
-def place(bet):
+def place(bet: Settlement) -> str:
     """Where the stake of the bet is."""
     match bet["target"]:
         case "settled":
@@ -131,14 +145,18 @@ def place(bet):
         case "held":
             return "held"
         case other:
-            sys.exit(f"settlements: {bet['settlement_id']} has the target {other}, which this reader does not know")
+            sys.exit(f"settlements: {bet['settlement_id']} has the target {other}, not known here")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--brokers", default="localhost:9092", help="host:port, separated by commas [%(default)s]")
+    parser.add_argument(
+        "--brokers", default="localhost:9092", help="host:port, separated by commas [%(default)s]"
+    )
     parser.add_argument("--topic", default="settlements.v1", help="[%(default)s]")
-    parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="the directory of the contract [%(default)s]")
+    parser.add_argument(
+        "--schemas", type=Path, default=SCHEMAS, help="the directory of the contract [%(default)s]"
+    )
     args = parser.parse_args()
     bets = newest(records(args.brokers, args.topic), Decoder(args.schemas))
     print(json.dumps(sums(bets), indent=2))

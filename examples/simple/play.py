@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from email.message import Message
 from typing import Any
 
 ANSWER_WAIT_S = 40.0
@@ -77,7 +78,7 @@ class Api:
                 return _answer(error.code, error.headers, error.read())
 
 
-def _answer(status: int, headers: Any, raw: bytes) -> Answer:
+def _answer(status: int, headers: Message, raw: bytes) -> Answer:
     lowered = {name.lower(): value for name, value in headers.items()}
     try:
         body = json.loads(raw)

@@ -1,6 +1,7 @@
 //! Chores: the steps of the test command, and writing generated files anew.
 
 mod stack;
+mod tools;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -53,16 +54,36 @@ enum Chore {
 struct Step {
     name: &'static str,
     what: &'static str,
-    cargo: &'static [&'static str],
+    how: How,
+}
+
+/// How a step is run.
+enum How {
+    /// A command of cargo.
+    Cargo(&'static [&'static str]),
+    /// The same, with Kafka and a store beside it.
+    Servers(&'static [&'static str]),
+    /// A function; it names what it could not check.
+    Tools(fn() -> anyhow::Result<Option<&'static str>>),
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "format", what: "formatting", cargo: &["fmt", "--all", "--check"] },
-    Step { name: "lint", what: "lints, warnings denied", cargo: &["lint"] },
+    Step { name: "format", what: "formatting", how: How::Cargo(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "python",
+        what: "lints, formatting and types of what is in Python",
+        how: How::Tools(tools::python),
+    },
+    Step {
+        name: "deny",
+        what: "licences, sources and known vulnerabilities of dependencies",
+        how: How::Tools(tools::deny),
+    },
+    Step { name: "lint", what: "lints, warnings denied", how: How::Cargo(&["lint"]) },
     Step {
         name: "lint-default",
         what: "the same for the build without the cluster engine",
-        cargo: &[
+        how: How::Cargo(&[
             "clippy",
             "--package",
             "roundhouse",
@@ -71,29 +92,29 @@ const STEPS: &[Step] = &[
             "--",
             "--deny",
             "warnings",
-        ],
+        ]),
     },
     Step {
         name: "tests",
         what: "tests of every crate and of whole processes",
-        cargo: &[
+        how: How::Servers(&[
             "test",
             "--workspace",
             "--features",
             "runtime/cluster,roundhouse/cluster",
             "--profile",
             "sim",
-        ],
+        ]),
     },
     Step {
         name: "seeds",
         what: "20,000 seeds of the simulation",
-        cargo: &["sim", "--seeds", "20000", "--threads", "2"],
+        how: How::Cargo(&["sim", "--seeds", "20000", "--threads", "2"]),
     },
     Step {
         name: "planted",
         what: "every planted bug is caught within 2,000 seeds",
-        cargo: &["sim", "--planted", "all", "--seeds", "2000"],
+        how: How::Cargo(&["sim", "--planted", "all", "--seeds", "2000"]),
     },
 ];
 
@@ -117,19 +138,29 @@ fn test(named: &[String]) -> anyhow::Result<()> {
     for step in STEPS.iter().filter(wanted) {
         eprintln!("== {}: {}", step.name, step.what);
         let started = Instant::now();
-        let mut command = Command::new("cargo");
-        command.args(step.cargo);
-        let ran = match step.name {
-            "tests" => stack::with_servers(command.args(stack::features()), run),
-            _ => run(&mut command),
-        };
-        ran.with_context(|| {
+        let unchecked = step.how.run().with_context(|| {
             format!("step `{0}` failed; run it alone with `scripts/test {0}`", step.name)
         })?;
-        done.push(format!("{} {} s", step.name, started.elapsed().as_secs()));
+        let but = unchecked.map(|what| format!(" ({what} NOT CHECKED)")).unwrap_or_default();
+        done.push(format!("{} {} s{but}", step.name, started.elapsed().as_secs()));
     }
     eprintln!("== all passed: {}", done.join(", "));
     Ok(())
+}
+
+impl How {
+    /// Runs it, and names what could not be checked.
+    fn run(&self) -> anyhow::Result<Option<&'static str>> {
+        match self {
+            Self::Cargo(arguments) => run(Command::new("cargo").args(*arguments))?,
+            Self::Servers(arguments) => {
+                let mut command = Command::new("cargo");
+                stack::with_servers(command.args(*arguments).args(stack::features()), run)?;
+            }
+            Self::Tools(check) => return check(),
+        }
+        Ok(None)
+    }
 }
 
 fn bless() -> anyhow::Result<()> {
