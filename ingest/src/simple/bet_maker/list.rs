@@ -92,13 +92,16 @@ pub(super) async fn list(
     if !(1..=PAGE_BETS_MAX).contains(&limit) {
         return Err(Problem::new(Kind::INVALID_QUERY, format!("`limit` is 1 to {PAGE_BETS_MAX}")));
     }
-    let page = page(&state, params.cursor, limit).await?;
+    let Page { items, next } = page(&state, params.cursor, limit).await?;
     let mut headers = HeaderMap::new();
-    if let Some(next) = page.next {
+    // A full page may be the last one.
+    if let Some(next) = next
+        && !page(&state, Some(next), 1).await?.items.is_empty()
+    {
         let link = format!("<{PREFIX}/bets?limit={limit}&cursor={next}>; rel=\"next\"");
         headers.extend(HeaderValue::try_from(link).ok().map(|link| (LINK, link)));
     }
-    Ok((headers, axum::Json(page.items)).into_response())
+    Ok((headers, axum::Json(items)).into_response())
 }
 
 /// Show a bet

@@ -18,6 +18,9 @@ use schemas::{IdError, Odds, RoundId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+/// Addresses beside the events: an event of such a name could be neither shown nor changed.
+const ADDRESSES: [&str; 2] = ["create", "update"];
+
 /// `POST /events`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +112,9 @@ impl<E: Engine> LineProvider<E> {
         }
         if new.drawn && !self.open {
             return Err(invalid("auto_result", "results are drawn in a sandbox alone"));
+        }
+        if new.event.as_ref().is_some_and(|event| ADDRESSES.contains(&event.as_str())) {
+            return Err(invalid("event_id", "it is an address of this API; take another name"));
         }
         let said_at = (self.api.now)();
         let round = match new.event {

@@ -61,6 +61,8 @@ async fn events() {
         (with(r#""state":1"#, r#""state":4"#), 422, "invalid_field", "state"),
         (with(r#""state":1"#, r#""stat":1"#), 422, "invalid_field", "unknown field"),
         (with(r#""e""#, r#""a b""#), 422, "invalid_field", "event_id"),
+        (with(r#""e""#, r#""create""#), 422, "invalid_field", "another name"),
+        (with(r#""e""#, r#""update""#), 422, "invalid_field", "another name"),
         (with(r#""e""#, "1.5"), 422, "invalid_field", "event_id"),
         (with(r#""e""#, r#""""#), 422, "invalid_field", "event_id"),
     ] {

@@ -60,6 +60,9 @@ async fn newest_first_and_page_by_page() {
     }
     assert_eq!(line, "", "there is no page behind the last");
     assert_eq!(json!(seen), all.body);
+    let whole = house.plain("GET /bet-maker/bets?limit=5", &Value::Null).await;
+    assert_eq!(whole.body, all.body);
+    assert!(!whole.headers.contains_key("link"), "nothing is behind a full page that is the last");
 }
 
 /// More bets than are written at once.
