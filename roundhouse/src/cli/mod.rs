@@ -142,4 +142,26 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
+
+    /// Every command in a block of these pages is one that this binary takes.
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn the_commands_of_the_documents_are_taken() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut seen = 0;
+        for page in ["README.md", "docs/operations.md"] {
+            let text = std::fs::read_to_string(root.join(page)).unwrap();
+            let blocks = text.lines().filter_map(|line| line.strip_prefix("    "));
+            for line in blocks.filter(|line| line.starts_with("roundhouse ")) {
+                // Behind these stand a comment and a file.
+                let command = line.split(" #").next().unwrap_or(line);
+                let command = command.split(" > ").next().unwrap_or(command);
+                if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                    panic!("{page}: {line}: {error}");
+                }
+                seen += 1;
+            }
+        }
+        assert!(20 < seen, "only {seen} commands are there");
+    }
 }
