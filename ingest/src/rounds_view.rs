@@ -149,15 +149,8 @@ impl RoundsView {
             None => self.admit(judged, verdict.version),
         };
         let kept = self.rounds.get_mut(&judged.round)?;
-        let noted = self.keeping.history
-            && kept.info.note(HistoryLine {
-                at: judged.said_at,
-                kind: judged.kind(),
-                actor: judged.actor.clone(),
-                request: judged.request.clone(),
-                refused: verdict.refused.clone(),
-                version: verdict.version,
-            });
+        let line = || HistoryLine::of(judged, verdict.refused.clone(), verdict.version);
+        let noted = self.keeping.history && kept.info.note(line());
         self.drop_old();
         (changed || noted).then(|| judged.round.clone())
     }

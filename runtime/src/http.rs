@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that posts JSON and never trusts the other side.
+//! An HTTP/1.1 client that speaks JSON and never trusts the other side.
 //!
 //! One deadline covers the whole call, from the connect to the last byte of the answer; an answer is
 //! cut off at a stated size while it is read; a redirect is an answer like any other. Connections are
@@ -79,11 +79,7 @@ impl HttpClient {
         Self { client }
     }
 
-    /// Posts `body` as JSON and reads the whole answer, at most `answer_bytes_max` bytes of body.
-    ///
-    /// The same bytes are sent a second time in one case: a pooled connection that had served an earlier
-    /// call was closed by the other side before a single byte of an answer. That is the ordinary end of
-    /// an idle connection, and the callee is one that takes repeats.
+    /// Posts `body` as JSON: [`HttpClient::call`].
     ///
     /// # Errors
     /// [`CallError`].
@@ -95,11 +91,31 @@ impl HttpClient {
         deadline: Duration,
         answer_bytes_max: usize,
     ) -> Result<HttpAnswer, CallError> {
+        self.call(Method::POST, url, headers, Some(body), deadline, answer_bytes_max).await
+    }
+
+    /// Makes a request, with `body` as JSON if there is one, and reads the whole answer, at most
+    /// `answer_bytes_max` bytes of body.
+    ///
+    /// The same bytes are sent a second time in one case: a pooled connection that had served an earlier
+    /// call was closed by the other side before a single byte of an answer. That is the ordinary end of
+    /// an idle connection, and the callee is one that takes repeats.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &Uri,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Option<Bytes>,
+        deadline: Duration,
+        answer_bytes_max: usize,
+    ) -> Result<HttpAnswer, CallError> {
+        let request = || request(&method, url, headers, body.as_ref());
         let call = async {
-            let response = match self.send(request(url, headers, &body)).await {
-                Err(error) if closed_while_idle(&error) => {
-                    self.send(request(url, headers, &body)).await
-                }
+            let response = match self.send(request()).await {
+                Err(error) if closed_while_idle(&error) => self.send(request()).await,
                 sent => sent,
             };
             let response = response.map_err(|error| {
@@ -123,12 +139,19 @@ impl HttpClient {
     }
 }
 
-fn request(url: &Uri, headers: &[(HeaderName, HeaderValue)], body: &Bytes) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body.clone()));
-    *request.method_mut() = Method::POST;
+fn request(
+    method: &Method,
+    url: &Uri,
+    headers: &[(HeaderName, HeaderValue)],
+    body: Option<&Bytes>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(body.cloned().map(Full::new).unwrap_or_default());
+    *request.method_mut() = method.clone();
     *request.uri_mut() = url.clone();
     let map = request.headers_mut();
-    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if body.is_some() {
+        map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     for (name, value) in headers {
         map.insert(name.clone(), value.clone());
     }

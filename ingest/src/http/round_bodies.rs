@@ -178,6 +178,8 @@ struct LineBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<&RoundInfo> for RoundBody {
@@ -189,6 +191,7 @@ impl From<&RoundInfo> for RoundBody {
             request_id: line.request.clone(),
             refused: line.refused.clone(),
             version: line.version,
+            reason: line.reason.clone(),
         });
         Self {
             round_id: info.round.clone(),

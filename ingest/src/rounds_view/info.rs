@@ -71,6 +71,33 @@ pub struct HistoryLine {
     pub refused: Option<String>,
     /// The result version after it.
     pub version: u32,
+    /// Why it was said, in words; `None` for what is not said with a reason.
+    pub reason: Option<String>,
+}
+
+impl HistoryLine {
+    /// What `event` says, with the herald's word on it.
+    pub(super) fn of(event: &RoundEvent, refused: Option<String>, version: u32) -> Self {
+        let reason = match &event.said {
+            RoundSaid::Version { reason, .. } if !reason.is_empty() => Some(reason.clone()),
+            RoundSaid::Version { .. }
+            | RoundSaid::Opened(_)
+            | RoundSaid::Amended { .. }
+            | RoundSaid::Closing
+            | RoundSaid::Closed
+            | RoundSaid::Sealed
+            | RoundSaid::Verdict(_) => None,
+        };
+        Self {
+            at: event.said_at,
+            kind: event.kind(),
+            actor: event.actor.clone(),
+            request: event.request.clone(),
+            refused,
+            version,
+            reason,
+        }
+    }
 }
 
 /// A round that the herald admitted.
@@ -147,14 +174,7 @@ impl RoundInfo {
                 }
             };
             if let Some(info) = &mut info {
-                info.note(HistoryLine {
-                    at: event.said_at,
-                    kind: event.kind(),
-                    actor: event.actor,
-                    request: event.request,
-                    refused: None,
-                    version,
-                });
+                info.note(HistoryLine::of(&event, None, version));
             }
         }
         info

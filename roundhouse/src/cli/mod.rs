@@ -3,7 +3,9 @@
 mod audit;
 mod bench;
 mod demo;
+mod feed;
 mod health;
+mod operator;
 mod parent;
 mod planted;
 mod process;
@@ -12,6 +14,7 @@ mod serve;
 mod servers;
 #[cfg(feature = "cluster")]
 mod store;
+mod table;
 mod token;
 #[cfg(feature = "cluster")]
 mod topics;
@@ -76,6 +79,8 @@ enum Command {
     Audit(audit::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
+    Table(Box<table::Args>),
+    Feed(Box<feed::Args>),
     Token(token::Args),
     Health(health::Args),
     #[cfg(feature = "cluster")]
@@ -117,6 +122,8 @@ impl Cli {
             Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
+            Command::Table(args) => table::run(*args, logs).await,
+            Command::Feed(args) => feed::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
             Command::Health(args) => health::run(args).await,
             #[cfg(feature = "cluster")]

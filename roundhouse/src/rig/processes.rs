@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// Longest wait until a child says that it can be asked.
-const START_WAIT_MAX: Duration = Duration::from_secs(30);
+const START_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Longest wait for a child that was asked to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(20);
 

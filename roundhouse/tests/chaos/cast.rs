@@ -16,6 +16,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 const PARTNERS: usize = 10;
+/// What every process logs: its troubles, and the steps of its start.
+const LOG: &str = "warn,runtime::cluster=info";
+/// A start that takes longer is told.
+const SLOW_START: Duration = Duration::from_secs(5);
 /// Everything a wallet can do wrong short of lying.
 const FAULTS: &[&str] = &[
     "--jitter-ms",
@@ -130,7 +134,7 @@ impl Cast {
         let config = self.config.to_string_lossy().into_owned();
         let plain = [command, "--announce", "--config", &config, "--instance", &instance];
         let mut arguments: Vec<String> = plain.map(ToOwned::to_owned).to_vec();
-        arguments.extend(["--log", "warn", "--listen", &listen].map(ToOwned::to_owned));
+        arguments.extend(["--log", LOG, "--listen", &listen].map(ToOwned::to_owned));
         self.processes.insert((service, index), Process::start(arguments).await);
     }
 
@@ -213,7 +217,12 @@ impl Cast {
 
 impl Process {
     async fn start(arguments: Vec<String>) -> Self {
+        let begun = Instant::now();
         let server = ServerProcess::run(Path::new(EXE), &arguments).await.unwrap();
+        if SLOW_START < begun.elapsed() {
+            let took = begun.elapsed().as_secs_f32();
+            eprintln!("chaos: {} took {took:.1} s to start", arguments.join(" "));
+        }
         Self { server, arguments, thaws_at: None }
     }
 }

@@ -24,6 +24,7 @@ mod consumer;
 mod corrections;
 mod deadline;
 mod demo;
+mod feeds;
 mod house;
 mod kill;
 mod readiness;

@@ -67,9 +67,14 @@ impl Cluster {
             properties: options.properties.clone(),
         };
         let named = catalogue.in_namespace(&options.namespace);
+        let begun = clock.now();
+        let after_ms = || clock.now().saturating_sub(begun);
         topics::check_at_start(&admin, options.profile, &named).await?;
+        tracing::info!(after_ms = after_ms(), "the settings of all topics are safe");
         let store = CqlStore::connect(&options.store, options.profile, catalogue.clone()).await?;
+        tracing::info!(after_ms = after_ms(), "the store answers");
         topics::leaders_answer(&admin, &named, LEADERS_WAIT_MAX).await?;
+        tracing::info!(after_ms = after_ms(), "the leaders of all partitions answer");
         let kafka = Kafka::open(options, catalogue, clock).await?;
         Ok(Self { kafka, store })
     }
