@@ -1,7 +1,4 @@
-"""Checks the draws of a die table: docs/rules/die-table.md. Python's standard library alone.
-
-    python3 check.py proofs.jsonl
-"""
+"""Checks the draws of a die table: docs/rules/die-table.md. Python's standard library alone."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import base64
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 
 def fault(line: str) -> str | None:
@@ -28,10 +26,10 @@ def fault(line: str) -> str | None:
         text += "/"
 
 
-def main(path: str) -> int:
+def main(path: Path) -> int:
     """Checks every line of the file; 1 if one is no proof."""
     checked = wrong = 0
-    with open(path, encoding="utf-8") as lines:
+    with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             found = fault(line)
             checked += 1
@@ -45,4 +43,4 @@ def main(path: str) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: check.py proofs.jsonl")
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1])))

@@ -17,6 +17,7 @@ fn crates_depend_on_nothing_but_what_the_house_allows() {
         ("settler", &["schemas", "runtime", "settlement"]),
         ("partner-dispatcher", &["schemas", "runtime"]),
         ("partner-kit", &["schemas", "runtime"]),
+        ("feeds", &["schemas", "runtime"]),
     ]);
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     let ours: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();

@@ -8,7 +8,7 @@ use crate::simple::bodies::EventBody;
 use crate::simple::values::EventId;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{AGE, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use runtime::Millis;
 
 /// The age of an answer in ms; `Age` tells it in whole seconds.
@@ -57,13 +57,14 @@ pub(super) fn unknown(event: &EventId) -> Problem {
     Problem::new(Kind::EVENT_UNKNOWN, format!("there is no event {event}"))
 }
 
-/// JSON that is complete up to `fresh_at`.
+/// JSON that is complete up to `fresh_at`; 0 while that is not known, and then nothing is said of its age.
 fn shown(json: bytes::Bytes, state: &BetMaker, fresh_at: Millis) -> Response {
-    let age_ms = (state.now)().saturating_sub(fresh_at).max(0);
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (AGE, HeaderValue::from(age_ms / 1_000)),
-        (AGE_MS, HeaderValue::from(age_ms)),
-    ];
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if 0 < fresh_at {
+        let age_ms = (state.now)().saturating_sub(fresh_at).max(0);
+        headers.insert(AGE, HeaderValue::from(age_ms / 1_000));
+        headers.insert(AGE_MS, HeaderValue::from(age_ms));
+    }
     (headers, json).into_response()
 }

@@ -108,16 +108,8 @@ impl Kafka {
             catalogue,
         });
         let reached = blocking(&kafka, |kafka| {
-            for spec in kafka.catalogue.topics() {
-                for partition in 0..i32::try_from(spec.partitions).unwrap_or(i32::MAX) {
-                    kafka.producer.reach(
-                        kafka.names.topic(spec.topic),
-                        partition,
-                        ANSWER_WAIT_MAX,
-                    )?;
-                }
-            }
-            Ok(())
+            let topics = kafka.catalogue.topics().map(|spec| kafka.names.topic(spec.topic));
+            kafka.producer.reach(&topics.collect(), ANSWER_WAIT_MAX)
         });
         reached.await.map(|()| kafka)
     }

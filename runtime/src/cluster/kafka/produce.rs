@@ -9,6 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -100,9 +101,23 @@ impl Producer {
         Ok(Self { kafka, names, sending: tokio::sync::Mutex::default(), failed })
     }
 
-    /// Connects to the leader of a partition, so that the first record does not wait for it. Blocks.
-    pub(super) fn reach(&self, topic: &str, partition: i32, wait_max: Duration) -> KafkaResult<()> {
-        self.kafka.client().fetch_watermarks(topic, partition, wait_max).map(|_| ())
+    /// Learns who leads what, and connects to every broker that leads a partition of ours, so that the first
+    /// record waits for neither. Blocks.
+    pub(super) fn reach(&self, topics: &BTreeSet<&str>, wait_max: Duration) -> KafkaResult<()> {
+        let client = self.kafka.client();
+        // Of all topics: asking a producer's client for one that is missing would have it made.
+        let metadata = client.fetch_metadata(None, wait_max)?;
+        let ours = metadata.topics().iter().filter(|topic| topics.contains(topic.name()));
+        let mut led_by = BTreeMap::new();
+        for topic in ours {
+            for partition in topic.partitions() {
+                led_by.entry(partition.leader()).or_insert((topic.name(), partition.id()));
+            }
+        }
+        for (topic, partition) in led_by.into_values() {
+            client.fetch_watermarks(topic, partition, wait_max)?;
+        }
+        Ok(())
     }
 
     /// Resolves when a record could not be appended. What was said to be durable is; what the producer

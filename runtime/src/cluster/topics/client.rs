@@ -8,6 +8,7 @@ use super::plan::{Alter, Create, plan};
 use super::properties::check_properties;
 use super::wanted::Wanted;
 use crate::{Source, Topic};
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -17,8 +18,9 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ use tokio::runtime::Handle;
 
 /// Longest wait for one answer of Kafka.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for the leaders' answers to one question.
+const LEADERS_ANSWER_MAX: Duration = Duration::from_secs(3);
 /// Longest wait until what was changed is seen, and until new leaders answer.
 pub(super) const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// Time between two looks.
@@ -232,10 +236,14 @@ impl Client {
         within: Duration,
     ) -> Result<(), TopicsError> {
         let until = Instant::now() + within;
+        let asker: BaseConsumer =
+            self.config.create().map_err(|source| TopicsError::Client(Box::new(source)))?;
         let mut silent = partitions.to_vec();
         loop {
             let metadata = self.metadata()?;
-            silent.retain(|source| !self.answers(&metadata, *source));
+            let answered =
+                answered(&asker, silent.iter().filter(|source| led(&metadata, **source)));
+            silent.retain(|source| !answered.contains(source));
             let Some(first) = silent.first() else { return Ok(()) };
             if until <= Instant::now() {
                 return Err(TopicsError::Leaderless { count: silent.len(), first: *first });
@@ -243,19 +251,46 @@ impl Client {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+}
 
-    fn answers(&self, metadata: &Metadata, source: Source) -> bool {
-        let Ok(partition) = i32::try_from(source.partition) else { return false };
-        let topic = metadata.topics().iter().find(|topic| topic.name() == source.topic.0);
-        let mut partitions = topic.into_iter().flat_map(|topic| topic.partitions());
-        let led = partitions
-            .any(|found| found.id() == partition && 0 <= found.leader() && found.error().is_none());
-        led && self
-            .admin
-            .inner()
-            .fetch_watermarks(source.topic.0, partition, Duration::from_secs(1))
-            .is_ok()
+/// Whether a partition has a leader.
+fn led(metadata: &Metadata, source: Source) -> bool {
+    let topic = metadata.topics().iter().find(|topic| topic.name() == source.topic.0);
+    let mut partitions = topic.into_iter().flat_map(|topic| topic.partitions());
+    partitions.any(|found| {
+        u32::try_from(found.id()) == Ok(source.partition)
+            && 0 <= found.leader()
+            && found.error().is_none()
+    })
+}
+
+/// The partitions whose leaders tell their ends. One question to each leader, for all its partitions: one
+/// for each partition would make the start of a process on a busy cluster last longer than its deadline.
+fn answered<'a>(
+    asker: &BaseConsumer,
+    sources: impl Iterator<Item = &'a Source>,
+) -> BTreeSet<Source> {
+    let mut list = TopicPartitionList::new();
+    let mut asked = BTreeMap::new();
+    for source in sources {
+        let Ok(partition) = i32::try_from(source.partition) else { continue };
+        // In place of a time this asks for the end.
+        if list.add_partition_offset(source.topic.0, partition, Offset::End).is_ok() {
+            asked.insert((source.topic.0, partition), *source);
+        }
     }
+    if asked.is_empty() {
+        return BTreeSet::new();
+    }
+    let Ok(ends) = asker.offsets_for_times(list, LEADERS_ANSWER_MAX) else {
+        return BTreeSet::new();
+    };
+    let told = ends
+        .elements()
+        .into_iter()
+        .filter(|end| end.error().is_ok() && matches!(end.offset(), Offset::Offset(_)))
+        .filter_map(|end| asked.get(&(end.topic(), end.partition())).copied());
+    told.collect()
 }
 
 fn options() -> AdminOptions {

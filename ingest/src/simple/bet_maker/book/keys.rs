@@ -26,6 +26,8 @@ struct OnTheWay {
     units: i64,
     odds: Odds,
     until: Millis,
+    /// Calls with the key that were told these odds: one that is refused does not end the others.
+    calls: usize,
 }
 
 /// What every key stands for.
@@ -70,9 +72,12 @@ impl Keys {
                 (true, false) => Begun::At(line.odds),
             });
         }
-        let begun = self.begun.get(key).filter(|begun| now < begun.until)?;
-        let same = begun.event == begin.event && begun.units == begin.units;
-        Some(if same { Begun::At(begun.odds) } else { Begun::KeyReused })
+        let begun = self.begun.get_mut(key).filter(|begun| now < begun.until)?;
+        if begun.event != begin.event || begun.units != begin.units {
+            return Some(Begun::KeyReused);
+        }
+        begun.calls += 1;
+        Some(Begun::At(begun.odds))
     }
 
     /// Remembers that a bet is on its way at these odds.
@@ -86,11 +91,16 @@ impl Keys {
         let (event, units) = (begin.event.clone(), begin.units);
         let until = now.saturating_add(ON_THE_WAY_MS);
         self.begun_until.push_back((until, key.clone()));
-        self.begun.insert(key, OnTheWay { event, units, odds, until });
+        self.begun.insert(key, OnTheWay { event, units, odds, until, calls: 1 });
     }
 
-    /// Forgets a bet that was refused before it was written down.
+    /// Takes that a call with the key was refused before anything was written down. Once all of them were,
+    /// the key stands for nothing.
     pub(super) fn not_taken(&mut self, key: &ClientRef) {
-        self.begun.remove(key);
+        let Some(begun) = self.begun.get_mut(key) else { return };
+        begun.calls = begun.calls.saturating_sub(1);
+        if begun.calls == 0 {
+            self.begun.remove(key);
+        }
     }
 }

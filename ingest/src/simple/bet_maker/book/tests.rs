@@ -290,7 +290,13 @@ fn keys() {
     assert_eq!(desk.begin("e", 501, "k"), Begun::KeyReused);
     assert_eq!(desk.begin("f", 500, "k"), Begun::KeyReused);
     assert_eq!(desk.begin("f", 500, ""), at);
-    let Told::Noted = desk.told(Ask::NotTaken(begin("e", 1, "k").key.unwrap())) else { panic!() };
+    let refuse = |desk: &mut Desk| {
+        let key = begin("e", 1, "k").key.unwrap();
+        let Told::Noted = desk.told(Ask::NotTaken(key)) else { panic!() };
+    };
+    refuse(&mut desk);
+    assert_eq!(desk.begin("f", 500, "k"), Begun::KeyReused, "the other call is on its way");
+    refuse(&mut desk);
     assert_eq!(desk.begin("f", 500, "k"), at);
     // Nobody says what became of it: later it stands for nothing.
     desk.pass(40_000);
