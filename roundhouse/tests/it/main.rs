@@ -19,6 +19,7 @@ macro_rules! on_every_engine {
     )+};
 }
 
+mod admin;
 mod commands;
 mod consumer;
 mod corrections;
@@ -26,10 +27,13 @@ mod deadline;
 mod demo;
 mod house;
 mod kill;
+mod metrics;
 mod readiness;
 mod reconciling;
 mod roles;
 mod second;
+mod secrets;
 mod simple;
 mod smoke;
+mod topics;
 mod watched;
