@@ -33,8 +33,9 @@ LABEL org.opencontainers.image.title="roundhouse" \
       org.opencontainers.image.description="Settles short bets on game rounds for many bookmakers at once" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /src/target/release/roundhouse /usr/local/bin/roundhouse
-ENV ROUNDHOUSE__SERVER__LISTEN=0.0.0.0:8080
-EXPOSE 8080
+ENV ROUNDHOUSE__SERVER__LISTEN=0.0.0.0:8080 ROUNDHOUSE__SERVER__ADMIN_LISTEN=0.0.0.0:9190
+# The API; and metrics, readiness and what else is for those who run it alone.
+EXPOSE 8080 9190
 # Nothing is written outside of the paths that are given: the root file system may be read-only.
 USER 10001:10001
 ENTRYPOINT ["roundhouse"]

@@ -1,4 +1,4 @@
-//! The HTTP API, `/v1`: rounds for operators, bets for players, and what runs the process.
+//! The HTTP API, `/v1`: rounds for operators, bets for players, and whether the process may be sent work.
 //!
 //! Handlers decide nothing: they read a request into the words of the contract, ask the line or bet
 //! placing, and put the answer into JSON. What is said about money is said from decisions and facts
@@ -19,8 +19,8 @@ pub(crate) mod rounds;
 pub(crate) mod tests;
 mod timing;
 
-pub use body::BODY_BYTES_MAX;
-pub use ops::Check;
+pub use body::{BODY_BYTES_MAX, Json};
+pub use ops::{Check, is_ready};
 
 use crate::auth::{Operators, Tokens};
 use crate::line::Line;
@@ -60,7 +60,7 @@ pub struct ApiState<E> {
     pub metrics: Metrics,
     /// What the process needs to be ready, looked at now.
     pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
-    /// The build, for `/version`.
+    /// The build, for documents of the API.
     pub version: &'static str,
 }
 
@@ -76,11 +76,8 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         Some(_) => bets_routes(),
         None => elsewhere("/v1/bets", "/v1/bets/{*rest}"),
     };
-    let ops = Router::new()
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::readyz::<E>))
-        .route("/metrics", get(ops::metrics::<E>))
-        .route("/version", get(ops::version::<E>));
+    let ops =
+        Router::new().route("/healthz", get(ops::healthz)).route("/readyz", get(ops::readyz::<E>));
     rounds
         .merge(bets)
         .merge(ops)

@@ -16,6 +16,7 @@ use runtime::{Handles, Millis};
 use schemas::PartnerId;
 use schemas::contract::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,7 @@ pub struct Metrics {
     owed: Family<OwedItems, Gauge>,
     backlog: Family<Backlog, Gauge>,
     parked: Family<Of, Gauge>,
-    oldest_void: Family<Of, Gauge>,
+    oldest_void: Family<Of, Gauge<f64, AtomicU64>>,
 }
 
 fn histogram() -> Histogram {
@@ -105,8 +106,8 @@ impl Metrics {
                 Family::default(),
             ),
             oldest_void: metrics.register(
-                "partner_oldest_void_timestamp_ms",
-                "When the oldest void without a durable end was caused; 0 if there is none",
+                "partner_oldest_void_timestamp_seconds",
+                "When the oldest void without a durable end was caused, since the Unix epoch; 0 for none",
                 Family::default(),
             ),
         }
@@ -156,7 +157,9 @@ impl Metrics {
         let backlog = Backlog { partner: partner.to_string(), tier: "5s" };
         self.backlog.get_or_create(&backlog).set(gauge(owed.tier));
         self.parked.get_or_create(&of(partner)).set(gauge(owed.parked));
-        self.oldest_void.get_or_create(&of(partner)).set(owed.oldest_void_at.unwrap_or(0));
+        let oldest_void = u64::try_from(owed.oldest_void_at.unwrap_or(0)).unwrap_or(0);
+        let oldest_void = Duration::from_millis(oldest_void).as_secs_f64();
+        self.oldest_void.get_or_create(&of(partner)).set(oldest_void);
     }
 
     /// Asks the dispatchers of this process what they owe, every `period` until `shutdown`.

@@ -1,27 +1,36 @@
 //! The configuration: one typed value, read once at start.
 //!
 //! `config.default.toml`, embedded in the binary, documents every key and holds every default. A file,
-//! then the environment, then flags override it. A key that is not there is refused with its path.
+//! then the environment, then flags override it. Everything that is wrong is told at once, with its path; a
+//! key that nobody reads is wrong.
 
+mod check;
 mod engine;
+mod finding;
+mod layers;
+mod read;
+mod secret;
+mod show;
 #[cfg(test)]
 mod tests;
 
 pub use engine::{Cluster, Engine, EngineFlags, EngineKind, Profile};
+pub use finding::{Finding, Findings};
+pub use secret::REDACTED;
 
-use anyhow::{Context, bail};
+use check::check;
+use layers::Layers;
+use read::read;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use show::show;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
+use toml::Table;
 
 /// The defaults, with a comment for each key.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 /// Variables of the environment begin with this.
 const PREFIX: &str = "ROUNDHOUSE__";
-/// Days a record is kept at least: corrections come for 30 days, retries for 35.
-const RETENTION_DAYS_MIN: u32 = 35;
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,12 +66,16 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Address and port.
+    /// Address and port of the API.
     pub listen: SocketAddr,
+    /// Address and port for those who run the process.
+    pub admin_listen: SocketAddr,
     /// Connections held at once.
     pub connections_max: usize,
     /// Longest wait for the head of a request, in ms.
     pub header_wait_ms_max: u64,
+    /// How long readiness is refused before the API stops, in ms.
+    pub drain_notice_ms: u64,
     /// Longest wait for requests in flight at shutdown, in ms.
     pub drain_wait_ms_max: u64,
 }
@@ -213,6 +226,8 @@ pub struct CurrencyLimits {
 pub struct Overrides {
     /// `--listen`.
     pub listen: Option<SocketAddr>,
+    /// `--admin-listen`.
+    pub admin_listen: Option<SocketAddr>,
     /// `--data-dir`.
     pub data_dir: Option<PathBuf>,
     /// `--log`.
@@ -225,81 +240,55 @@ impl Config {
     /// Reads defaults, `file` and `environment`, applies `flags`, and checks the whole.
     ///
     /// # Errors
-    /// Names the layer and the path of what is wrong, and says what to do.
+    /// [`Findings`] with everything that is wrong, each with its path; or that the file cannot be read, or
+    /// flags do not go together.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
         flags: Overrides,
     ) -> anyhow::Result<Self> {
-        let mut merged: Table = DEFAULTS.parse().context("the embedded defaults do not parse")?;
-        if let Some(path) = file {
-            let name = path.display();
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("the configuration {name} cannot be read"))?;
-            let table: Table =
-                text.parse().with_context(|| format!("the configuration {name} is not TOML"))?;
-            merge(&mut merged, table);
-        }
-        for (name, value) in environment {
-            if let Some(path) = name.strip_prefix(PREFIX) {
-                let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-                set(&mut merged, &keys, from_text(&value)).with_context(|| {
-                    format!("the environment variable {name} names no configuration key")
-                })?;
-            }
-        }
-        let mut config: Self = merged.try_into().context(
-            "the configuration is wrong; `roundhouse serve --print-config` shows every key",
-        )?;
-        flags.apply(&mut config)?;
-        config.check()?;
-        Ok(config)
+        let mut layers = Layers::read(file, environment)?;
+        let findings = std::mem::take(&mut layers.findings);
+        Self::of(layers.merged, findings, flags)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
-        let storage = &self.storage;
-        if storage.retention_days < RETENTION_DAYS_MIN {
-            bail!(
-                "storage.retention_days is {}; it must be at least {RETENTION_DAYS_MIN}, because \
-                 corrections come for 30 days and retries for 35",
-                storage.retention_days
-            );
-        }
-        if self.engine.kind == EngineKind::Cluster {
-            self.cluster.check()?;
-        }
-        let positive = [
-            ("server.connections_max", self.server.connections_max),
-            ("placing.in_flight_max", self.placing.in_flight_max),
-            ("placing.partner_in_flight_max", self.placing.partner_in_flight_max),
-            ("dispatcher.chunk_items_max", self.dispatcher.chunk_items_max),
-            ("dispatcher.chunks_in_flight_max", self.dispatcher.chunks_in_flight_max),
-            ("settler.rounds_kept", self.settler.rounds_kept),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, number)| *number == 0) {
-            bail!("{name} must be at least 1");
-        }
-        if schemas::contract::STATE_ITEMS_MAX < self.dispatcher.chunk_items_max {
-            let most = schemas::contract::STATE_ITEMS_MAX;
-            bail!("dispatcher.chunk_items_max must be at most {most}: partners take no more");
-        }
-        let mut seen = BTreeSet::new();
-        for (index, partner) in self.partners.iter().enumerate() {
-            if !seen.insert(&partner.id) {
-                bail!("partners[{index}].id: there are two partners {}", partner.id);
-            }
-            if partner.currencies.is_empty() {
-                bail!("partners[{index}].currencies: {} takes bets in none", partner.id);
-            }
-        }
-        Ok(())
+    /// The configuration in force as TOML, without secrets, and each value with where it came from.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn shown(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<String> {
+        let mut layers = Layers::read(file, environment)?;
+        let findings = std::mem::take(&mut layers.findings);
+        Self::of(layers.merged.clone(), findings, Overrides::default())?;
+        Ok(show(&layers))
+    }
+
+    fn of(merged: Table, mut findings: Vec<Finding>, flags: Overrides) -> anyhow::Result<Self> {
+        let (config, misfits) = read(merged);
+        let Some(mut config) = config else {
+            findings.extend(misfits);
+            return Err(Findings(findings).into());
+        };
+        flags.apply(&mut config)?;
+        // Of a value that stands in for another nothing is said.
+        let stands_in = |finding: &Finding| misfits.iter().any(|one| finding.is_within(&one.path));
+        let wrong = check(&config).into_iter().filter(|finding| !stands_in(finding));
+        let wrong: Vec<Finding> = wrong.collect();
+        findings.extend(misfits);
+        findings.extend(wrong);
+        if findings.is_empty() { Ok(config) } else { Err(Findings(findings).into()) }
     }
 }
 
 impl Overrides {
     fn apply(self, config: &mut Config) -> anyhow::Result<()> {
-        let Self { listen, data_dir, log, engine } = self;
-        config.server.listen = listen.unwrap_or(config.server.listen);
+        let Self { listen, admin_listen, data_dir, log, engine } = self;
+        let server = &mut config.server;
+        server.listen = listen.unwrap_or(server.listen);
+        server.admin_listen = admin_listen.unwrap_or(server.admin_listen);
         if let Some(data_dir) = data_dir {
             config.storage.data_dir = data_dir;
         }
@@ -308,34 +297,4 @@ impl Overrides {
         }
         engine.apply(&mut config.engine, &mut config.cluster)
     }
-}
-
-/// Tables are merged key by key; anything else replaces what was there.
-fn merge(into: &mut Table, from: Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
-}
-
-fn set(table: &mut Table, keys: &[String], value: Value) -> anyhow::Result<()> {
-    let (key, rest) = keys.split_first().context("it has no key")?;
-    let found = table.get_mut(key).with_context(|| format!("there is no `{key}`"))?;
-    if rest.is_empty() {
-        *found = value;
-        return Ok(());
-    }
-    let inner = found.as_table_mut().with_context(|| format!("`{key}` has no keys below it"))?;
-    set(inner, rest, value)
-}
-
-/// A value of the environment: TOML where it parses, plain text where not.
-fn from_text(text: &str) -> Value {
-    let line = format!("value = {text}");
-    let parsed = line.parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }

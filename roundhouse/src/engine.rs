@@ -5,6 +5,9 @@ use schemas::catalogue::TOPICS;
 use schemas::facts;
 use std::path::Path;
 
+/// Days for which Kafka keeps a record: the shortest that loses no money, since a retry may be so old.
+pub const RETENTION_DAYS: u32 = 35;
+
 /// Every topic with its partitions on the embedded engine, and every kind of fact.
 pub fn catalogue() -> Catalogue {
     catalogue_with(|spec| spec.partitions_embedded)

@@ -1,4 +1,5 @@
-//! The one binary's parts: the audit, the configuration, the server, the demo and the bench.
+//! The one binary's parts: the audit, the configuration, the server, the demo, the bench, and the reading of
+//! topics.
 
 pub mod audit;
 pub mod bench;
@@ -9,3 +10,4 @@ pub mod engine;
 pub mod rig;
 pub mod sandbox;
 pub mod serve;
+pub mod topics;

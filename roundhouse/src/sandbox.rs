@@ -59,6 +59,8 @@ impl Sandbox {
         config.operators.extend(made.operators);
         config.partners.extend(made.partners);
         config.simple.open = true;
+        // No load balancer stands before it, and whoever presses Ctrl-C waits.
+        config.server.drain_notice_ms = 0;
         config.simple.partner = PARTNER.to_owned();
         config.simple.partner_secret.clone_from(&kept.partner_secret);
         let wallet = wallets.urls.get(PARTNER).cloned().unwrap_or_default();

@@ -17,8 +17,8 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait for a whole body.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A JSON body.
-pub(crate) struct Json<T>(pub(crate) T);
+/// A JSON body, bounded in bytes and in time.
+pub struct Json<T>(pub T);
 
 /// A JSON body that may be left out.
 pub(super) struct OptionalJson<T>(pub(super) T);

@@ -122,15 +122,15 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
     };
     let owed = Owed { partition: 1, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();
-    for (owed, numbers) in [(&[owed][..], [2, 3, 4, 700]), (&[], [0; 4])] {
+    for (owed, numbers) in [(&[owed][..], ([2, 3, 4], "0.7")), (&[], ([0; 3], "0.0"))] {
         shown.show(owed, &mut before);
         let text = metrics.text().unwrap();
-        let [void, tier, parked, oldest] = numbers;
+        let ([void, tier, parked], oldest) = numbers;
         for line in [
             format!("partner_owed_records{{partner=\"acme\",traffic=\"void\"}} {void}\n"),
             format!("partner_retry_backlog{{partner=\"acme\",tier=\"5s\"}} {tier}\n"),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
-            format!("partner_oldest_void_timestamp_ms{{partner=\"acme\"}} {oldest}\n"),
+            format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {
             assert!(text.contains(&line), "{line} is not in {text}");
         }

@@ -2,11 +2,10 @@
 
 use super::books::{BetLine, Books, FactLine, FactSaid, Lines, Unread};
 use super::checks::{DISPATCHER, HERALD, SETTLER};
-use crate::engine;
-use anyhow::{Context, bail};
+use crate::serve::open;
+use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use runtime::embedded::{Embedded, Options};
-use runtime::{Engine, Fact, Reader, Record, Scope, Source, SystemClock, Topic};
+use runtime::{Engine, Fact, Reader, Record, Scope, Source, Topic};
 use schemas::bets::BetEvent;
 use schemas::catalogue::{
     BETS, CASES, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS,
@@ -31,18 +30,7 @@ const SCANS_AT_ONCE: usize = 64;
 /// # Errors
 /// If there is no data, or another process has it open: the audit reads what is at rest.
 pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
-    if !engine::has_data(data_dir) {
-        bail!(
-            "there is no data in {}; give the directory that `serve` was given (--data-dir)",
-            data_dir.display()
-        );
-    }
-    let options = Options {
-        retention_ms: i64::MAX, // An audit deletes nothing.
-        ..Options::new(data_dir)
-    };
-    let opened = Embedded::open(&options, engine::catalogue(), SystemClock);
-    let engine = opened.context("the log is read while its server is stopped")?;
+    let engine = open::at_rest(data_dir).await?;
     let books = read(&engine, Partitions::EMBEDDED).await;
     engine.close().await;
     books

@@ -9,7 +9,6 @@ use crate::serve::{Opened, Roles, Running, listen, open};
 use anyhow::Context;
 use runtime::embedded::Embedded;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,7 +69,6 @@ impl<E: Opened> House<E> {
         let operator_key = secret()?;
         let mut config = setup::config(&operator_key, &with_urls.collect())?;
         configure(&mut config);
-        config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen(&config).await?;
         let engine = opening(&config).await?;
         let running = Running::with(&config, listener, engine, &Roles::all()).await?;

@@ -17,7 +17,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 const EXAMPLES: &str = "\
 Examples:
   roundhouse health                                          whether a process on this host is ready
-  roundhouse health --url http://127.0.0.1:8080/healthz      whether it lives
+  roundhouse health --url http://127.0.0.1:9190/healthz      whether it lives
 
 Exit codes:
   0  it answered with 200
@@ -29,7 +29,7 @@ Exit codes:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// What to get
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/readyz")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9190/readyz")]
     url: Uri,
 }
 

@@ -2,9 +2,12 @@
 
 mod audit;
 mod bench;
+mod completions;
+mod config;
 mod demo;
 mod feed;
 mod health;
+mod lines;
 mod operator;
 mod parent;
 mod planted;
@@ -16,7 +19,6 @@ mod servers;
 mod store;
 mod table;
 mod token;
-#[cfg(feature = "cluster")]
 mod topics;
 mod wallet;
 
@@ -41,7 +43,7 @@ Examples:
 Exit codes:
   0    done, nothing wrong
   1    ran and found something wrong (an audit with violations, a demo a cent off)
-  2    could not run: usage, configuration, a port or directory in use
+  2    could not run: usage, configuration (`config check` says all that is wrong), a port or directory in use
   130  stopped by a second signal";
 
 /// Settles short bets on game rounds for many bookmakers at once.
@@ -82,10 +84,12 @@ enum Command {
     Table(Box<table::Args>),
     Feed(Box<feed::Args>),
     Token(token::Args),
+    Config(config::Args),
     Health(health::Args),
-    #[cfg(feature = "cluster")]
     Topics(topics::Args),
     Bench(bench::Args),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 /// What was said about logs on the command line.
@@ -126,9 +130,11 @@ impl Cli {
             Command::Feed(args) => feed::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
             Command::Health(args) => health::run(args).await,
-            #[cfg(feature = "cluster")]
+            Command::Config(args) => config::run(args),
             Command::Topics(args) => topics::run(args).await,
             Command::Bench(args) => bench::run(args, logs).await,
+            Command::Completions(args) => completions::completions(&args),
+            Command::Man(args) => completions::man(&args),
         };
         match done {
             Ok(code) => ExitCode::from(code),

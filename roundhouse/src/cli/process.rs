@@ -39,13 +39,16 @@ const INGEST_APART: [Role; 5] =
 /// Flags of every process on the cluster engine.
 #[derive(Debug, clap::Args)]
 pub(super) struct Process {
-    /// Address and port of the API, /metrics, /healthz and /readyz [default: 127.0.0.1:8080]
+    /// Address and port of the API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Address and port of /metrics, /readyz and what else is for you alone [default: 127.0.0.1:9190]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
     /// A configuration file; `roundhouse serve --print-config` shows every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the API's base URL on a line of its own once it can be asked
+    /// Print the base URLs of the API and of the admin port, a line each, once they can be asked
     #[arg(long)]
     announce: bool,
     #[command(flatten)]
@@ -104,15 +107,21 @@ pub(super) async fn dispatcher(args: Dispatcher, logs: Logs) -> anyhow::Result<u
 async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8> {
     args.planted.arm();
     let log = logs.filter.clone();
-    let flags = Overrides { listen: args.listen, log, engine: args.engine, ..Overrides::default() };
+    let flags = Overrides {
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        log,
+        engine: args.engine,
+        ..Overrides::default()
+    };
     let config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
     args.parent.watch(&shutdown);
     let roles = roles.into_iter().collect();
-    run(&config, &roles, &shutdown, |url| {
+    run(&config, &roles, &shutdown, |urls| {
         if args.announce {
-            tell(&format!("{url}\n"));
+            tell(&urls.announced());
         }
     })
     .await
@@ -126,13 +135,27 @@ pub(super) fn tell(text: &str) {
     }
 }
 
-/// Runs `roles` on the engine of the configuration until `shutdown`. `ready` gets the API's base URL once
-/// it can be asked.
+/// Where a process can be asked.
+pub(super) struct Urls {
+    /// The API's base URL.
+    pub(super) api: String,
+    admin: String,
+}
+
+impl Urls {
+    /// As `--announce` prints them.
+    pub(super) fn announced(&self) -> String {
+        format!("{}\n{}\n", self.api, self.admin)
+    }
+}
+
+/// Runs `roles` on the engine of the configuration until `shutdown`. `ready` learns where it can be asked
+/// once it can be.
 pub(super) async fn run(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
-    ready: impl FnOnce(&str),
+    ready: impl FnOnce(&Urls),
 ) -> anyhow::Result<u8> {
     match config.engine.kind {
         EngineKind::Embedded => {
@@ -146,13 +169,14 @@ async fn run_on<E: Opened>(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
-    ready: impl FnOnce(&str),
+    ready: impl FnOnce(&Urls),
     opening: impl Future<Output = anyhow::Result<E>>,
 ) -> anyhow::Result<u8> {
     roles.check::<E>()?;
-    let listener = listen(config).await?;
-    let mut running = Running::with(config, listener, opening.await?, roles).await?;
-    ready(&format!("http://{}", running.address));
+    let listeners = listen(config).await?;
+    let mut running = Running::with(config, listeners, opening.await?, roles).await?;
+    let url = |address: SocketAddr| format!("http://{address}");
+    ready(&Urls { api: url(running.address), admin: url(running.admin) });
     if let Err(why) = running.until(shutdown).await {
         // What is in flight is as after a crash: nothing of it was told to anybody, and whoever takes the
         // partitions does it again. Waiting for it would wait for what just failed.

@@ -20,8 +20,8 @@ Examples:
     roundhouse serve --config roundhouse.toml --engine cluster --brokers kafka:9092 --store-nodes scylla:9042
 
 Configuration: defaults, then --config, then ROUNDHOUSE__SECTION__KEY, then flags.
-SIGINT and SIGTERM stop it in order: no new connections, requests in flight are answered, batches are
-finished, the file is closed. A second signal stops at once, which loses nothing either.
+SIGINT and SIGTERM stop it in order: /readyz says so, no new connections, requests in flight are answered,
+batches are finished, the file is closed. A second signal stops at once, which loses nothing either.
 
 Exit codes:
   0    stopped as asked
@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Address and port of the API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Address and port of /metrics, /readyz and what else is for you alone [default: 127.0.0.1:9190]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
     /// Where everything is kept; made if it is not there [default: ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -49,7 +52,7 @@ pub(super) struct Args {
     /// Print every configuration key with its default and a comment, and exit
     #[arg(long)]
     print_config: bool,
-    /// Print the API's base URL on a line of its own once it can be asked
+    /// Print the base URLs of the API and of the admin port, a line each, once they can be asked
     #[arg(long)]
     announce: bool,
     #[command(flatten)]
@@ -68,6 +71,7 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     args.planted.arm();
     let flags = Overrides {
         listen: args.listen,
+        admin_listen: args.admin_listen,
         data_dir: args.data_dir,
         log: logs.filter.clone(),
         engine: args.engine,
@@ -83,12 +87,12 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         true => Some(Sandbox::start(&mut config).await?),
         false => None,
     };
-    let code = process::run(&config, &Roles::all(), &shutdown, |url| {
+    let code = process::run(&config, &Roles::all(), &shutdown, |urls| {
         if args.announce {
-            process::tell(&format!("{url}\n"));
+            process::tell(&urls.announced());
         }
         if let Some(sandbox) = &sandbox {
-            process::tell(&format!("{}\n", sandbox.lines(url)));
+            process::tell(&format!("{}\n", sandbox.lines(&urls.api)));
         }
     })
     .await?;

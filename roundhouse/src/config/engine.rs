@@ -1,9 +1,11 @@
 //! Which engine carries the log and the facts, and where its servers are.
 
+use super::finding::Finding;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Characters that names given to Kafka may have besides letters and digits.
 const NAME_PUNCTUATION: &str = "._-";
@@ -39,7 +41,7 @@ pub enum Profile {
 }
 
 /// The servers of the cluster engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// What they must promise.
@@ -59,6 +61,19 @@ pub struct Cluster {
     pub given_addresses_only: bool,
     /// Further properties of the Kafka client.
     pub properties: BTreeMap<String, String>,
+}
+
+/// Without the values of the properties, which may be passwords.
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        let mut shown = f.debug_struct("Cluster");
+        shown.field("profile", &self.profile).field("brokers", &self.brokers);
+        shown.field("namespace", &self.namespace).field("instance", &self.instance);
+        shown.field("store_nodes", &self.store_nodes).field("keyspace", &self.keyspace);
+        shown.field("given_addresses_only", &self.given_addresses_only);
+        shown.field("properties", &names).finish()
+    }
 }
 
 /// Flags that choose the engine and its servers.
@@ -123,34 +138,46 @@ impl Cluster {
         Ok(host)
     }
 
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Everything that is wrong with it.
+    pub(super) fn check(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut add = |path: &str, text: String| findings.push(Finding::new(path, text));
         if self.brokers.split(',').any(|broker| !is_address(broker.trim())) {
-            bail!("cluster.brokers (--brokers): `{}` is no list of host:port", self.brokers);
+            add(
+                "cluster.brokers",
+                format!("(--brokers) `{}` is no list of host:port", self.brokers),
+            );
         }
-        if let Some(node) = self.store_nodes.iter().find(|node| !is_address(node)) {
-            bail!("cluster.store_nodes (--store-nodes): `{node}` is no host:port");
+        for node in self.store_nodes.iter().filter(|node| !is_address(node)) {
+            add("cluster.store_nodes", format!("(--store-nodes) `{node}` is no host:port"));
         }
         if self.store_nodes.is_empty() {
-            bail!("cluster.store_nodes (--store-nodes) names no node");
+            add("cluster.store_nodes", "(--store-nodes) names no node".to_owned());
         }
-        if !self.instance.is_empty() {
-            check_name(&self.instance).context("cluster.instance (--instance)")?;
-        }
-        if !self.namespace.is_empty() {
-            check_name(&self.namespace).context("cluster.namespace")?;
+        let names = [("cluster.instance", &self.instance), ("cluster.namespace", &self.namespace)];
+        for (path, name) in names {
+            if let Err(error) = check_name(name)
+                && !name.is_empty()
+            {
+                add(path, error.to_string());
+            }
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let begins = self.keyspace.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins || KEYSPACE_CHARS_MAX < self.keyspace.len() || !self.keyspace.chars().all(plain)
         {
-            bail!(
-                "cluster.keyspace is `{}`; it must be a small letter and then at most {} of a-z, \
-                 0-9 and _",
-                self.keyspace,
-                KEYSPACE_CHARS_MAX - 1
-            );
+            let most = KEYSPACE_CHARS_MAX - 1;
+            let what = format!("a small letter and then at most {most} of a-z, 0-9 and _");
+            add("cluster.keyspace", format!("is `{}`; it must be {what}", self.keyspace));
         }
-        Ok(())
+        #[cfg(feature = "cluster")]
+        for (name, value) in &self.properties {
+            let alone = BTreeMap::from([(name.clone(), value.clone())]);
+            if let Err(error) = runtime::cluster::topics::check_properties(&alone) {
+                add(&format!("cluster.properties.{name}"), error.to_string());
+            }
+        }
+        findings
     }
 }
 

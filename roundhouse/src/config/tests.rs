@@ -138,3 +138,151 @@ fn every_default_has_a_comment() {
         commented = line.starts_with('#') || (setting && commented);
     }
 }
+
+fn findings(file: &str, environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    let error = load(file, environment).unwrap_err();
+    let Findings(findings) = error.downcast::<Findings>().unwrap();
+    findings.into_iter().map(|finding| (finding.path, finding.text)).collect()
+}
+
+/// Whatever is wrong is told at once, also where one thing hides another.
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let file = r#"
+        listen = "x"
+        [server]
+        listne = "127.0.0.1:1"
+        connections_max = 0
+        header_wait_ms_max = "long"
+        [engine]
+        kind = "kafka"
+        [storage]
+        retention_days = 3
+        [dispatcher]
+        chunk_items_max = 501
+        [telemetry]
+        log = "info,=="
+        [[operators]]
+        name = "desk"
+        key = "short"
+        [[operators]]
+        name = "desk"
+        [[partners]]
+        id = "acme"
+        wallet_url = "ftp://w"
+        token_key = "x"
+        currencies = []
+        [[partners]]
+        id = "b e t"
+        wallet = "http://w:1"
+        wallet_url = "http://w:1"
+        token_key = "AAAA"
+        [[partners.currencies]]
+        currency = "EUR"
+        exponent = -2
+        stake_min_units = 10
+        stake_max_units = 5
+        payout_max_units = 0
+        liability_max_units = "much"
+        [[partners.currencies]]
+        currency = "euro"
+    "#;
+    let found = findings(file, &[("ROUNDHOUSE__SERVER__PORT", "1")]);
+    for (path, words) in [
+        ("ROUNDHOUSE__SERVER__PORT", "there is no `port`"),
+        ("listen", "there is no `listen`"),
+        ("server.listne", "did you mean `listen`?"),
+        ("server.connections_max", "at least 1"),
+        ("server.header_wait_ms_max", "whole number"),
+        ("engine.kind", "`embedded` or `cluster`"),
+        ("storage.retention_days", "at least 35"),
+        ("dispatcher.chunk_items_max", "at most 500"),
+        ("telemetry.log", "does not parse"),
+        ("operators[0].key", "shorter than 20"),
+        ("operators[1].name", "two operators desk"),
+        ("operators[1].key", "is missing"),
+        ("partners[0].wallet_url", ""),
+        ("partners[0].token_key", "base64url"),
+        ("partners[0].currencies", "in none"),
+        ("partners[1].id", ""),
+        ("partners[1].wallet", "did you mean `wallet_url`?"),
+        ("partners[1].currencies[0].exponent", "whole number"),
+        ("partners[1].currencies[0].stake_min_units", "at most stake_max_units"),
+        ("partners[1].currencies[0].payout_max_units", "above 0"),
+        ("partners[1].currencies[0].liability_max_units", "whole number"),
+        ("partners[1].currencies[1].currency", ""),
+        ("partners[1].currencies[1].exponent", "is missing"),
+        ("partners[1].currencies[1].liability_max_units", "is missing"),
+    ] {
+        let of = found.iter().filter(|(at, _)| at == path).collect::<Vec<_>>();
+        let told = of.iter().any(|(_, text)| text.contains(words));
+        assert!(told && of.len() == 1, "{path}: {words}: {of:?} of {found:#?}");
+    }
+}
+
+#[test]
+fn ports_are_two() {
+    for (listen, admin, wrong) in [
+        ("127.0.0.1:1", "127.0.0.1:1", true),
+        ("0.0.0.0:1", "127.0.0.1:1", true),
+        ("127.0.0.1:1", "127.0.0.2:1", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let file = format!("[server]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"");
+        assert_eq!(load(&file, &[]).is_err(), wrong, "{listen} {admin}");
+    }
+}
+
+/// Text that looks like a number is text where text is wanted.
+#[test]
+fn a_secret_of_digits_is_a_text() {
+    let environment = [("ROUNDHOUSE__SIMPLE__PARTNER_SECRET", "12345678")];
+    assert_eq!(load("", &environment).unwrap().simple.partner_secret, "12345678");
+}
+
+const CANARY: &str = "canary-0123456789abcdefghij";
+
+/// A secret is in none of what is said of a configuration, be it right or wrong.
+#[test]
+fn secrets_are_never_shown() {
+    let good = format!(
+        "[[operators]]\nname = \"desk\"\nkey = \"{CANARY}\"\n\
+         [cluster]\nproperties = {{ \"sasl.password\" = \"{CANARY}\", \"linger.ms\" = \"1\" }}\n"
+    );
+    let shown = |file: &str, environment: &[(&str, &str)]| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("roundhouse.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::shown(Some(&path), environment)
+    };
+    let text = shown(&good, &[("ROUNDHOUSE__SERVER__LISTEN", "127.0.0.1:7")]).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+    for words in [
+        "key = \"***\"",
+        "\"sasl.password\" = \"***\"",
+        "properties.\"linger.ms\" = \"1\"",
+        "listen = \"127.0.0.1:7\"",
+        "# ROUNDHOUSE__SERVER__LISTEN",
+        "# file",
+        "# default",
+    ] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+    let again: Table = text.parse().unwrap();
+    assert_eq!(again["server"]["listen"].as_str(), Some("127.0.0.1:7"));
+    assert!(!format!("{:?}", load(&good, &[]).unwrap()).contains("canary"));
+    for wrong in [
+        format!("[[operators]]\nname = \"desk\"\nkey = [\"{CANARY}\"]"),
+        format!("[[operators]]\nname = \"desk\"\nkey = \"{CANARY}"),
+        format!("[[operators]]\nname = \"desk\"\nkey = \"{CANARY}\"\nrole = 1"),
+        format!("[simple]\npartner = \"acme\"\npartner_secret = \"{CANARY}\""),
+        format!("[cluster]\nproperties = {{ \"sasl.password\" = [\"{CANARY}\"] }}"),
+        format!("[[partners]]\nid = \"a\"\nwallet_url = \"http://u:{CANARY}@w:1\""),
+    ] {
+        let error = load(&wrong, &[]).unwrap_err();
+        for said in [format!("{error:#}"), format!("{error:?}")] {
+            assert!(!said.contains("canary"), "{said}");
+        }
+    }
+}

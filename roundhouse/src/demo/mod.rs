@@ -21,7 +21,6 @@ use crate::rig::watch::{Decided, Watch};
 use crate::serve::{Opened, Running};
 use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -90,7 +89,6 @@ pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let operator_key = secret()?;
     let mut config = setup::config(&operator_key, &with_urls.collect())?;
     config.storage.data_dir.clone_from(&plan.data_dir);
-    config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.dispatcher.call_ms_max = CALL_MS_MAX;
     let running = Running::start(&config).await?;
     let api = Api::new(format!("http://{}", running.address), operator_key);

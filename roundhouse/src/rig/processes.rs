@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -116,6 +116,8 @@ pub struct ServerProcess {
     child: Child,
     /// The base URL of the API.
     pub url: String,
+    /// The base URL of the admin port.
+    pub admin: String,
 }
 
 impl ServerProcess {
@@ -145,12 +147,17 @@ impl ServerProcess {
         Self::announced(command).await
     }
 
-    async fn announced(command: Command) -> anyhow::Result<Self> {
+    /// Nobody but its parent asks for its admin port: any will do.
+    async fn announced(mut command: Command) -> anyhow::Result<Self> {
+        command.args(["--admin-listen", "127.0.0.1:0"]);
         let (child, mut lines) = spawn(command)?;
-        let line = timeout(START_WAIT_MAX, lines.next_line()).await;
-        let line = line.context("the server did not start in time")??;
-        let url = line.context("the server ended at once")?;
-        Ok(Self { child, url })
+        let mut line = async || {
+            let line = timeout(START_WAIT_MAX, lines.next_line()).await;
+            let line = line.context("the server did not start in time")??;
+            line.context("the server ended at once")
+        };
+        let (url, admin) = (line().await?, line().await?);
+        Ok(Self { child, url, admin })
     }
 
     /// Sends a signal, such as STOP or CONT.
@@ -160,6 +167,15 @@ impl ServerProcess {
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = pid(&self.child).context("the server has ended")?;
         kill_process(id, signal).context("the server cannot be signalled")
+    }
+
+    /// Waits until the process has ended, and says how.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub async fn ended(mut self) -> anyhow::Result<ExitStatus> {
+        let ended = timeout(STOP_WAIT_MAX, self.child.wait()).await;
+        ended.context("a child did not stop in time")?.context("a child cannot be waited for")
     }
 
     /// Whether the process has ended by itself.

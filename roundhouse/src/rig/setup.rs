@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use http::Method;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use toml::Table;
 
@@ -22,7 +23,8 @@ pub fn partner_names(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("p{number:02}")).collect()
 }
 
-/// The defaults, with an operator and these partners.
+/// The defaults, with an operator and these partners, on free ports of this machine without a load balancer
+/// before them.
 ///
 /// # Errors
 /// If the defaults do not load.
@@ -31,6 +33,9 @@ pub fn config(
     partners: &BTreeMap<String, (PartnerKey, String)>,
 ) -> anyhow::Result<Config> {
     let mut config = Config::load(None, Vec::new(), Overrides::default())?;
+    config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.server.admin_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.server.drain_notice_ms = 0;
     config.operators = vec![Operator { name: OPERATOR.to_owned(), key: operator_key.to_owned() }];
     config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
     Ok(config)
@@ -73,12 +78,17 @@ pub async fn top_up(wallet: &str, player: &str, units: i64) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes a configuration file with the operators and partners of `config`, and the tables of `further`.
+/// Writes a configuration file with the operators and partners of `config`, and the tables of `further`; for
+/// processes that no load balancer stands before, unless `further` says of `server` what it is.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(config: &Config, further: Table, path: &Path) -> anyhow::Result<()> {
     let mut file = further;
+    let notice = toml::Value::try_from(config.server.drain_notice_ms);
+    let notice = notice.context("the configuration is not TOML")?;
+    let server = Table::from_iter([("drain_notice_ms".to_owned(), notice)]);
+    file.entry("server").or_insert_with(|| server.into());
     for (key, list) in [
         ("operators", toml::Value::try_from(&config.operators)),
         ("partners", toml::Value::try_from(&config.partners)),

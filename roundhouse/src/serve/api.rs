@@ -1,7 +1,7 @@
 //! The HTTP API over the machines.
 
+use super::admin::Checks;
 use super::loops::Asks;
-use super::ready::Ready;
 use super::{Opened, Role, Roles, partners, simple};
 use crate::config::Config;
 use axum::Router;
@@ -14,14 +14,14 @@ use std::sync::Arc;
 /// Ms between `closing` and `closed` where the caller names none: the partner's answers on their way.
 const GRACE_MS: i64 = 1_500;
 
-/// Everything that is served on the one port.
+/// Everything that is served to the outside.
 pub(super) fn router<E: Opened>(
     config: &Config,
     engine: &E,
     roles: &Roles,
     asks: &Asks,
     metrics: &Metrics,
-    ready: Ready,
+    checks: &Checks,
 ) -> anyhow::Result<Router> {
     let state = ApiState {
         engine: engine.clone(),
@@ -34,7 +34,7 @@ pub(super) fn router<E: Opened>(
         grace_ms: GRACE_MS,
         now: Arc::new(|| SystemClock.now()),
         metrics: metrics.clone(),
-        checks: Arc::new(move || ready.checks()),
+        checks: Arc::clone(checks),
         version: env!("CARGO_PKG_VERSION"),
     };
     let further = simple::router(config, roles, asks, &state)?;

@@ -1,5 +1,6 @@
 //! The machines of each role and what drives them.
 
+use super::measured::{Flow, Measured};
 use super::rules::RULES;
 use super::{Opened, Role, Roles, partners, reconcilers, simple, tails};
 use crate::config::Config;
@@ -80,8 +81,17 @@ fn flat(ended: Result<Result<(), EngineError>, JoinError>) -> anyhow::Result<()>
 pub(super) struct Start<'a, E> {
     pub(super) config: &'a Config,
     pub(super) engine: &'a E,
+    pub(super) metrics: &'a telemetry::Metrics,
+    pub(super) flow: Flow,
     pub(super) stop: &'a CancellationToken,
     pub(super) loops: &'a mut Loops,
+}
+
+impl<E: Opened> Start<'_, E> {
+    /// The engine for machines of this name, whose use of it is counted.
+    pub(super) fn measured(&self, machine: &'static str) -> Measured<E> {
+        Measured::new(self.engine.clone(), machine, self.flow.clone())
+    }
 }
 
 /// Starts the machines of every role; they run until `stop`.
@@ -96,7 +106,8 @@ pub(super) fn start<E: Opened>(
     stop: &CancellationToken,
 ) -> anyhow::Result<(Loops, Asks)> {
     let mut loops = Loops { tasks: JoinSet::new(), memberships: Vec::new() };
-    let mut start = Start { config, engine, stop, loops: &mut loops };
+    let flow = Flow::register(metrics);
+    let mut start = Start { config, engine, metrics, flow, stop, loops: &mut loops };
     let with_line =
         [Role::Line, Role::Bets, Role::LineProvider].iter().any(|role| roles.has(*role));
     let better = simple::better(config)?.filter(|_| roles.has(Role::BetMaker));
@@ -117,7 +128,7 @@ pub(super) fn start<E: Opened>(
         settlers(&mut start);
     }
     if roles.has(Role::Dispatcher) {
-        dispatchers(&mut start, metrics)?;
+        dispatchers(&mut start)?;
     }
     if roles.has(Role::Reconciler) {
         reconcilers::start(&mut start);
@@ -130,7 +141,7 @@ fn heralds<E: Opened>(start: &mut Start<'_, E>) {
     let handles = Handles::default();
     start.loops.memberships.push((Role::Herald, handles.membership()));
     start.loops.tasks.spawn(supervise(
-        start.engine.clone(),
+        start.measured(Role::Herald.name()),
         job,
         |lease, positions| {
             Herald::new(lease.source.partition, E::PARTITIONS, RULES, first(&positions))
@@ -148,7 +159,7 @@ fn settlers<E: Opened>(start: &mut Start<'_, E>) {
     let handles = Handles::default();
     start.loops.memberships.push((Role::Settler, handles.membership()));
     start.loops.tasks.spawn(supervise(
-        start.engine.clone(),
+        start.measured(Role::Settler.name()),
         job,
         move |lease, positions| {
             let (partition, from) = (lease.source.partition, first(&positions));
@@ -161,17 +172,14 @@ fn settlers<E: Opened>(start: &mut Start<'_, E>) {
     ));
 }
 
-fn dispatchers<E: Opened>(
-    start: &mut Start<'_, E>,
-    metrics: &telemetry::Metrics,
-) -> anyhow::Result<()> {
+fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
     let config = start.config;
     let limits = partner_dispatcher::Limits {
         chunk_items_max: config.dispatcher.chunk_items_max,
         chunks_in_flight_max: config.dispatcher.chunks_in_flight_max,
         ..partner_dispatcher::Limits::PRODUCTION
     };
-    let metrics = Metrics::register(metrics);
+    let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
     let wallets = partners::wallets(config)?;
     let client = HttpClient::new(SETTLEMENT_POOL);
@@ -180,7 +188,7 @@ fn dispatchers<E: Opened>(
     start.loops.memberships.push((Role::Dispatcher, handles.membership()));
     let job = Job { group: DISPATCHER, topic: Topic(SETTLEMENTS), also: vec![Topic(RETRY_5S)] };
     start.loops.tasks.spawn(supervise(
-        start.engine.clone(),
+        start.measured(Role::Dispatcher.name()),
         job,
         move |lease, positions| {
             Dispatcher::new(DispatcherOptions {

@@ -4,7 +4,7 @@
 use crate::config;
 use crate::config::Config;
 use crate::engine;
-use anyhow::Context;
+use anyhow::{Context, bail};
 #[cfg(feature = "cluster")]
 use runtime::cluster::topics::Kafka;
 #[cfg(feature = "cluster")]
@@ -13,6 +13,7 @@ use runtime::embedded::{Embedded, Options};
 use runtime::{Engine, SystemClock};
 use schemas::outgoing::Partitions;
 use std::future::{Future, pending};
+use std::path::Path;
 
 /// Ms in a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -81,6 +82,28 @@ pub async fn embedded(config: &Config) -> anyhow::Result<Embedded> {
             storage.data_dir.display()
         )
     })
+}
+
+/// Opens a data directory whose server is stopped, to be read.
+///
+/// # Errors
+/// If there is nothing in it, or a server works on it.
+pub async fn at_rest(data_dir: &Path) -> anyhow::Result<Embedded> {
+    if !engine::has_data(data_dir) {
+        bail!(
+            "there is no data in {}; give the directory that `serve` was given (--data-dir)",
+            data_dir.display()
+        );
+    }
+    let options = Options {
+        retention_ms: i64::MAX, // Who reads deletes nothing.
+        ..Options::new(data_dir)
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        Embedded::open(&options, engine::catalogue(), SystemClock)
+    });
+    let opened = opening.await.context("the engine broke down while it was opened")?;
+    opened.context("the log is read while its server is stopped")
 }
 
 /// Connects to the servers of the configuration, as a process that may join groups.

@@ -43,7 +43,8 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     } else {
         lock(&owned).extend(0..E::PARTITIONS.lanes);
     }
-    let (engine, log, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
+    let log = start.engine.clone();
+    let (engine, stop) = (start.measured(Role::Reconciler.name()), start.stop.clone());
     let build = move || {
         let (log, owned, options) = (log.clone(), Arc::clone(&owned), options.clone());
         async move {

@@ -63,7 +63,8 @@ pub(super) fn better(config: &Config) -> anyhow::Result<Option<Better>> {
 /// Starts the book of bet-maker.
 pub(super) fn book<E: Opened>(start: &mut Start<'_, E>, better: Better) -> Handle<Book> {
     let (handle, requests) = Handle::channel();
-    let (log, engine, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
+    let log = start.engine.clone();
+    let (engine, stop) = (start.measured(Role::BetMaker.name()), start.stop.clone());
     let Better { partner, player, .. } = better;
     let build = move || {
         let (log, partner, player) = (log.clone(), partner.clone(), player.clone());
@@ -81,7 +82,8 @@ pub(super) fn book<E: Opened>(start: &mut Start<'_, E>, better: Better) -> Handl
 pub(super) fn drawer<E: Opened>(start: &mut Start<'_, E>) {
     // Nobody asks it anything.
     let (_, requests) = Handle::channel();
-    let (log, engine, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
+    let log = start.engine.clone();
+    let (engine, stop) = (start.measured(Role::LineProvider.name()), start.stop.clone());
     let build = move || {
         let log = log.clone();
         async move { Ok(Drawer::new(DrawOptions::read(&log, E::PARTITIONS).await?)) }

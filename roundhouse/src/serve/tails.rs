@@ -1,7 +1,8 @@
 //! The machines that every instance runs for itself, without a group: the line and bet placing.
 
 use super::loops::{Start, logged};
-use super::{Opened, partners};
+use super::measured::MeasuredCalls;
+use super::{Opened, Role, partners};
 use anyhow::Context;
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::line::{Line, LineOptions};
@@ -17,7 +18,8 @@ const DECISIONS_READ_AGAIN: u64 = 10_000;
 
 pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
     let (handle, requests) = Handle::channel();
-    let (log, engine, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
+    let log = start.engine.clone();
+    let (engine, stop) = (start.measured(Role::Line.name()), start.stop.clone());
     let build = move || {
         let log = log.clone();
         async move { Ok(Line::new(LineOptions::read(&log, E::PARTITIONS).await?)) }
@@ -35,6 +37,7 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<Han
     let wallets = partners::addresses(config)?;
     let caller = Authorize::new(wallets, AuthorizeOptions::STANDARD)
         .context("partners[].wallet_url: bets cannot be authorised")?;
+    let caller = MeasuredCalls::register(caller, start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,
         rounds_from: Vec::new(),
@@ -49,7 +52,8 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<Han
             ..Limits::STANDARD
         },
     };
-    let (log, engine, stop) = (start.engine.clone(), start.engine.clone(), start.stop.clone());
+    let log = start.engine.clone();
+    let (engine, stop) = (start.measured(Role::Bets.name()), start.stop.clone());
     let build = move || {
         let (log, options) = (log.clone(), options.clone());
         async move {

@@ -73,7 +73,6 @@ impl Street {
             .map(|(name, key)| (name.clone(), (key.clone(), wallets.urls[name].clone())));
         let mut config = setup::config(OPERATOR_KEY, &partners.collect()).unwrap();
         config.storage.data_dir = directory.path().to_owned();
-        config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.dispatcher.call_ms_max = 2_000;
         Self { directory, keys, wallets, config }
     }

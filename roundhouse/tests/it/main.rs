@@ -19,6 +19,7 @@ macro_rules! on_every_engine {
     )+};
 }
 
+mod admin;
 mod commands;
 mod consumer;
 mod corrections;
@@ -27,10 +28,13 @@ mod demo;
 mod feeds;
 mod house;
 mod kill;
+mod metrics;
 mod readiness;
 mod reconciling;
 mod roles;
 mod second;
+mod secrets;
 mod simple;
 mod smoke;
+mod topics;
 mod watched;

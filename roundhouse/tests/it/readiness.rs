@@ -21,8 +21,8 @@ on_every_engine!(
 
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
 
-async fn readyz(api: &Api) -> Reply {
-    api.call(Method::GET, "/readyz", "", None).await.unwrap()
+async fn readyz(admin: &Api) -> Reply {
+    admin.call(Method::GET, "/readyz", "", None).await.unwrap()
 }
 
 /// What `/readyz` says is missing.
@@ -44,9 +44,10 @@ async fn a_process_waits_for_each_of_its_groups<E: Ground>() {
         let running =
             Running::with(&street.config, listener, held.clone(), &Roles::all()).await.unwrap();
         let api = Api::new(format!("http://{}", running.address), OPERATOR_KEY.to_owned());
+        let admin = Api::new(format!("http://{}", running.admin), String::new());
         let begun = Instant::now();
         loop {
-            let said = readyz(&api).await;
+            let said = readyz(&admin).await;
             assert_eq!(said.status, 503, "{group} is held: {}", said.body);
             // Groups and roles have the same names.
             assert!(missing(&said).iter().any(|name| name == group), "{}", said.body);

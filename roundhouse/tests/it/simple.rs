@@ -211,6 +211,7 @@ async fn a_sandbox_that_nobody_listens_to() {
     let listen = format!("127.0.0.1:{}", free_ports(1).unwrap());
     let mut server = tokio::process::Command::new(EXE)
         .args(["serve", "--sandbox", "--announce", "--log", "error", "--listen", &listen])
+        .args(["--admin-listen", "127.0.0.1:0"])
         .arg("--data-dir")
         .arg(directory.path())
         .stdout(Stdio::piped())

@@ -48,7 +48,9 @@ async fn a_directory_is_one_process_s() {
     let (server, config) = serve(&street).await;
     let directory = street.directory.path();
     let config = config.to_str().unwrap();
-    unable(&run("serve", directory, &["--listen", "127.0.0.1:0", "--config", config]), directory);
+    let any = "127.0.0.1:0";
+    let ports = ["--listen", any, "--admin-listen", any, "--config", config];
+    unable(&run("serve", directory, &ports), directory);
     unable(&run("audit", directory, &[]), directory);
 
     let api = Api::new(server.url.clone(), OPERATOR_KEY.to_owned());

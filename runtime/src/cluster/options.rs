@@ -2,6 +2,7 @@
 
 use crate::Topic;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// How many servers there are, and with it what they must promise.
@@ -27,7 +28,7 @@ pub struct GroupSpec {
 }
 
 /// Everything the engine is told from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClusterOptions {
     /// What the servers must promise.
     pub profile: Profile,
@@ -46,6 +47,18 @@ pub struct ClusterOptions {
     pub groups: Vec<GroupSpec>,
     /// The fact store.
     pub store: StoreOptions,
+}
+
+/// Without the values of the properties, which may be passwords.
+impl fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        let mut shown = f.debug_struct("ClusterOptions");
+        shown.field("profile", &self.profile).field("brokers", &self.brokers);
+        shown.field("properties", &names).field("namespace", &self.namespace);
+        shown.field("instance", &self.instance).field("groups", &self.groups);
+        shown.field("store", &self.store).finish()
+    }
 }
 
 /// Where the fact store is.

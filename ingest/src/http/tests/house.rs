@@ -175,6 +175,10 @@ impl House {
         Self { router, state, simple, shutdown, _data: data }
     }
 
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.state.metrics.clone()
+    }
+
     /// Answers from now on as another process over the same log does.
     pub(crate) fn answer_as(&mut self, change: impl FnOnce(&mut ApiState<Embedded>)) {
         let mut state = self.state.clone();

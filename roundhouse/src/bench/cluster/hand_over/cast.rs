@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use runtime::cluster::{Cluster, Profile};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Table, Value};
@@ -62,8 +61,7 @@ impl Cast {
             (name.clone(), (key.clone(), url))
         });
         let operator_key = secret()?;
-        let mut config = setup::config(&operator_key, &with_urls.collect())?;
-        config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let config = setup::config(&operator_key, &with_urls.collect())?;
         let file = plan.data_dir.join("settler.toml");
         setup::write(&config, engine_of(ground), &file)?;
         let listener = listen(&config).await?;

@@ -1,7 +1,7 @@
-//! `roundhouse topics`.
+//! `roundhouse topics plan`, `apply` and `check`.
 
-use super::servers::Servers;
-use super::{EXIT_FINDING, EXIT_OK};
+use crate::cli::servers::Servers;
+use crate::cli::{EXIT_FINDING, EXIT_OK};
 use crate::config::Cluster;
 use crate::engine::catalogue_cluster;
 use crate::serve::open;
@@ -33,15 +33,8 @@ Exit codes:
   2  no broker answered, or it could not be asked or changed";
 
 /// Make Kafka's topics what they must be, or say what is wrong with them.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Print what `apply` would do and what a person must do; change nothing
     #[command(after_help = EXAMPLES)]
     Plan(Where),
@@ -54,7 +47,7 @@ enum Command {
 }
 
 #[derive(Clone, Debug, Default, clap::Args)]
-struct Where {
+pub(super) struct Where {
     #[command(flatten)]
     servers: Servers,
     /// Brokers to begin with, separated by commas [default: 127.0.0.1:9092]
@@ -73,8 +66,8 @@ fn property(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
-    match args.command {
+pub(super) async fn run(command: Command) -> anyhow::Result<u8> {
+    match command {
         Command::Plan(at) => plan(at).await,
         Command::Apply(at) => apply(at).await,
         Command::Check(at) => check(at).await,
@@ -209,7 +202,7 @@ fn print_plan(plan: &Plan, would: &str) {
 mod tests {
     use super::*;
     use crate::config::Profile;
-    use clap::{Args as _, FromArgMatches};
+    use clap::FromArgMatches;
 
     /// Flags over the environment over the file over the defaults, as for `serve`.
     #[test]
@@ -223,9 +216,9 @@ mod tests {
             let path = path.to_str().unwrap();
             let all = ["topics", "plan", "--config", path].into_iter();
             let all = all.chain(arguments.iter().copied());
-            let cli = Args::augment_args(clap::Command::new("topics"));
-            let found = Args::from_arg_matches(&cli.get_matches_from(all)).unwrap();
-            let Command::Plan(at) = found.command else { panic!() };
+            let cli = Command::augment_subcommands(clap::Command::new("topics"));
+            let found = Command::from_arg_matches(&cli.get_matches_from(all)).unwrap();
+            let Command::Plan(at) = found else { panic!() };
             let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
             at.cluster(environment).unwrap()
         };

@@ -1,0 +1,206 @@
+//! What a configuration must be beside having the right form. Decides from the values alone.
+
+use super::finding::Finding;
+use super::{Config, CurrencyLimits, EngineKind, Partner};
+use crate::rig::keys::PartnerKey;
+use ingest::auth::{Operators, PlayerKeys};
+use partner_dispatcher::PartnerBook;
+use runtime::telemetry;
+use schemas::contract::STATE_ITEMS_MAX;
+use schemas::{Currency, Money, PartnerId, PlayerId};
+use std::collections::BTreeSet;
+
+/// Days a record is kept at least: corrections come for 30 days, retries for 35.
+const RETENTION_DAYS_MIN: u32 = 35;
+/// Decimals of the currency in which bet-maker's player bets.
+const SIMPLE_EXPONENT: u8 = 2;
+
+/// Everything that is wrong, in the order of the keys.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    findings.numbers(config);
+    findings.ports(config);
+    if config.engine.kind == EngineKind::Cluster {
+        findings.0.extend(config.cluster.check());
+    }
+    if let Err(error) = telemetry::check_filter(&config.telemetry.log) {
+        findings.add("telemetry.log", format!("{:#}", anyhow::Error::from(error)));
+    }
+    findings.operators(config);
+    findings.partners(config);
+    findings.simple(config);
+    findings.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, path: impl Into<String>, text: impl Into<String>) {
+        self.0.push(Finding::new(path, text));
+    }
+
+    fn numbers(&mut self, config: &Config) {
+        let Config { server, storage, placing, settler, reconciler, dispatcher, .. } = config;
+        let at_least_1 = |number: usize| 1 <= number;
+        for (path, good) in [
+            ("server.connections_max", at_least_1(server.connections_max)),
+            ("placing.answer_within_ms", 1 <= placing.answer_within_ms),
+            ("placing.attempt_ms", 1 <= placing.attempt_ms),
+            ("placing.attempts_max", 1 <= placing.attempts_max),
+            ("placing.in_flight_max", at_least_1(placing.in_flight_max)),
+            ("placing.partner_in_flight_max", at_least_1(placing.partner_in_flight_max)),
+            ("settler.rounds_kept", at_least_1(settler.rounds_kept)),
+            ("reconciler.stale_s", 1 <= reconciler.stale_s),
+            ("reconciler.repeat_s", 1 <= reconciler.repeat_s),
+            ("dispatcher.chunk_items_max", at_least_1(dispatcher.chunk_items_max)),
+            ("dispatcher.chunks_in_flight_max", at_least_1(dispatcher.chunks_in_flight_max)),
+            ("dispatcher.call_ms_max", 1 <= dispatcher.call_ms_max),
+        ] {
+            if !good {
+                self.add(path, "must be at least 1");
+            }
+        }
+        if storage.retention_days < RETENTION_DAYS_MIN {
+            let text = format!(
+                "is {}; it must be at least {RETENTION_DAYS_MIN}, because corrections come for 30 days \
+                 and retries for 35",
+                storage.retention_days
+            );
+            self.add("storage.retention_days", text);
+        }
+        if STATE_ITEMS_MAX < dispatcher.chunk_items_max {
+            let text = format!("must be at most {STATE_ITEMS_MAX}: partners take no more");
+            self.add("dispatcher.chunk_items_max", text);
+        }
+    }
+
+    fn ports(&mut self, config: &Config) {
+        let (api, admin) = (config.server.listen, config.server.admin_listen);
+        let everywhere = api.ip().is_unspecified() || admin.ip().is_unspecified();
+        if api.port() != 0 && api.port() == admin.port() && (everywhere || api.ip() == admin.ip()) {
+            self.add("server.admin_listen", format!("is the port of server.listen, {api}"));
+        }
+    }
+
+    fn operators(&mut self, config: &Config) {
+        let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        for (index, operator) in config.operators.iter().enumerate() {
+            let path = format!("operators[{index}]");
+            if operator.name.is_empty() {
+                self.add(format!("{path}.name"), "is empty");
+            } else if !names.insert(&operator.name) {
+                self.add(
+                    format!("{path}.name"),
+                    format!("there are two operators {}", operator.name),
+                );
+            }
+            if let Err(error) = Operators::new([(operator.name.clone(), operator.key.clone())]) {
+                self.add(format!("{path}.key"), error.to_string());
+            } else if !keys.insert(&operator.key) {
+                let text = "another operator has the same key: nobody could tell who said what";
+                self.add(format!("{path}.key"), text);
+            }
+        }
+    }
+
+    fn partners(&mut self, config: &Config) {
+        let mut seen = BTreeSet::new();
+        for (index, partner) in config.partners.iter().enumerate() {
+            let path = format!("partners[{index}]");
+            if !seen.insert(&partner.id) {
+                self.add(format!("{path}.id"), format!("there are two partners {}", partner.id));
+            }
+            self.partner(&path, partner);
+        }
+    }
+
+    fn partner(&mut self, path: &str, partner: &Partner) {
+        // What is said of the other keys does not depend on the id.
+        let id: PartnerId = match partner.id.parse() {
+            Ok(id) => id,
+            Err(error) => {
+                self.add(format!("{path}.id"), format!("{error}"));
+                return self.currencies(path, partner);
+            }
+        };
+        let has_user =
+            partner.wallet_url.split(['?', '#']).next().is_some_and(|url| url.contains('@'));
+        if has_user {
+            let text = "has a user before its host, which is not sent; leave it away";
+            self.add(format!("{path}.wallet_url"), text);
+        } else if let Err(error) = PartnerBook::default().insert(id.clone(), &partner.wallet_url) {
+            self.add(format!("{path}.wallet_url"), error.to_string());
+        }
+        if let Err(error) = PlayerKeys::default().insert(id, &partner.token_key) {
+            self.add(format!("{path}.token_key"), error.to_string());
+        }
+        self.currencies(path, partner);
+    }
+
+    fn currencies(&mut self, path: &str, partner: &Partner) {
+        if partner.currencies.is_empty() {
+            self.add(format!("{path}.currencies"), format!("{} takes bets in none", partner.id));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, limits) in partner.currencies.iter().enumerate() {
+            let path = format!("{path}.currencies[{index}]");
+            if !seen.insert(&limits.currency) {
+                self.add(format!("{path}.currency"), format!("{} is there twice", limits.currency));
+            }
+            self.currency(&path, limits);
+        }
+    }
+
+    fn currency(&mut self, path: &str, limits: &CurrencyLimits) {
+        match limits.currency.parse::<Currency>() {
+            Ok(currency) => {
+                if let Err(error) = Money::new(0, currency, i64::from(limits.exponent)) {
+                    self.add(format!("{path}.exponent"), error.to_string());
+                }
+            }
+            Err(error) => self.add(format!("{path}.currency"), error.to_string()),
+        }
+        for (key, units) in [
+            ("stake_min_units", limits.stake_min_units),
+            ("stake_max_units", limits.stake_max_units),
+            ("payout_max_units", limits.payout_max_units),
+            ("liability_max_units", limits.liability_max_units),
+        ] {
+            if units < 1 {
+                self.add(format!("{path}.{key}"), format!("is {units}; it must be above 0"));
+            }
+        }
+        if limits.stake_max_units < limits.stake_min_units {
+            self.add(format!("{path}.stake_min_units"), "must be at most stake_max_units");
+        }
+    }
+
+    /// Whose bets bet-maker places; nobody's with an empty partner.
+    fn simple(&mut self, config: &Config) {
+        let simple = &config.simple;
+        if simple.partner.is_empty() {
+            return;
+        }
+        if let Err(error) = simple.player.parse::<PlayerId>() {
+            self.add("simple.player", error.to_string());
+        }
+        let Some(partner) = config.partners.iter().find(|partner| partner.id == simple.partner)
+        else {
+            let text = format!("there is no partner {} in partners", simple.partner);
+            return self.add("simple.partner", text);
+        };
+        match PartnerKey::of_secret(&simple.partner, &simple.partner_secret) {
+            Ok(key) if key.public() == partner.token_key => {}
+            Ok(_) => {
+                let text = format!("does not belong to the token_key of {}", simple.partner);
+                self.add("simple.partner_secret", text);
+            }
+            Err(error) => self.add("simple.partner_secret", format!("{error}")),
+        }
+        let currency = partner.currencies.iter().find(|known| known.currency == simple.currency);
+        if currency.is_none_or(|known| known.exponent != SIMPLE_EXPONENT) {
+            let text = format!("{} takes no {} of two decimals", simple.partner, simple.currency);
+            self.add("simple.currency", text);
+        }
+    }
+}
