@@ -2,12 +2,16 @@
 
 use crate::house::{Ground, OPERATOR_KEY, Street, WAIT_MAX, clean};
 use crate::roles::part;
+use crate::simple::simple;
 use crate::watched::Watched;
 use http::Method;
 use roundhouse::engine::{DISPATCHER, HERALD, RECONCILER, SETTLER};
 use roundhouse::rig::api::{Api, Reply};
 use roundhouse::rig::players::place_all;
 use roundhouse::serve::{Role, Roles, Running, listen};
+use runtime::{Clock, SystemClock, Topic};
+use schemas::catalogue::ROUNDS;
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -17,6 +21,7 @@ on_every_engine!(
     a_process_waits_for_each_of_its_groups,
     a_bet_sent_to_a_ready_process_finds_its_settler,
     a_member_for_which_there_is_no_partition_is_ready,
+    a_list_of_events_that_stands_still_is_served,
 );
 
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
@@ -111,4 +116,42 @@ async fn a_member_for_which_there_is_no_partition_is_ready<E: Ground>() {
         herald.leave().await.unwrap();
     }
     engine.close().await;
+}
+
+/// The topic behind bet-maker's list stands still for over 5 s: the list is there, its age grows, and the
+/// process is not ready; it is again once the topic moves.
+async fn a_list_of_events_that_stands_still_is_served<E: Ground>() {
+    let street = Street::on::<E>(1, 64, &[]).await;
+    let engine = Watched::new(E::open(&street.config).await);
+    let config = simple(&street);
+    let listeners = listen(&config).await.unwrap();
+    let running = Running::with(&config, listeners, engine.clone(), &Roles::all()).await.unwrap();
+    let api = Api::new(format!("http://{}", running.address), String::new());
+    let admin = Api::new(format!("http://{}", running.admin), String::new());
+    api.ready(WAIT_MAX).await.unwrap();
+    let deadline = SystemClock.now() / 1_000 + 600;
+    let event = json!({"event_id": "still", "coefficient": "1.50", "deadline": deadline});
+    let made = api.call(Method::POST, "/line-provider/events", "", Some(&event)).await.unwrap();
+    assert_eq!(made.status, 201, "{}", made.body);
+    let listed = async || api.call(Method::GET, "/bet-maker/events", "", None).await.unwrap();
+    let begun = Instant::now();
+    while listed().await.body[0]["event_id"] != "still" {
+        assert!(begun.elapsed() < WAIT_MAX);
+        sleep(LOOK_PERIOD).await;
+    }
+
+    engine.stall(Some(Topic(ROUNDS)));
+    let begun = Instant::now();
+    while missing(&readyz(&admin).await) != ["events"] {
+        assert!(begun.elapsed() < WAIT_MAX, "{}", readyz(&admin).await.body);
+        sleep(LOOK_PERIOD).await;
+    }
+    assert!(Duration::from_secs(4) < begun.elapsed(), "an age below 5 s is no reason");
+    assert_eq!(readyz(&admin).await.status, 503);
+    let seen = listed().await;
+    assert_eq!((seen.status, seen.body[0]["event_id"].as_str()), (200, Some("still")));
+
+    engine.stall(None);
+    api.ready(WAIT_MAX).await.unwrap();
+    running.stop().await.unwrap();
 }

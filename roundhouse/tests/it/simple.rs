@@ -22,7 +22,7 @@ on_every_engine!(the_example_plays, a_restart_changes_nothing);
 const PARTNER: &str = "p01";
 
 /// A configuration in which both APIs are served to anybody.
-fn simple(street: &Street) -> Config {
+pub(crate) fn simple(street: &Street) -> Config {
     let mut config = street.config.clone();
     config.simple = Simple {
         open: true,

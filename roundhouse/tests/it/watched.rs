@@ -1,4 +1,4 @@
-//! An engine that counts who reads what, and can keep a group from being shared out.
+//! An engine that counts who reads what, can keep a group from being shared out, and a topic from being read.
 
 use roundhouse::serve::Opened;
 use runtime::{
@@ -17,11 +17,18 @@ pub(crate) struct Watched<E> {
     readers: Arc<Mutex<BTreeMap<Source, usize>>>,
     /// The group whose members hear nothing yet.
     held: Arc<watch::Sender<Option<&'static str>>>,
+    /// The topic that stands still.
+    stalled: Arc<watch::Sender<Option<Topic>>>,
 }
 
 impl<E> Watched<E> {
     pub(crate) fn new(inner: E) -> Self {
-        Self { inner, readers: Arc::default(), held: Arc::default() }
+        Self { inner, readers: Arc::default(), held: Arc::default(), stalled: Arc::default() }
+    }
+
+    /// No record of `topic` comes, and its ends are not told, until another is named.
+    pub(crate) fn stall(&self, topic: Option<Topic>) {
+        self.stalled.send_replace(topic);
     }
 
     /// Members of `group` hear nothing until another is named.
@@ -40,6 +47,7 @@ pub(crate) struct Counted<R> {
     inner: R,
     source: Source,
     readers: Arc<Mutex<BTreeMap<Source, usize>>>,
+    stalled: watch::Receiver<Option<Topic>>,
 }
 
 impl<R> Drop for Counted<R> {
@@ -50,7 +58,19 @@ impl<R> Drop for Counted<R> {
 
 impl<R: Reader> Reader for Counted<R> {
     async fn next(&mut self, records_max: usize) -> Result<(Vec<Record>, u64), EngineError> {
-        self.inner.next(records_max).await
+        let topic = self.source.topic;
+        loop {
+            if self.stalled.wait_for(|stalled| *stalled != Some(topic)).await.is_err() {
+                return Err(EngineError::Closed);
+            }
+            // What was asked for before the topic stood still would come all the same.
+            let mut stalled = self.stalled.clone();
+            tokio::select! {
+                biased;
+                () = async { drop(stalled.wait_for(|stalled| *stalled == Some(topic)).await) } => {}
+                read = self.inner.next(records_max) => return read,
+            }
+        }
     }
 }
 
@@ -82,7 +102,7 @@ impl<E: RecordLog> RecordLog for Watched<E> {
     fn reader(&self, source: Source, from: u64) -> Self::Reader {
         *self.readers.lock().unwrap().entry(source).or_default() += 1;
         let (inner, readers) = (self.inner.reader(source, from), Arc::clone(&self.readers));
-        Counted { inner, source, readers }
+        Counted { inner, source, readers, stalled: self.stalled.subscribe() }
     }
 
     fn partitions(&self, topic: Topic) -> u32 {
@@ -90,6 +110,9 @@ impl<E: RecordLog> RecordLog for Watched<E> {
     }
 
     async fn range(&self, source: Source) -> Result<(u64, u64), EngineError> {
+        if *self.stalled.borrow() == Some(source.topic) {
+            return Err(EngineError::Unavailable("the topic stands still".to_owned()));
+        }
         self.inner.range(source).await
     }
 
