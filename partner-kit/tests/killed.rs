@@ -107,8 +107,8 @@ async fn work(address: SocketAddr, name: String, answered: Answered) {
             let body = loop {
                 let mut open = match line.take() {
                     Some(line) => line,
-                    None => match tokio::net::TcpStream::connect(address).await {
-                        Ok(_) => Line::to(address).await,
+                    None => match Line::try_to(address).await {
+                        Ok(line) => line,
                         Err(_) => return,
                     },
                 };

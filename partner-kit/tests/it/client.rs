@@ -11,6 +11,7 @@ use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use partner_kit::{Keep, ServeError, Wallet, WalletOptions, serve, serve_wallet, system_clock};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,11 +31,17 @@ pub(crate) struct Line(SendRequest<Full<Bytes>>);
 
 impl Line {
     pub(crate) async fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        Self::try_to(address).await.unwrap()
+    }
+
+    /// A connection to a server that may be killed at any moment, also now.
+    pub(crate) async fn try_to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let shaken = handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(io::Error::other)?;
         tokio::spawn(connection);
-        Self(sender)
+        Ok(Self(sender))
     }
 
     pub(crate) async fn ask(

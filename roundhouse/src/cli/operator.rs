@@ -21,11 +21,12 @@ const KEY: &str = "ROUNDHOUSE_OPERATOR_KEY";
 impl Operator {
     /// A client with the operator's key.
     pub(super) fn api(&self) -> anyhow::Result<RoundsApi> {
-        let key = match (&self.key_file, std::env::var(KEY)) {
+        let known = std::env::vars().find(|(name, _)| name == KEY).map(|(_, key)| key);
+        let key = match (&self.key_file, known) {
             (Some(path), _) => std::fs::read_to_string(path)
                 .with_context(|| format!("the key cannot be read from {}", path.display()))?,
-            (None, Ok(key)) => key,
-            (None, Err(_)) => bail!("an operator's key is needed: set {KEY}, or say --key-file"),
+            (None, Some(key)) => key,
+            (None, None) => bail!("an operator's key is needed: set {KEY}, or say --key-file"),
         };
         Ok(RoundsApi::new(&self.target, key.trim())?)
     }

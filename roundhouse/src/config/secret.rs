@@ -38,7 +38,9 @@ pub(super) fn shown(path: &str, value: &Value) -> Value {
             };
             Value::Table(entries.map(entry).collect())
         }
-        other => other.clone(),
+        other @ (Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_)) => {
+            other.clone()
+        }
     }
 }
 

@@ -35,7 +35,11 @@ fn entry(text: &mut String, key: &str, path: &str, value: &Value, layers: &Layer
             text.push_str("]\n");
         }
         Value::Table(_) | Value::Array(_) => line(text, key, value, layers.origin(path)),
-        value => line(text, key, value, layers.origin(path)),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => line(text, key, value, layers.origin(path)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::admin::get;
 use crate::house::{House, Street};
-use runtime::Embedded;
+use runtime::{Embedded, telemetry};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ROUND: &str = "metrics-round";
@@ -140,6 +140,8 @@ fn names_of_rules() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_keep_the_rules_and_are_those_of_the_alerts() {
+    // A series comes into being with its first alarm, and here there is none.
+    assert_eq!(telemetry::alarms("test_of_names"), 0);
     let street = Street::on::<Embedded>(2, 121, &["--decline-rate", "100"]).await;
     let house = House::<Embedded>::open(&street.config).await;
     let wagers = street.wagers(ROUND, 60, 1);
