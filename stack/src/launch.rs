@@ -101,7 +101,7 @@ impl Cluster {
                 write("log4j2.xml", LOG4J2.to_owned())?;
                 let settings = format!("{at}/server.properties");
                 format_log(java, lib, &home)?;
-                let mut arguments = words(&[&mark, "-Xmx512m", "-XX:TieredStopAtLevel=1"]);
+                let mut arguments = words(&[&mark, "-Xmx1g", "-XX:TieredStopAtLevel=1"]);
                 arguments.push(format!("-Dlog4j2.configurationFile={at}/log4j2.xml"));
                 arguments.extend(words(&["-cp", &all_of(lib), "kafka.Kafka", &settings]));
                 arguments
