@@ -182,8 +182,9 @@ fn demos(bets: u32, seeds: u32) -> anyhow::Result<()> {
 
 fn chaos(minutes: u64, seed: u64) -> anyhow::Result<()> {
     let mut test = Command::new("cargo");
-    test.args(["test", "--package", "roundhouse", "--profile", "sim", "--test", "chaos"]);
-    test.args(["--", "--nocapture"]);
+    // Of the whole workspace, as the other tests are built: another choice of features builds all anew.
+    test.args(["test", "--workspace", "--features", "runtime/cluster,roundhouse/cluster"]);
+    test.args(["--profile", "sim", "--test", "chaos", "--", "--nocapture"]);
     test.env("ROUNDHOUSE_TEST_CHAOS_SECONDS", (minutes * 60).to_string());
     run(test.env("ROUNDHOUSE_TEST_SEED", seed.to_string()))
 }
