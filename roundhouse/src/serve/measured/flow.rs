@@ -11,7 +11,6 @@ use runtime::telemetry::Metrics;
 use runtime::{Append, EngineError, Record, Source};
 use schemas::catalogue::SETTLEMENTS;
 use schemas::facts::HEADER_KIND;
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -106,7 +105,7 @@ impl Flow {
     pub(super) fn applied(&self, machine: &'static str, tally: &Tally, took: Duration) {
         let operation = Operation { machine, operation: "apply" };
         self.durations.get_or_create(&operation).observe(took.as_secs_f64());
-        for ((topic, kind), count) in &tally.written {
+        for (topic, kind, count) in &tally.written {
             let sent = Sent { machine, topic, kind: kind.clone() };
             self.sent.get_or_create(&sent).inc_by(*count);
         }
@@ -164,8 +163,8 @@ impl Drop for Position {
 /// What a batch writes, to be counted once it is written.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// By topic and kind.
-    written: BTreeMap<(&'static str, String), u64>,
+    /// Topic, kind and count. A batch has a handful of kinds: looking through them copies nothing.
+    written: Vec<(&'static str, String, u64)>,
     settled: Vec<super::settled::Said>,
 }
 
@@ -174,8 +173,14 @@ impl Tally {
         let mut tally = Self::default();
         for record in records {
             let kind = record.headers.iter().find(|(name, _)| *name == HEADER_KIND);
-            let kind = kind.map(|(_, kind)| kind.clone()).unwrap_or_default();
-            *tally.written.entry((record.topic.0, kind)).or_default() += 1;
+            let kind = kind.map_or("", |(_, kind)| kind.as_str());
+            let same = |written: &&mut (&str, String, u64)| {
+                written.0 == record.topic.0 && written.1 == kind
+            };
+            match tally.written.iter_mut().find(same) {
+                Some((_, _, count)) => *count += 1,
+                None => tally.written.push((record.topic.0, kind.to_owned(), 1)),
+            }
             // What a reconciler or a dispatcher writes there was said before.
             if record.topic.0 == SETTLEMENTS && machine == Role::Settler.name() {
                 tally.settled.extend(super::settled::Said::of(&record.value));
