@@ -9,7 +9,7 @@ use runtime::embedded::{Embedded, Options};
 use runtime::{Engine, Fact, Reader, Record, Scope, Source, SystemClock, Topic};
 use schemas::bets::BetEvent;
 use schemas::catalogue::{
-    BETS, CASES, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS,
+    BETS, CASES, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS,
 };
 use schemas::decisions::DecisionSaid;
 use schemas::outgoing::Partitions;
@@ -31,6 +31,17 @@ const SCANS_AT_ONCE: usize = 64;
 /// # Errors
 /// If there is no data, or another process has it open: the audit reads what is at rest.
 pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
+    let engine = open(data_dir)?;
+    let books = read(&engine, Partitions::EMBEDDED).await;
+    engine.close().await;
+    books
+}
+
+/// Opens a data directory that no server has open, as one whose records do not expire.
+///
+/// # Errors
+/// As [`from_directory`].
+pub fn open(data_dir: &Path) -> anyhow::Result<Embedded> {
     if !engine::has_data(data_dir) {
         bail!(
             "there is no data in {}; give the directory that `serve` was given (--data-dir)",
@@ -38,14 +49,11 @@ pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
         );
     }
     let options = Options {
-        retention_ms: i64::MAX, // An audit deletes nothing.
+        retention_ms: i64::MAX, // Who looks deletes nothing.
         ..Options::new(data_dir)
     };
     let opened = Embedded::open(&options, engine::catalogue(), SystemClock);
-    let engine = opened.context("the log is read while its server is stopped")?;
-    let books = read(&engine, Partitions::EMBEDDED).await;
-    engine.close().await;
-    books
+    opened.context("the log is read while its server is stopped")
 }
 
 /// The books of a running engine whose topics have `counts` partitions, as of now. Joins no group and
@@ -67,7 +75,7 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
         rounds: sheet.topic(ROUNDS, counts.rounds, strict(RoundEvent::decode)).await?,
         decisions: sheet.topic(DECISIONS, counts.lanes, strict(DecisionSaid::decode)).await?,
         settlements: sheet.topic(SETTLEMENTS, counts.lanes, &settlement).await?,
-        retries: sheet.topic(RETRY_5S, counts.lanes, &settlement).await?,
+        retries: empty.retries,
         parked: sheet.topic(PARKED, counts.lanes, &settlement).await?,
         deliveries: sheet
             .topic(DELIVERIES, counts.lanes, strict(frame::decode::<DeliveryRecord>))
@@ -79,6 +87,16 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
         stored,
         journals: empty.journals,
     };
+    for tier in RetryTier::ALL {
+        let mut sheet = Sheet {
+            engine,
+            begins: std::mem::take(&mut books.begins),
+            unreadable: std::mem::take(&mut books.unreadable),
+        };
+        let lines = sheet.topic(tier.topic(), counts.lanes, &settlement).await?;
+        books.retries[tier.index()] = lines;
+        (books.begins, books.unreadable) = (sheet.begins, sheet.unreadable);
+    }
     read_facts(engine, &mut books).await?;
     Ok(books)
 }
@@ -183,12 +201,13 @@ async fn offsets(
     counts: Partitions,
 ) -> anyhow::Result<BTreeMap<(String, Source), u64>> {
     let mut offsets = BTreeMap::new();
-    for (group, topic, partitions) in [
+    let tiers = RetryTier::ALL.map(|tier| (DISPATCHER, tier.topic(), counts.lanes));
+    let others = [
         (SETTLER, BETS, counts.lanes),
         (DISPATCHER, SETTLEMENTS, counts.lanes),
-        (DISPATCHER, RETRY_5S, counts.lanes),
         (HERALD, ROUNDS, counts.rounds),
-    ] {
+    ];
+    for (group, topic, partitions) in others.into_iter().chain(tiers) {
         for partition in 0..partitions {
             let source = Source { topic: Topic(topic), partition };
             let stored = engine.stored(group, source).await;

@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod health;
 mod parent;
+mod parked;
 mod planted;
 mod process;
 mod serve;
@@ -74,6 +75,7 @@ enum Command {
     #[cfg(feature = "cluster")]
     Store(store::Args),
     Audit(audit::Args),
+    Parked(parked::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Token(token::Args),
@@ -116,6 +118,7 @@ impl Cli {
             #[cfg(feature = "cluster")]
             Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::Parked(args) => parked::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
             Command::Health(args) => health::run(args).await,

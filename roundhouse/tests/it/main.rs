@@ -26,6 +26,7 @@ mod deadline;
 mod demo;
 mod house;
 mod kill;
+mod parked;
 mod readiness;
 mod reconciling;
 mod roles;
