@@ -353,7 +353,7 @@ impl Machine for Line {
             Input::Timer { token } => self.timer(now, token),
             Input::Request { token, request } => self.request(now, token, request),
             Input::Answered { answer, .. } => match answer {},
-            Input::Loaded { .. } | Input::Applied { .. } => Vec::new(),
+            Input::Loaded { .. } | Input::Peeked { .. } | Input::Applied { .. } => Vec::new(),
         }
     }
 

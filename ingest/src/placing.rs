@@ -180,7 +180,7 @@ impl Machine for Placing {
                 (Due::Bet, number) => self.waited_for_bet(number, &mut out),
                 (Due::Cancel, number) => self.waited_for_cancel(number, &mut out),
             },
-            Input::Loaded { .. } => {}
+            Input::Loaded { .. } | Input::Peeked { .. } => {}
         }
         out
     }

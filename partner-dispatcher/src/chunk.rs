@@ -1,6 +1,7 @@
 //! Chunks: the body of one state call.
 
 use bytes::Bytes;
+use planted::Bug;
 use runtime::Millis;
 use schemas::PartnerId;
 use schemas::contract::{MoneyBody, StateItem, StateRequest, TargetBody, Traffic};
@@ -107,7 +108,13 @@ impl Filling {
         self.items.sort_by(|(_, a, _), (_, b, _)| {
             (a.bet_id.as_str(), a.revision).cmp(&(b.bet_id.as_str(), b.revision))
         });
-        let chunk_id = chunk_id(self.items.iter().map(|(_, i, _)| (i.bet_id.as_str(), i.revision)));
+        let mut named = self.items.iter().map(|(_, i, _)| (i.bet_id.as_str(), i.revision));
+        let chunk_id = match self.items.first() {
+            Some((_, first, _)) if planted::active(Bug::ChunkIdByPosition) => {
+                chunk_id(std::iter::once((first.round_id.as_str(), first.revision)))
+            }
+            Some(_) | None => chunk_id(&mut named),
+        };
         let mut bytes = Vec::with_capacity(self.bytes);
         bytes.extend_from_slice(br#"{"op":"state","chunk_id":""#);
         bytes.extend_from_slice(chunk_id.as_bytes());

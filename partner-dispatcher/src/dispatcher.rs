@@ -1,8 +1,10 @@
-//! The loop: one partition of settlements, and its partition of the tier, as a machine without IO.
+//! The loop: one partition of settlements, and its partition of each tier, as a machine without IO.
 
 mod answers;
+mod draining;
 mod intake;
 mod owed;
+mod partners;
 mod sending;
 mod writing;
 
@@ -17,8 +19,9 @@ use crate::judge::Answer;
 use crate::limits::Limits;
 use crate::queue::Partner;
 use crate::retry::Jitter;
+use draining::Peek;
 use runtime::{Alarm, Effect, Input, Machine, Millis, Source, Topic};
-use schemas::catalogue::{RETRY_5S, SETTLEMENTS};
+use schemas::catalogue::{RetryTier, SETTLEMENTS, TIERS};
 use schemas::contract::Traffic;
 use schemas::outgoing::Partitions;
 use schemas::{PartnerId, RoundId};
@@ -28,12 +31,12 @@ use writing::Writer;
 /// Where a dispatcher starts and what it may do.
 #[derive(Clone, Copy, Debug)]
 pub struct DispatcherOptions {
-    /// The partition of `settlements.v1` and of the tier.
+    /// The partition of `settlements.v1` and of the tiers.
     pub partition: u32,
     /// The offset to start from in `settlements.v1`.
     pub from: u64,
-    /// The offset to start from in the tier.
-    pub from_tier: u64,
+    /// The offset to start from in each tier, in the order of [`RetryTier::ALL`].
+    pub from_tiers: [u64; TIERS],
     /// How many partitions the topics written to have.
     pub partitions: Partitions,
     /// The bounds.
@@ -47,18 +50,19 @@ pub struct DispatcherOptions {
 pub struct Dispatcher {
     options: DispatcherOptions,
     settlements: Source,
-    tier: Source,
+    tiers: [Source; TIERS],
     book: Book,
     partners: BTreeMap<PartnerId, Partner>,
     /// Partners that may start a chunk since the last look.
     touched: BTreeSet<PartnerId>,
     flights: BTreeMap<u64, Flight>,
     timers: BTreeMap<u64, Due>,
-    /// Items of the tier by the time they are due, which is their order there.
-    resting: VecDeque<(Millis, u64)>,
-    /// A timer for the head of `resting` is set.
-    rest_timed: bool,
+    /// What rests of each tier.
+    resting: [Resting; TIERS],
     lookups: Lookups,
+    /// Whose tiers are read ahead, the next in front.
+    drains: VecDeque<(PartnerId, Traffic)>,
+    peeks: BTreeMap<u64, Peek>,
     writer: Writer,
     jitter: Jitter,
     tokens: u64,
@@ -73,6 +77,18 @@ struct Flight {
     chunk_id: String,
     /// In the order of the request.
     ids: Vec<u64>,
+    /// Whether its end alone tells if the partner is there: a probe, or the first word to a partner of
+    /// which only old debts are known.
+    decisive: bool,
+}
+
+/// Items of one tier that are not due.
+#[derive(Debug, Default)]
+struct Resting {
+    /// By the time they are due.
+    items: BTreeSet<(Millis, u64)>,
+    /// The earliest timer that is set.
+    timed: Option<Millis>,
 }
 
 /// What a timer is for.
@@ -82,8 +98,10 @@ enum Due {
     Repeat(Vec<u64>),
     /// This partner may be called again.
     Gate(PartnerId),
-    /// The head of the tier is due.
-    Tier,
+    /// The breaker of this partner may let a probe through.
+    Probe(PartnerId),
+    /// The head of a tier is due.
+    Tier(RetryTier),
 }
 
 /// What the store is asked: one load per round, for all that wants to know of it.
@@ -93,14 +111,16 @@ struct Lookups {
     /// The rounds wanted, in the order they came.
     order: VecDeque<RoundId>,
     running: BTreeMap<u64, Lookup>,
-    /// Items of the tier in all of these.
-    due_count: usize,
+    /// Items in all of these that the heads of tiers read.
+    heads_count: usize,
 }
 
 #[derive(Debug, Default)]
 struct Lookup {
-    /// Items of the tier that may be final already.
+    /// Items of tiers that may be final already.
     due: Vec<u64>,
+    /// Of these, those that the head of a tier read.
+    heads_count: usize,
     claims: Vec<Claim>,
 }
 
@@ -126,22 +146,26 @@ impl Dispatcher {
     /// A dispatcher with an empty memory.
     pub fn new(options: DispatcherOptions) -> Self {
         let source = |topic| Source { topic: Topic(topic), partition: options.partition };
-        let (settlements, tier) = (source(SETTLEMENTS), source(RETRY_5S));
+        let (settlements, tiers) =
+            (source(SETTLEMENTS), RetryTier::ALL.map(|tier| source(tier.topic())));
         let mut book = Book::default();
         book.offsets.track(settlements, options.from);
-        book.offsets.track(tier, options.from_tier);
+        for (tier, from) in tiers.into_iter().zip(options.from_tiers) {
+            book.offsets.track(tier, from);
+        }
         Self {
             options,
             settlements,
-            tier,
+            tiers,
             book,
             partners: BTreeMap::new(),
             touched: BTreeSet::new(),
             flights: BTreeMap::new(),
             timers: BTreeMap::new(),
-            resting: VecDeque::new(),
-            rest_timed: false,
+            resting: Default::default(),
             lookups: Lookups::default(),
+            drains: VecDeque::new(),
+            peeks: BTreeMap::new(),
             writer: Writer::default(),
             jitter: Jitter::new(options.seed),
             tokens: 0,
@@ -171,14 +195,20 @@ impl Dispatcher {
         self.partners.entry(partner.clone()).or_default()
     }
 
-    /// Puts an item into its partner's queue, out of stage `from`.
-    fn enqueue(&mut self, id: u64, from: Stage) {
+    /// Puts an item into its partner's queue, out of stage `from`; or moves it on, if nothing is sent to
+    /// the partner.
+    fn enqueue(&mut self, now: Millis, id: u64, from: Stage) {
         if !self.book.step(id, from, Stage::Queued) {
             return;
         }
         let Some(item) = self.book.get(id) else { return };
         let (partner, traffic) = home(item);
-        self.partner(&partner).queue(traffic).ids.insert(id);
+        let queue = self.partner(&partner).queue(traffic);
+        if !queue.breaker.is_closed() {
+            self.set_aside(now, id);
+            return;
+        }
+        queue.ids.insert(id);
         self.touched.insert(partner);
     }
 
@@ -186,22 +216,28 @@ impl Dispatcher {
     fn forget_dropped(&mut self) {
         for (id, item) in self.book.take_dropped() {
             let (partner, traffic) = home(&item);
-            self.partner(&partner).queue(traffic).ids.remove(&id);
+            let queue = self.partner(&partner).queue(traffic);
+            queue.ids.remove(&id);
+            queue.kept.retain(|kept| *kept != id);
+            queue.hearing.take_if(|first| *first == id);
         }
     }
 
     fn timed(&mut self, now: Millis, token: u64) {
         match self.timers.remove(&token) {
             Some(Due::Repeat(ids)) => {
-                ids.into_iter().for_each(|id| self.enqueue(id, Stage::Repeating));
+                ids.into_iter().for_each(|id| self.enqueue(now, id, Stage::Repeating));
+            }
+            Some(Due::Probe(partner)) => {
+                self.touched.insert(partner);
             }
             Some(Due::Gate(partner)) => {
                 self.partner(&partner).gated = false;
                 self.touched.insert(partner);
             }
-            Some(Due::Tier) => {
-                self.rest_timed = false;
-                self.wake(now);
+            Some(Due::Tier(tier)) => {
+                self.resting[tier.index()].timed = None;
+                self.wake(now, tier);
             }
             None => {}
         }
@@ -220,12 +256,14 @@ impl Machine for Dispatcher {
     type Reply = Owed;
 
     fn sources(&self) -> Vec<(Source, u64)> {
-        vec![(self.settlements, self.options.from), (self.tier, self.options.from_tier)]
+        let tiers = self.tiers.into_iter().zip(self.options.from_tiers);
+        std::iter::once((self.settlements, self.options.from)).chain(tiers).collect()
     }
 
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         match input {
             Input::Records { source, records, end: _ } => self.take_in(now, source, &records),
+            Input::Peeked { token, records, end } => self.peeked(now, token, &records, end),
             Input::Loaded { token, facts } => self.loaded(now, token, &facts),
             Input::Applied { token } => self.applied(token),
             // Not told: a batch that failed ends this machine, and the next starts from the offset.
@@ -238,6 +276,7 @@ impl Machine for Dispatcher {
             }
         }
         self.forget_dropped();
+        self.go_on_draining();
         self.look_up();
         self.start_chunks(now);
         self.rest(now);
@@ -248,7 +287,8 @@ impl Machine for Dispatcher {
     fn ready_for(&self, source: Source) -> bool {
         let limits = &self.options.limits;
         let crowded = limits.items_held_max.saturating_mul(2) <= self.book.len();
-        let tier_full = source == self.tier && limits.tier_items_max <= self.tier_held();
-        !crowded && !tier_full
+        let tier = RetryTier::of_topic(source.topic.0);
+        let full = tier.is_some_and(|tier| limits.tier_items_max <= self.tier_held(tier));
+        !crowded && !full
     }
 }

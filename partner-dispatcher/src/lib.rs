@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! settlements.v1 ─┬─► newest per bet ─► queue per partner ─► chunk ─► wallet ─► judge ─┬─► deliveries.v1 + fact
-//! retry tier ─────┘        (R15)         and traffic         (R16)              (R17)  ├─► retry tier
+//! retry tiers ────┘        (R15)         and traffic         (R16)              (R17)  ├─► next retry tier
 //!                                                                                      └─► parked + case (R18)
 //! ```
 //!
@@ -15,13 +15,13 @@
 //! locks, clocks, or on who owns the partition. Two dispatchers that work on the same partition for a
 //! while send the same items twice, write the same facts twice, and move no money.
 //!
-//! The owner of partition p of `settlements.v1` also reads partition p of the tier, so that all that is
+//! The owner of partition p of `settlements.v1` also reads partition p of each tier, so that all that is
 //! owed to a partner is in one place. That saves calls. It is not what makes them safe.
 //!
 //! # What is written, and when
 //!
 //! Only a *durable* end lets go of a settlement: a final answer (fact and record), a parking, its copy in
-//! the tier, or a newer revision that was itself read from a topic. The stored offset is the lowest record
+//! a tier, or a newer revision that was itself read from a topic. The stored offset is the lowest record
 //! of each source without such an end, and it travels behind the batch that frees it (R3). What is known
 //! in memory alone frees nothing.
 //!
@@ -33,29 +33,32 @@
 //!   whatever chunk they fall into. The wallet answers from its rows, with nothing moved.
 //! - The facts were written and the offset was not: the same, and the same facts are written again under
 //!   the same keys.
-//! - An item was copied into the tier and its offset not stored: it is in both, and sent from both. The
-//!   store is asked before anything of the tier is sent, so the second is mostly saved.
-//! - Queues, waits, what a partner asked for with `Retry-After` and its ledger epoch are forgotten. The
-//!   epoch comes back with the first answer; until then nothing of the tier counts as final.
+//! - An item was copied into a tier and its offset not stored: it is in both, and sent from both. The
+//!   store is asked before anything of a tier is sent, so the second is mostly saved.
+//! - A partner that is back was being drained: what was read ahead stands in its tiers as before. The next
+//!   owner asks the partner with the first it meets there, and drains again.
+//! - Breakers, queues, waits, what a partner asked for with `Retry-After` and its ledger epoch are forgotten. The
+//!   epoch comes back with the first answer; until then nothing of a tier counts as final.
 //!
 //! # What it never does
 //!
 //! It never takes silence, a status, a redirect, a page of HTML or an unknown word for an answer. It never
 //! drops an older revision on the word of a newer *arrival*: newest is the highest revision read. It
 //! never waits for one partner while another could be served: what does not fit a partner's queue goes to the
-//! tier and the partition goes on. Nor does it let one item hold up others: a chunk that a wallet refuses as a
+//! tiers and the partition goes on, and a partner that does not answer gets one probe at a time. Nor does it let one item hold up others: a chunk that a wallet refuses as a
 //! whole comes again in halves, until the item that it chokes on is alone. It never gives up: parked is owed, counted and shown.
 //!
 //! # Not yet
 //!
-//! Answers are not signed, so [`judge`](mod@judge) trusts the connection for who speaks. There is one
-//! tier, of 5 s. A changed ledger epoch raises an alarm but does not pause the partner (R20). There is no
-//! circuit breaker, and the limits do not adapt.
+//! Answers are not signed, so [`judge`](mod@judge) trusts the connection for who speaks. A changed ledger
+//! epoch raises an alarm but does not pause the partner (R20). The limits do not adapt.
 
 pub mod dispatcher;
 
 mod book;
+pub mod breaker;
 pub mod chunk;
+mod drain;
 #[cfg(test)]
 mod fixtures;
 pub mod judge;
@@ -68,9 +71,11 @@ pub mod retry;
 pub mod metrics;
 pub mod send;
 
+pub use breaker::Circuit;
 pub use chunk::StateCall;
 pub use dispatcher::{Dispatcher, DispatcherOptions, Owed, OwedOf, OwedQuery};
 pub use judge::Answer;
 pub use limits::Limits;
 pub use metrics::Metrics;
+pub use output::replayed;
 pub use send::{PartnerBook, Sender};

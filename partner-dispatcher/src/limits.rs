@@ -1,5 +1,6 @@
 //! The bounds of a dispatcher: how much it keeps, sends and waits.
 
+use schemas::catalogue::TIERS;
 use schemas::contract::{STATE_BYTES_MAX, STATE_ITEMS_MAX};
 
 /// What one dispatcher, the owner of one partition, may hold and do at once.
@@ -20,7 +21,7 @@ pub struct Limits {
     /// and twice which nothing more is read. Origin: about 1 KB each. Without it a few hundred
     /// partners that hang would fill the memory.
     pub items_held_max: usize,
-    /// Records of the tier kept in memory until they are due. Origin: two reads' worth and more; the
+    /// Records of each tier kept in memory until they are due. Origin: two reads' worth and more; the
     /// head alone decides when the next is due, so more would not be faster, only larger.
     pub tier_items_max: usize,
     /// Rounds looked up in the store at once. More overtake the store, fewer make a drain wait.
@@ -37,11 +38,32 @@ pub struct Limits {
     /// Longest wait before the first repeat, in ms. Origin: DESIGN 7. Equal bounds would let all
     /// chunks that failed together come again together.
     pub repeat_wait_ms_max: u64,
-    /// Longest pause that a partner can ask for, in ms. Origin: the tier's wait, since it is the latest
-    /// time. Unbounded, one wrong header would stop a partner's money for a year.
+    /// Longest pause that a partner can ask for, in ms. Origin: the wait of the first tier; later, the
+    /// probe of an open breaker alone would come. Unbounded, one wrong header would stop a partner's money
+    /// for a year.
     pub retry_after_ms_max: u64,
-    /// How long a record rests in the tier, in ms. Origin: DESIGN 7; the tier's name says it.
-    pub tier_wait_ms: u64,
+    /// How long a record rests in each tier, in ms, in their order. Origin: DESIGN 7; the tiers' names say
+    /// it.
+    pub tier_wait_ms: [u64; TIERS],
+    /// Age of an item, in ms since it first went to a tier, from which it rests in the last tier alone.
+    /// Origin: DESIGN 7, a day.
+    pub last_tier_after_ms: u64,
+    /// Age of an item, in ms since it first went to a tier, from which it is parked instead of resting
+    /// again. Origin: DESIGN 7, 35 days; the log keeps a record of a tier for as long.
+    pub park_after_ms: u64,
+    /// Failed calls in a row, of one partner and kind of traffic, that open the breaker; see
+    /// [`Self::breaker_failures`].
+    pub breaker_failures_min: u32,
+    /// Longest wait before the first probe of an open breaker, in ms; half of it is the shortest.
+    pub probe_wait_ms_min: u64,
+    /// Longest wait between two probes, in ms. It bounds how late the return of a partner is noticed; one
+    /// item each time is nothing for a partner that is down.
+    pub probe_wait_ms_max: u64,
+    /// Items kept as probes of one partner and kind of traffic. More than one, since a wallet may choke
+    /// on the one.
+    pub probes_kept_max: usize,
+    /// Reads ahead of the tiers' heads at once, for all partners together.
+    pub peeks_in_flight_max: usize,
 }
 
 impl Limits {
@@ -59,9 +81,26 @@ impl Limits {
         repeat_wait_ms_min: 100,
         repeat_wait_ms_max: 250,
         retry_after_ms_max: 5_000,
-        tier_wait_ms: 5_000,
+        tier_wait_ms: [5_000, 30_000, 2 * MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS],
+        last_tier_after_ms: DAY_MS,
+        park_after_ms: 35 * DAY_MS,
+        breaker_failures_min: 5,
+        probe_wait_ms_min: 500,
+        probe_wait_ms_max: 5_000,
+        probes_kept_max: 4,
+        peeks_in_flight_max: 4,
     };
+
+    /// Failed calls in a row that open a breaker: more than the slots, so that the failures of one moment
+    /// alone do not.
+    pub(crate) fn breaker_failures(&self) -> u32 {
+        let slots = u32::try_from(self.chunks_in_flight_max).unwrap_or(u32::MAX);
+        self.breaker_failures_min.max(slots.saturating_add(1))
+    }
 }
+
+const MINUTE_MS: u64 = 60 * 1_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
 const _: () = {
     let limits = Limits::PRODUCTION;
@@ -71,5 +110,5 @@ const _: () = {
         "one partner must not fill a partition"
     );
     assert!(limits.repeat_wait_ms_min < limits.repeat_wait_ms_max, "jitter needs room");
-    assert!(limits.repeat_wait_ms_max < limits.tier_wait_ms, "memory comes before the tier");
+    assert!(limits.repeat_wait_ms_max < limits.tier_wait_ms[0], "memory comes before the tiers");
 };

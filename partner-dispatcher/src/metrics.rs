@@ -3,6 +3,7 @@
 //! Calls are counted where they are made. What is owed is asked of the machines, since a machine does
 //! no IO: [`Metrics::show`] takes their reply, [`Metrics::watch`] asks again and again.
 
+use crate::breaker::Circuit;
 use crate::dispatcher::{Dispatcher, Owed, OwedOf, OwedQuery};
 use crate::judge::Answer;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +15,7 @@ use runtime::http::CallError;
 use runtime::telemetry;
 use runtime::{Handles, Millis};
 use schemas::PartnerId;
+use schemas::catalogue::RetryTier;
 use schemas::contract::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
@@ -43,6 +45,13 @@ struct Backlog {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CircuitIs {
+    partner: String,
+    traffic: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OwedItems {
     partner: String,
     traffic: &'static str,
@@ -58,6 +67,7 @@ pub struct Metrics {
     acknowledged: Histograms,
     owed: Family<OwedItems, Gauge>,
     backlog: Family<Backlog, Gauge>,
+    circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
     oldest_void: Family<Of, Gauge<f64, AtomicU64>>,
 }
@@ -100,9 +110,14 @@ impl Metrics {
                 "Settlements in a retry tier",
                 Family::default(),
             ),
+            circuit: metrics.register(
+                "partner_circuit_state",
+                "1 for the state that the breaker of a partner's traffic is in, 0 for the others",
+                Family::default(),
+            ),
             parked: metrics.register(
                 "partner_parked_records",
-                "Settlements parked since their dispatcher started",
+                "Settlements parked since their dispatcher started and not answered since",
                 Family::default(),
             ),
             oldest_void: metrics.register(
@@ -153,9 +168,17 @@ impl Metrics {
             let labels = OwedItems { partner: partner.to_string(), traffic: name };
             let items = owed.items.get(&traffic).copied().unwrap_or(0);
             self.owed.get_or_create(&labels).set(gauge(items));
+            let now = owed.circuits.get(&traffic).copied().unwrap_or_default();
+            for circuit in Circuit::ALL {
+                let (partner, state) = (partner.to_string(), circuit.name());
+                let labels = CircuitIs { partner, traffic: name, state };
+                self.circuit.get_or_create(&labels).set(i64::from(circuit == now));
+            }
         }
-        let backlog = Backlog { partner: partner.to_string(), tier: "5s" };
-        self.backlog.get_or_create(&backlog).set(gauge(owed.tier));
+        for (tier, count) in RetryTier::ALL.into_iter().zip(owed.tiers) {
+            let backlog = Backlog { partner: partner.to_string(), tier: tier.label() };
+            self.backlog.get_or_create(&backlog).set(gauge(count));
+        }
         self.parked.get_or_create(&of(partner)).set(gauge(owed.parked));
         let oldest_void = u64::try_from(owed.oldest_void_at.unwrap_or(0)).unwrap_or(0);
         let oldest_void = Duration::from_millis(oldest_void).as_secs_f64();

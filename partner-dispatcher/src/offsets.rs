@@ -3,7 +3,7 @@
 use runtime::{Source, StoreOffset};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A record of one of the two partitions read.
+/// A record of one of the partitions read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) source: Source,
@@ -37,6 +37,11 @@ impl Offsets {
     pub(crate) fn track(&mut self, source: Source, from: u64) {
         let track = Track { next: from, undone: BTreeSet::new(), stored: from };
         self.tracks.insert(source, track);
+    }
+
+    /// The offset that is read next from a source.
+    pub(crate) fn next(&self, source: Source) -> u64 {
+        self.tracks.get(&source).map_or(0, |track| track.next)
     }
 
     /// A record was read; it is not done.

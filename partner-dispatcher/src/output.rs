@@ -1,11 +1,16 @@
-//! The facts and records of an item's end, of its move to the tier, and of what cannot be read.
+//! The facts and records of an item's end, of its move to a tier, and of what cannot be read.
 
 use crate::book::Item;
 use crate::judge::ParkCode;
-use crate::retry::{HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_CODE, HEADER_ORIG_OFFSET};
+use crate::retry::{
+    HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED,
+    HEADER_RETRIED_SINCE,
+};
 use runtime::{Append, Fact, Record, Source};
+use schemas::catalogue::RetryTier;
 use schemas::frame::FrameError;
 use schemas::outgoing::{self, Partitions, SettlementTopic};
+use schemas::settlements::Settlement;
 use schemas::wire::{CaseRecord, DeliveryOutcome, DeliveryRecord, UnreadableRecord};
 use schemas::{ContentHash, Lane, PartnerId, facts};
 
@@ -61,17 +66,36 @@ pub(crate) fn parked(
     Ok(output)
 }
 
-/// The move to the tier.
+/// The move to a tier.
 ///
 /// # Errors
 /// [`FrameError`], as for [`delivered`].
-pub(crate) fn to_tier(item: &Item, partition: u32) -> Result<Output, FrameError> {
+pub(crate) fn to_tier(item: &Item, tier: RetryTier, partition: u32) -> Result<Output, FrameError> {
+    let since = item.retried_since.map(|at| (HEADER_RETRIED_SINCE, at.to_string()));
     let headers = [
         (HEADER_ATTEMPT, item.attempts.to_string()),
         (HEADER_CHUNK_ITEMS_MAX, item.chunk_items_max.to_string()),
     ];
-    let record = moved(item, SettlementTopic::Retry5s, partition, headers)?;
+    let headers = headers.into_iter().chain(since);
+    let record = moved(item, SettlementTopic::Retry(tier), partition, headers)?;
     Ok(Output { facts: Vec::new(), records: vec![record] })
+}
+
+/// A parked settlement sent again by command: a record of the first tier, with the content as parked and
+/// a history that begins anew. `orig` is its offset in `settlements.v1`, as the parked record's header says.
+///
+/// Appending it any number of times moves no money: what has its final answer is found in the store, and the
+/// partner's register knows the rest.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub fn replayed(settlement: &Settlement, orig: u64, partition: u32) -> Result<Append, FrameError> {
+    let topic = SettlementTopic::Retry(RetryTier::S5);
+    let mut record = outgoing::settlement(settlement, topic, partition)?;
+    record.headers.push((HEADER_ORIG_OFFSET, orig.to_string()));
+    record.headers.push((HEADER_ATTEMPT, "0".to_owned()));
+    record.headers.push((HEADER_REPLAYED, "true".to_owned()));
+    Ok(record.into_parts().into())
 }
 
 /// A record that cannot be decoded (R23): the fact keeps its bytes.

@@ -1,9 +1,13 @@
 //! What waits for one partner: a queue per kind of traffic, none of which waits for another.
 
+use crate::breaker::Breaker;
+use crate::drain::Drain;
 use crate::limits::Limits;
 use runtime::Millis;
+use schemas::BetId;
+use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The order in which free slots are filled: money that must go back first.
 pub(crate) const TRAFFIC: [Traffic; 3] = [Traffic::Void, Traffic::Live, Traffic::Correction];
@@ -14,6 +18,17 @@ pub(crate) struct Queue {
     /// Numbers of items. They rise as items are read, so that a repeat stands in front again.
     pub(crate) ids: BTreeSet<u64>,
     pub(crate) chunks_in_flight: usize,
+    pub(crate) breaker: Breaker,
+    /// Numbers of the items kept as probes, the next in front.
+    pub(crate) kept: VecDeque<u64>,
+    /// Items on their way to a tier because the breaker is open.
+    pub(crate) moving: usize,
+    /// The item of a tier that was woken to hear from a partner not heard of yet.
+    pub(crate) hearing: Option<u64>,
+    /// What is owed is being read ahead of the tiers' heads.
+    pub(crate) drain: Option<Drain>,
+    /// In each tier, the offset below which records were read ahead.
+    pub(crate) drained_to: [u64; TIERS],
 }
 
 /// All that is kept of one partner.
@@ -28,15 +43,40 @@ pub(crate) struct Partner {
     pub(crate) epoch: Option<String>,
     /// Chunks refused as a whole since the last good answer.
     pub(crate) refusals: u32,
-    /// Items parked since this dispatcher started.
-    pub(crate) parked: u64,
-    /// Records put into the tier and not read again yet; an estimate for a while after a takeover.
-    pub(crate) tier_unread: u64,
+    pub(crate) parked: Parked,
+    /// Records put into each tier and not read again yet; too few for a while after a takeover.
+    pub(crate) tier_unread: [u64; TIERS],
+}
+
+/// What was parked since this dispatcher started and has no final answer since: the highest revision, by bet.
+#[derive(Debug, Default)]
+pub(crate) struct Parked(BTreeMap<BetId, u32>);
+
+impl Parked {
+    pub(crate) fn add(&mut self, bet: BetId, revision: u32) {
+        let parked = self.0.entry(bet).or_insert(revision);
+        *parked = revision.max(*parked);
+    }
+
+    /// A final answer to `revision` stands.
+    pub(crate) fn answered(&mut self, bet: &BetId, revision: u32) {
+        if self.0.get(bet).is_some_and(|parked| *parked <= revision) {
+            self.0.remove(bet);
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Partner {
     pub(crate) fn queue(&mut self, traffic: Traffic) -> &mut Queue {
         self.queues.entry(traffic).or_default()
+    }
+
+    pub(crate) fn queues(&self) -> impl Iterator<Item = (Traffic, &Queue)> {
+        self.queues.iter().map(|(traffic, queue)| (*traffic, queue))
     }
 
     /// True if another item may wait here; `held` is the number in the whole partition.

@@ -1,15 +1,21 @@
-//! When an item is tried again: at once from memory, then from the tier.
+//! When an item is tried again: at once from memory, then from one tier after the other, at last by a
+//! human.
 
 use crate::limits::Limits;
 use runtime::{Millis, Record};
+use schemas::catalogue::RetryTier;
 use std::str::FromStr;
 
-/// Header of the tier and the parking place: the offset of the settlement in `settlements.v1`.
+/// Header of the tiers and the parking place: the offset of the settlement in `settlements.v1`.
 pub const HEADER_ORIG_OFFSET: &str = "orig_offset";
-/// Header of the tier: how often the settlement was sent before.
+/// Header of the tiers: how often the settlement was sent before.
 pub const HEADER_ATTEMPT: &str = "attempt";
-/// Header of the tier: items that a chunk with this one may have.
+/// Header of the tiers: items that a chunk with this one may have.
 pub const HEADER_CHUNK_ITEMS_MAX: &str = "chunk_items_max";
+/// Header of the tiers: when the settlement first went to one, in ms since the Unix epoch.
+pub const HEADER_RETRIED_SINCE: &str = "retried_since";
+/// Header of the first tier, for those who read it: the settlement was parked and is sent again by command.
+pub const HEADER_REPLAYED: &str = "replayed";
 /// Header of the parking place: why, a stable code.
 pub const HEADER_CODE: &str = "code";
 
@@ -34,7 +40,11 @@ impl Jitter {
 
     /// The wait before the repeat from memory, in ms.
     pub(crate) fn repeat_wait_ms(&mut self, limits: &Limits) -> u64 {
-        let (min, max) = (limits.repeat_wait_ms_min, limits.repeat_wait_ms_max);
+        self.between(limits.repeat_wait_ms_min, limits.repeat_wait_ms_max)
+    }
+
+    /// A number of `min..=max`.
+    pub(crate) fn between(&mut self, min: u64, max: u64) -> u64 {
         let span = max.saturating_sub(min).saturating_add(1);
         min.saturating_add(self.next() % span)
     }
@@ -45,13 +55,38 @@ pub(crate) fn later(now: Millis, ms: u64) -> Millis {
     now.saturating_add(Millis::try_from(ms).unwrap_or(Millis::MAX))
 }
 
-/// What happened to an item before, as its record in the tier says.
+/// The tier that an item rests in next, after it rested in `tier` and got no answer; `None` if it has been
+/// tried for long enough and a human must look. `age_ms` is the time since it first went to a tier.
+///
+/// # Source
+/// DESIGN 7: 5 s, 30 s, 2 min, 10 min for a day, then 1 h for 35 days, then parked.
+pub(crate) fn next_tier(
+    tier: Option<RetryTier>,
+    age_ms: u64,
+    limits: &Limits,
+) -> Option<RetryTier> {
+    if limits.park_after_ms <= age_ms {
+        return None;
+    }
+    Some(match tier {
+        None => RetryTier::S5,
+        Some(RetryTier::S5) => RetryTier::S30,
+        Some(RetryTier::S30) => RetryTier::M2,
+        Some(RetryTier::M2) => RetryTier::M10,
+        Some(RetryTier::M10) if age_ms < limits.last_tier_after_ms => RetryTier::M10,
+        Some(RetryTier::M10 | RetryTier::H1) => RetryTier::H1,
+    })
+}
+
+/// What happened to an item before, as its record in a tier says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct History {
     /// Its offset in `settlements.v1`.
     pub(crate) orig: u64,
     pub(crate) attempts: u32,
     pub(crate) chunk_items_max: usize,
+    /// When it first went to a tier.
+    pub(crate) retried_since: Option<Millis>,
 }
 
 impl History {
@@ -64,6 +99,7 @@ impl History {
             chunk_items_max: number(record, HEADER_CHUNK_ITEMS_MAX)
                 .unwrap_or(limits.chunk_items_max)
                 .clamp(1, limits.chunk_items_max),
+            retried_since: number(record, HEADER_RETRIED_SINCE),
         }
     }
 }
@@ -104,8 +140,31 @@ mod tests {
                 headers: names.into_iter().zip(texts).collect(),
                 value: "v".into(),
             };
-            let wanted = History { orig, attempts, chunk_items_max };
+            let wanted = History { orig, attempts, chunk_items_max, retried_since: None };
             assert_eq!(History::of(&record, &limits), wanted);
         }
+        let record = Record {
+            offset: 9,
+            appended_at: 0,
+            key: "k".into(),
+            headers: [(HEADER_RETRIED_SINCE, "77")].into_iter().collect(),
+            value: "v".into(),
+        };
+        assert_eq!(History::of(&record, &limits).retried_since, Some(77));
+    }
+
+    #[test]
+    fn tiers_follow_each_other_until_the_time_is_over() {
+        const HOUR_MS: u64 = 3_600_000;
+        let limits = Limits::PRODUCTION;
+        let (mut tier, mut age_ms, mut visits) = (None, 0, [0_u64; 5]);
+        while let Some(next) = next_tier(tier, age_ms, &limits) {
+            visits[next.index()] += 1;
+            age_ms += limits.tier_wait_ms[next.index()];
+            tier = Some(next);
+        }
+        // 10 min for a day, less the 155 s before; then every hour.
+        assert_eq!(visits, [1, 1, 1, 144, 34 * 24]);
+        assert!((35 * 24 * HOUR_MS..35 * 24 * HOUR_MS + HOUR_MS).contains(&age_ms));
     }
 }

@@ -59,6 +59,20 @@ bugs! {
     ComparedWithFirst = "compared-with-first",
     /// R15: the dispatcher takes the last arrival as the newest revision.
     LastArrivalNewest = "last-arrival-newest",
+    /// R16, H20: a chunk is named by its round and place, not by what is in it.
+    ChunkIdByPosition = "chunk-id-by-position",
+    /// R17, H21: `applied` is believed whatever the partner says it moved.
+    NetBelieved = "net-believed",
+    /// R18, H22: a parked revision closes the newer ones of its bet.
+    ParkedBlocksNewer = "parked-blocks-newer",
+    /// R18, H22: a parking counts as a final answer, so that a replay of it is never sent.
+    ParkedMeansDone = "parked-means-done",
+    /// R18, H22: what is not answered in time is dropped instead of parked.
+    RetriesDropped = "retries-dropped",
+    /// DESIGN 7: what was read ahead of its tier's head counts as answered when the head comes to it.
+    AheadMeansDone = "ahead-means-done",
+    /// DESIGN 7: the item kept as the probe is not moved to a tier like the others.
+    ProbeNotMoved = "probe-not-moved",
     /// R17: `superseded` is believed whatever it names.
     SupersededBelieved = "superseded-believed",
     /// R22: the partner is asked before the intent is acknowledged.

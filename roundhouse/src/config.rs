@@ -138,6 +138,21 @@ pub struct Dispatcher {
     pub chunks_in_flight_max: usize,
     /// Longest wait for the answer to a request, in ms.
     pub call_ms_max: u64,
+    /// Other waits than those of the tiers' names, for benches and tests, which have no hours. It is no
+    /// key for operators, and has no default.
+    #[serde(skip)]
+    pub retries: Option<Retries>,
+}
+
+/// How long retries wait and go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// How long a record rests in each tier, in ms.
+    pub tier_wait_ms: [u64; schemas::catalogue::TIERS],
+    /// Age in ms from which it rests in the last tier alone.
+    pub last_tier_after_ms: u64,
+    /// Age in ms from which it is parked.
+    pub park_after_ms: u64,
 }
 
 /// The simple APIs.

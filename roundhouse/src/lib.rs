@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod parked;
 pub mod rig;
 pub mod sandbox;
 pub mod serve;

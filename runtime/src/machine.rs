@@ -14,6 +14,15 @@ pub enum Input<M: Machine + ?Sized> {
         /// The partition's end when they were read: the offset the next record to be appended gets.
         end: u64,
     },
+    /// What [`Effect::Peek`] asked for.
+    Peeked {
+        /// The effect's token.
+        token: u64,
+        /// The records from the offset asked for on, in order; none if there were none.
+        records: Vec<Record>,
+        /// The partition's end when they were read.
+        end: u64,
+    },
     /// What [`Effect::Load`] asked for, ordered by key, read at quorum after the effect.
     Loaded {
         /// The effect's token.
@@ -59,6 +68,16 @@ pub enum Input<M: Machine + ?Sized> {
 /// What a machine wants done. Tokens are the machine's own names for its effects.
 #[derive(Clone, Debug)]
 pub enum Effect<M: Machine + ?Sized> {
+    /// Read some records of a source beside the machine's own reading, which stays where it is; answered
+    /// by [`Input::Peeked`] without waiting for records to come. Peeks that follow each other are cheap.
+    Peek {
+        /// Names the answer.
+        token: u64,
+        /// The partition.
+        source: Source,
+        /// The offset of the first record; a lower one than is still kept means the lowest kept.
+        from: u64,
+    },
     /// Read the facts of a scope; answered by [`Input::Loaded`].
     Load {
         /// Names the answer.

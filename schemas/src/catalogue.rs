@@ -1,5 +1,9 @@
 //! The topics, as data: who writes them, how they are keyed and partitioned, what they need to be safe.
 
+mod tier;
+
+pub use tier::{RetryTier, TIERS};
+
 /// One topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -42,6 +46,14 @@ pub const DECISIONS: &str = "decisions.v1";
 pub const SETTLEMENTS: &str = "settlements.v1";
 /// Settlements to be tried again after 5 s.
 pub const RETRY_5S: &str = "settlements.v1.dispatcher.retry.5s";
+/// Settlements to be tried again after 30 s.
+pub const RETRY_30S: &str = "settlements.v1.dispatcher.retry.30s";
+/// Settlements to be tried again after 2 minutes.
+pub const RETRY_2M: &str = "settlements.v1.dispatcher.retry.2m";
+/// Settlements to be tried again after 10 minutes, for a day.
+pub const RETRY_10M: &str = "settlements.v1.dispatcher.retry.10m";
+/// Settlements to be tried again after an hour, until they are parked.
+pub const RETRY_1H: &str = "settlements.v1.dispatcher.retry.1h";
 /// Settlements set aside for a human, still owed.
 pub const PARKED: &str = "settlements.v1.dispatcher.parked";
 /// How deliveries ended.
@@ -93,16 +105,11 @@ pub const TOPICS: &[TopicSpec] = &[
         forever: false,
         what: "target state of a bet at a revision, with the previous one",
     },
-    TopicSpec {
-        name: RETRY_5S,
-        partitioned_by: PartitionedBy::Lane,
-        partitions_embedded: 4,
-        partitions_cluster: 24,
-        key: "<bet_id>/<revision>",
-        money: true,
-        forever: false,
-        what: "settlements to be tried again after 5 s",
-    },
+    retry(RETRY_5S, "settlements to be tried again after 5 s"),
+    retry(RETRY_30S, "settlements to be tried again after 30 s"),
+    retry(RETRY_2M, "settlements to be tried again after 2 minutes"),
+    retry(RETRY_10M, "settlements to be tried again after 10 minutes"),
+    retry(RETRY_1H, "settlements to be tried again after an hour"),
     TopicSpec {
         name: PARKED,
         partitioned_by: PartitionedBy::Lane,
@@ -144,6 +151,20 @@ pub const TOPICS: &[TopicSpec] = &[
         what: "keys, wallet, limits; betting paused or not, and why",
     },
 ];
+
+/// A retry tier: partition p of each is read by the owner of partition p of `settlements.v1`.
+const fn retry(name: &'static str, what: &'static str) -> TopicSpec {
+    TopicSpec {
+        name,
+        partitioned_by: PartitionedBy::Lane,
+        partitions_embedded: 4,
+        partitions_cluster: 24,
+        key: "<bet_id>/<revision>",
+        money: true,
+        forever: false,
+        what,
+    }
+}
 
 /// The partition of `key` among `partitions`: Kafka's own murmur2, so that any producer agrees.
 ///

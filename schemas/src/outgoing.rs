@@ -10,7 +10,7 @@ pub use rows::{
 
 use crate::bets::{BetEvent, BetSaid};
 use crate::catalogue::{
-    BETS, CASES, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS, partition_of,
+    BETS, CASES, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS, partition_of,
 };
 use crate::decisions::DecisionSaid;
 use crate::facts;
@@ -161,8 +161,8 @@ fn decision_record(
 pub enum SettlementTopic {
     /// `settlements.v1`.
     Settlements,
-    /// The tier of 5 s.
-    Retry5s,
+    /// A retry tier.
+    Retry(RetryTier),
     /// The parking place.
     Parked,
 }
@@ -181,7 +181,7 @@ pub fn settlement(
     Ok(Outgoing {
         topic: match topic {
             SettlementTopic::Settlements => SETTLEMENTS,
-            SettlementTopic::Retry5s => RETRY_5S,
+            SettlementTopic::Retry(tier) => tier.topic(),
             SettlementTopic::Parked => PARKED,
         },
         partition,

@@ -28,7 +28,7 @@ pub enum Target {
 
 impl Target {
     /// Its word in headers.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         self.to_columns().0.name()
     }
 

@@ -317,7 +317,7 @@ impl Machine for Settler {
                 Vec::new()
             }
             Input::Timer { .. } => self.again(),
-            Input::Applied { .. } | Input::Failed { .. } => Vec::new(),
+            Input::Applied { .. } | Input::Failed { .. } | Input::Peeked { .. } => Vec::new(),
             Input::Answered { answer, .. } => match answer {},
             Input::Request { request, .. } => match request {},
         }

@@ -277,6 +277,7 @@ impl Machine for Reconciler {
                 self.said(token, true);
                 Vec::new()
             }
+            Input::Peeked { .. } => Vec::new(),
             Input::Answered { answer, .. } => match answer {},
         }
     }

@@ -135,6 +135,7 @@ fn h26_nobody_is_asked_for_a_stake_without_an_acknowledged_intent() {
         let intent = effects.iter().find_map(|effect| match effect {
             Effect::Apply { token, .. } => Some(*token),
             Effect::Load { .. }
+            | Effect::Peek { .. }
             | Effect::Call { .. }
             | Effect::Timer { .. }
             | Effect::Reply { .. }
@@ -202,7 +203,7 @@ fn h19_newest_is_the_highest_revision_never_the_last_arrival() {
         let mut player = Player::new(Dispatcher::new(DispatcherOptions {
             partition: 0,
             from: 0,
-            from_tier: 0,
+            from_tiers: [0; schemas::catalogue::TIERS],
             partitions: PARTITIONS,
             limits: partner_dispatcher::Limits::PRODUCTION,
             seed: 1,

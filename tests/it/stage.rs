@@ -55,6 +55,7 @@ impl<M: Machine> Player<M> {
         let name = |effect: &Effect<M>| match effect {
             Effect::Alarm(alarm) => Some(alarm.name),
             Effect::Load { .. }
+            | Effect::Peek { .. }
             | Effect::Apply { .. }
             | Effect::Call { .. }
             | Effect::Timer { .. }
@@ -115,6 +116,11 @@ impl Stage {
                 Effect::Load { token, scope } => {
                     let facts = self.store.scan(&scope);
                     self.give(player, Input::Loaded { token, facts });
+                }
+                Effect::Peek { token, source, from } => {
+                    let records = self.log.from(source, from).to_vec();
+                    let end = self.log.end(source);
+                    self.give(player, Input::Peeked { token, records, end });
                 }
                 Effect::Apply { token, batch } => {
                     for step in batch.steps() {
@@ -185,6 +191,7 @@ impl Stage {
             .filter_map(|effect| match effect {
                 Effect::Timer { token, at } => Some((at, token)),
                 Effect::Load { .. }
+                | Effect::Peek { .. }
                 | Effect::Apply { .. }
                 | Effect::Call { .. }
                 | Effect::Reply { .. }

@@ -358,7 +358,7 @@ impl Machine for Herald {
                 self.tick(now, token)
             }
             Input::Timer { token } => self.timer(now, token),
-            Input::Failed { .. } => Vec::new(),
+            Input::Failed { .. } | Input::Peeked { .. } => Vec::new(),
             Input::Answered { answer, .. } => match answer {},
             Input::Request { request, .. } => match request {},
         }

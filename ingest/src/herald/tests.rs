@@ -226,7 +226,9 @@ impl Desk {
                     }
                     Effect::Timer { token, at } => self.timers.push((at, token)),
                     Effect::Alarm(alarm) => self.alarms.push(alarm.name),
-                    Effect::Call { .. } | Effect::Reply { .. } => panic!("not from a herald"),
+                    Effect::Peek { .. } | Effect::Call { .. } | Effect::Reply { .. } => {
+                        panic!("not from a herald")
+                    }
                 }
             }
         }

@@ -49,7 +49,10 @@ impl Desk {
                 Effect::Reply { token, reply } => {
                     assert!(self.told.insert(token, reply).is_none(), "told twice");
                 }
-                Effect::Load { .. } | Effect::Call { .. } | Effect::Alarm(_) => {
+                Effect::Load { .. }
+                | Effect::Peek { .. }
+                | Effect::Call { .. }
+                | Effect::Alarm(_) => {
                     panic!("the line does none of these")
                 }
             }

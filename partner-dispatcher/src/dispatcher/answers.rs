@@ -1,14 +1,19 @@
 //! Answers in, from partners and from the store.
 
-use super::{Claim, Dispatcher, Due, Flight};
+use super::{Claim, Dispatcher, Due, Flight, home};
 use crate::book::Stage;
 use crate::judge::{Answer, Asked, Judgement, ParkCode, Verdict, judge};
 use crate::output;
-use crate::retry::later;
+use crate::retry::{later, next_tier};
+use planted::Bug;
 use runtime::{Fact, Millis};
+use schemas::catalogue::RetryTier;
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use schemas::{PartnerId, facts, frame};
 use std::collections::BTreeMap;
+
+/// Ms in a day.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Dispatcher {
     /// Carries out what [`judge`] says of an answer.
@@ -18,11 +23,12 @@ impl Dispatcher {
         queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
         self.touched.insert(flight.partner.clone());
         let judgement = self.judged(&flight, answer);
-        if let Some(wait_ms) = judgement.retry_after_ms {
-            self.gate(now, &flight.partner, wait_ms);
-        }
         if judgement.refused {
             self.halve(&flight);
+        }
+        self.note_call(now, &flight, &judgement);
+        if let Some(wait_ms) = judgement.retry_after_ms {
+            self.gate(now, &flight.partner, wait_ms);
         }
         let epoch = judgement.epoch.unwrap_or_default();
         let mut owed = Vec::new();
@@ -98,6 +104,10 @@ impl Dispatcher {
         let Some(item) = self.book.get_mut(id) else { return };
         item.stage = Stage::Ending;
         let output = output::delivered(item, epoch, superseded_by, self.options.partition);
+        let settlement = &item.settlement;
+        if let Some(partner) = self.partners.get_mut(&settlement.partner) {
+            partner.parked.answered(&settlement.bet, settlement.revision);
+        }
         self.settle_output(id, output);
     }
 
@@ -107,11 +117,13 @@ impl Dispatcher {
         let Some(item) = self.book.get_mut(id) else { return };
         item.stage = Stage::Ending;
         let settlement = &item.settlement;
-        let (name, code_text) = (settlement.partner.clone(), code.code());
+        let (name, bet, revision) =
+            (settlement.partner.clone(), settlement.bet.clone(), settlement.revision);
+        let code_text = code.code();
         let text = format!("{} of {name}: {code_text}: {said}", settlement.id());
         let output = output::parked(item, epoch, (code, said), partition, partitions);
         self.settle_output(id, output);
-        self.partner(&name).parked += 1;
+        self.partner(&name).parked.add(bet, revision);
         self.alarm("delivery_parked", text);
     }
 
@@ -125,8 +137,8 @@ impl Dispatcher {
         }
     }
 
-    /// Items without a final answer: dropped if a newer revision was read (R15), else repeated once from
-    /// memory, else moved to the tier.
+    /// Items without a final answer: dropped if a newer revision was read (R15); else moved on if the
+    /// breaker is not closed, repeated once from memory, or moved to the next tier.
     fn failed(&mut self, now: Millis, ids: Vec<u64>) {
         let mut repeated = Vec::new();
         for id in ids {
@@ -134,12 +146,17 @@ impl Dispatcher {
             item.attempts = item.attempts.saturating_add(1);
             item.stage = Stage::Repeating;
             let repeats = std::mem::replace(&mut item.repeat_left, false);
+            let (name, traffic) = home(item);
             if self.book.get(id).is_some_and(|item| self.book.outdated(item)) {
                 self.book.done(id);
+            } else if !self.partner(&name).queue(traffic).breaker.is_closed() {
+                self.set_aside(now, id);
             } else if repeats {
                 repeated.push(id);
+            } else if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
+                self.rest_in_memory(now, id);
             } else {
-                self.move_to_tier(id);
+                self.move_on(now, id);
             }
         }
         if !repeated.is_empty() {
@@ -148,11 +165,56 @@ impl Dispatcher {
         }
     }
 
-    /// Moves an item to the tier; it leaves the memory when the record there is durable.
-    pub(super) fn move_to_tier(&mut self, id: u64) {
+    /// An item that was read ahead needs no record in another tier: it rests here, a few times, and is
+    /// then left to the head of the tier it stands in.
+    fn rest_in_memory(&mut self, now: Millis, id: u64) {
+        let wait_ms = self.options.limits.tier_wait_ms[0];
         let Some(item) = self.book.get_mut(id) else { return };
-        item.stage = Stage::Moving;
-        let output = output::to_tier(item, self.options.partition);
+        let Some(left) = item.rests_left.checked_sub(1) else {
+            self.book.done(id);
+            return;
+        };
+        (item.rests_left, item.stage) = (left, Stage::Resting);
+        item.due = later(now, wait_ms);
+        self.rest_on(id, RetryTier::S5);
+    }
+
+    /// Moves an item to its next tier, or parks it if its time is over; it leaves the memory when that is
+    /// durable. True if it moves.
+    pub(super) fn move_on(&mut self, now: Millis, id: u64) -> bool {
+        let limits = self.options.limits;
+        let Some(item) = self.book.get_mut(id) else { return false };
+        let since = *item.retried_since.get_or_insert(now);
+        let age_ms = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
+        if let Some(tier) = next_tier(item.tier, age_ms, &limits) {
+            self.move_to(id, tier);
+            return true;
+        }
+        if planted::active(Bug::RetriesDropped) {
+            self.book.done(id);
+            return false;
+        }
+        let name = item.settlement.partner.clone();
+        let epoch = self.partner(&name).epoch.clone().unwrap_or_default();
+        let said = format!("no answer in {} days of retries", age_ms / DAY_MS);
+        self.park(id, &epoch, ParkCode::RetentionExhausted, &said);
+        false
+    }
+
+    /// Moves an item that found its partner's queue full to the first tier: nothing failed, so it is soon
+    /// to come again.
+    pub(super) fn spill(&mut self, id: u64) {
+        if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
+            self.book.done(id);
+        } else {
+            self.move_to(id, RetryTier::S5);
+        }
+    }
+
+    fn move_to(&mut self, id: u64, tier: RetryTier) {
+        let Some(item) = self.book.get_mut(id) else { return };
+        (item.stage, item.tier) = (Stage::Moving, Some(tier));
+        let output = output::to_tier(item, tier, self.options.partition);
         self.settle_output(id, output);
     }
 
@@ -160,9 +222,9 @@ impl Dispatcher {
     pub(super) fn loaded(&mut self, now: Millis, token: u64, found: &[Fact]) {
         let Some(lookup) = self.lookups.running.remove(&token) else { return };
         let standing = self.standing(found);
-        self.lookups.due_count = self.lookups.due_count.saturating_sub(lookup.due.len());
+        self.lookups.heads_count = self.lookups.heads_count.saturating_sub(lookup.heads_count);
         for id in lookup.due {
-            self.close_or_queue(id, &standing);
+            self.close_or_queue(now, id, &standing);
         }
         let mut owed = Vec::new();
         for Claim { id, by, epoch } in lookup.claims {
@@ -179,22 +241,33 @@ impl Dispatcher {
         self.failed(now, owed);
     }
 
-    /// An item of the tier that is final in the ledger as it is now is done; any other is sent. While
-    /// the epoch is not known nothing counts as final: sending again moves no money.
-    fn close_or_queue(&mut self, id: u64, standing: &BTreeMap<String, Vec<Standing>>) {
+    /// An item of a tier that is final in the ledger as it is now is done; any other is sent when it is due.
+    /// While the epoch is not known nothing counts as final: sending again moves no money.
+    fn close_or_queue(&mut self, now: Millis, id: u64, standing: &BTreeMap<String, Vec<Standing>>) {
         let Some(item) = self.book.get(id).filter(|item| item.stage == Stage::LookedUp) else {
             return;
         };
-        let partner = self.partners.get(&item.settlement.partner);
+        let (due, tier) = (item.due, item.tier);
+        let (name, traffic) = home(item);
+        let partner = self.partners.get(&name);
         let epoch = partner.and_then(|partner| partner.epoch.as_deref());
         let answers = standing.get(item.settlement.bet.as_str());
         let closed = epoch.zip(answers).is_some_and(|(epoch, answers)| {
             answers.iter().any(|answer| answer.closes(item.settlement.revision, epoch))
         });
         if closed {
+            let settlement = &item.settlement;
+            if let Some(partner) = self.partners.get_mut(&name) {
+                partner.parked.answered(&settlement.bet, settlement.revision);
+                partner.queue(traffic).hearing.take_if(|first| *first == id);
+            }
             self.book.done(id);
+        } else if let Some(tier) = tier.filter(|_| now < due) {
+            // It was read ahead and is owed all the same.
+            self.book.step(id, Stage::LookedUp, Stage::Resting);
+            self.rest_on(id, tier);
         } else {
-            self.enqueue(id, Stage::LookedUp);
+            self.enqueue(now, id, Stage::LookedUp);
         }
     }
 
@@ -235,7 +308,9 @@ impl Standing {
     fn closes(&self, revision: u32, epoch: &str) -> bool {
         let last = match self.outcome {
             DeliveryOutcome::Applied | DeliveryOutcome::Superseded => true,
-            DeliveryOutcome::Parked | DeliveryOutcome::Unknown => false,
+            DeliveryOutcome::Parked if planted::active(Bug::ParkedBlocksNewer) => return true,
+            DeliveryOutcome::Parked => planted::active(Bug::ParkedMeansDone),
+            DeliveryOutcome::Unknown => false,
         };
         last && revision <= self.revision && self.epoch == epoch
     }

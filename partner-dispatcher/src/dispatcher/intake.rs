@@ -1,4 +1,4 @@
-//! Records in: settlements, and the tier's records when they are due.
+//! Records in: settlements, and the tiers' records when they are due.
 
 use super::{Dispatcher, Due, home};
 use crate::book::{Item, Read, Stage};
@@ -6,8 +6,16 @@ use crate::judge::ParkCode;
 use crate::offsets::Place;
 use crate::output;
 use crate::retry::{History, later};
+use planted::Bug;
 use runtime::{Effect, Millis, Record, Scope, Source};
+use schemas::catalogue::RetryTier;
 use schemas::settlements::Settlement;
+
+/// Rests in memory of an item read ahead, before it is left to the head of its tier.
+const RESTS_MAX: u32 = 2;
+/// The shortest tier whose first record wakes a partner that was not heard of: those below are due in no
+/// time.
+const FIRST_WORD_FROM: RetryTier = RetryTier::S30;
 
 impl Dispatcher {
     /// Takes the records of one read; chunks are cut when all of them are in, so that they travel
@@ -21,47 +29,88 @@ impl Dispatcher {
         }
     }
 
-    fn take_one(&mut self, now: Millis, source: Source, record: &Record, settlement: Settlement) {
-        let tier = source == self.tier;
+    /// The item of a record.
+    pub(super) fn item(
+        &self,
+        now: Millis,
+        source: Source,
+        record: &Record,
+        settlement: Settlement,
+    ) -> Item {
         let limits = &self.options.limits;
-        let history = if tier {
-            History::of(record, limits)
-        } else {
-            let chunk_items_max = limits.chunk_items_max;
-            History { orig: record.offset, attempts: 0, chunk_items_max }
+        let tier = RetryTier::of_topic(source.topic.0);
+        let history = match tier {
+            Some(_) => History::of(record, limits),
+            None => History {
+                orig: record.offset,
+                attempts: 0,
+                chunk_items_max: limits.chunk_items_max,
+                retried_since: None,
+            },
         };
-        let place = Place { source, offset: record.offset };
-        let item = Item {
+        // A tier sets the latest time, also if the writer's clock runs ahead of ours.
+        let wait_ms = tier.map_or(0, |tier| limits.tier_wait_ms[tier.index()]);
+        Item {
             settlement,
             orig: history.orig,
-            places: vec![place],
+            places: vec![Place { source, offset: record.offset }],
+            ahead: false,
             stage: Stage::Resting,
             attempts: history.attempts,
-            repeat_left: !tier,
+            repeat_left: tier.is_none(),
             chunk_items_max: history.chunk_items_max,
-        };
-        let (partner, _) = home(&item);
-        if tier {
-            let partner = self.partner(&partner);
-            partner.tier_unread = partner.tier_unread.saturating_sub(1);
+            tier,
+            retried_since: history.retried_since,
+            due: later(record.appended_at, wait_ms).clamp(now, later(now, wait_ms)),
+            rests_left: RESTS_MAX,
+            aside: false,
         }
-        match self.book.read(item) {
-            Read::Known => {}
-            Read::Conflict(id) => {
+    }
+
+    fn take_one(&mut self, now: Millis, source: Source, record: &Record, settlement: Settlement) {
+        let item = self.item(now, source, record, settlement);
+        let (partner, _) = home(&item);
+        let tier = item.tier;
+        if let Some(tier) = tier {
+            let unread = &mut self.partner(&partner).tier_unread[tier.index()];
+            *unread = unread.saturating_sub(1);
+        }
+        match (self.book.read(item), tier) {
+            (Read::Known, _) | (Read::Joined(_), Some(_)) => {}
+            // Somebody wants it sent now.
+            (Read::Joined(id), None) => self.wake_one(id),
+            (Read::Conflict(id), _) => {
                 let epoch = self.partner(&partner).epoch.clone().unwrap_or_default();
                 let said = "another content stands under this revision in our own log";
                 self.park(id, &epoch, ParkCode::RevisionConflict, said);
             }
-            Read::New(id) if tier => {
-                // A tier sets the latest time, also if the writer's clock runs ahead of ours.
-                let wait_ms = self.options.limits.tier_wait_ms;
-                let due = later(record.appended_at, wait_ms).clamp(now, later(now, wait_ms));
-                self.resting.push_back((due, id));
-            }
-            Read::New(id) => self.queue_or_move(id, Stage::Resting),
+            (Read::New(id), Some(tier)) => self.rest_or_ask(id, tier, source, record.offset),
+            (Read::New(id), None) => self.queue_or_move(now, id, Stage::Resting),
         }
         // At once, so that what follows in this read finds the room.
         self.forget_dropped();
+    }
+
+    /// Lets an item of a tier rest until it is due. One that was read ahead has its final answer, most
+    /// often, and the store is asked at once: so the heads come on behind a drain.
+    fn rest_or_ask(&mut self, id: u64, tier: RetryTier, source: Source, offset: u64) {
+        if self.was_read_ahead(id, source, offset) {
+            if planted::active(Bug::AheadMeansDone) {
+                self.book.done(id);
+                return;
+            }
+            self.ask_first(id);
+        } else if FIRST_WORD_FROM <= tier && self.is_first_word(id) {
+            self.wake_one(id);
+        } else {
+            self.rest_on(id, tier);
+        }
+    }
+
+    pub(super) fn rest_on(&mut self, id: u64, tier: RetryTier) {
+        if let Some(item) = self.book.get(id) {
+            self.resting[tier.index()].items.insert((item.due, id));
+        }
     }
 
     fn unreadable(&mut self, source: Source, record: &Record, error: &dyn std::error::Error) {
@@ -75,14 +124,20 @@ impl Dispatcher {
         }
     }
 
-    /// Queues an item, or moves it to the tier if its partner's queue is full: a partner that is slow
-    /// or down never holds up the partition.
-    pub(super) fn queue_or_move(&mut self, id: u64, from: Stage) {
-        if self.has_room(id) {
-            self.enqueue(id, from);
+    /// Queues an item, or moves it to a tier if its partner's breaker is open or its queue full: a partner
+    /// that is slow or down never holds up the partition.
+    pub(super) fn queue_or_move(&mut self, now: Millis, id: u64, from: Stage) {
+        if self.is_called(id) && !self.has_room(id) {
+            self.spill(id);
         } else {
-            self.move_to_tier(id);
+            self.enqueue(now, id, from);
         }
+    }
+
+    /// True unless the breaker of the item's partner keeps it back.
+    fn is_called(&mut self, id: u64) -> bool {
+        let Some((partner, traffic)) = self.book.get(id).map(home) else { return false };
+        self.partner(&partner).queue(traffic).breaker.is_closed()
     }
 
     fn has_room(&mut self, id: u64) -> bool {
@@ -91,34 +146,34 @@ impl Dispatcher {
         self.partner(&partner).has_room(traffic, held, &limits)
     }
 
-    /// Takes what is due off the head of the tier. A full queue is asked first: it saves the lookup.
-    pub(super) fn wake(&mut self, now: Millis) {
-        while let Some((due, id)) = self.resting.front().copied() {
+    /// Takes what is due off the head of a tier. A full queue is asked first: it saves the lookup. An open
+    /// breaker is not: what has its final answer must not move on.
+    pub(super) fn wake(&mut self, now: Millis, tier: RetryTier) {
+        while let Some((due, id)) = self.resting[tier.index()].items.first().copied() {
             if now < due {
                 break;
             }
-            self.resting.pop_front();
-            let round = match self.book.get(id) {
-                Some(item) if item.stage == Stage::Resting => item.settlement.bet.round(),
-                // Superseded while it rested.
-                Some(_) | None => continue,
-            };
-            if !self.has_room(id) {
-                self.move_to_tier(id);
-            } else if self.book.step(id, Stage::Resting, Stage::LookedUp) {
-                self.lookups.due_count += 1;
-                self.lookups.wanted(round).due.push(id);
+            self.resting[tier.index()].items.pop_first();
+            // Else it was superseded or woken while it rested.
+            if self.book.get(id).is_some_and(|item| item.stage == Stage::Resting) {
+                if self.is_called(id) && !self.has_room(id) {
+                    self.spill(id);
+                } else {
+                    self.ask_first(id);
+                }
             }
         }
     }
 
-    /// Sets the timer of the tier's head.
+    /// Sets the timers of the tiers' heads.
     pub(super) fn rest(&mut self, now: Millis) {
-        if let Some((due, _)) = self.resting.front()
-            && !self.rest_timed
-        {
-            self.rest_timed = true;
-            self.timer((*due).max(now), Due::Tier);
+        for tier in RetryTier::ALL {
+            let resting = &mut self.resting[tier.index()];
+            let Some((due, _)) = resting.items.first().copied() else { continue };
+            if resting.timed.is_none_or(|timed| due < timed) {
+                resting.timed = Some(due);
+                self.timer(due.max(now), Due::Tier(tier));
+            }
         }
     }
 
@@ -138,8 +193,8 @@ impl Dispatcher {
         }
     }
 
-    /// Records of the tier in memory that are not queued: those resting and those looked up.
-    pub(super) fn tier_held(&self) -> usize {
-        self.resting.len() + self.lookups.due_count
+    /// Records of a tier in memory that are not queued: those resting, and those of any tier looked up.
+    pub(super) fn tier_held(&self, tier: RetryTier) -> usize {
+        self.resting[tier.index()].items.len() + self.lookups.heads_count
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{Dispatcher, home};
 use crate::book::Stage;
+use crate::breaker::Circuit;
 use runtime::Millis;
 use schemas::PartnerId;
+use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ pub struct OwedQuery;
 
 /// What the dispatcher of one partition knows to be owed.
 ///
-/// Counts what it has read and what it put into the tier; what stands unread in `settlements.v1` is the
+/// Counts what it has read and what it put into the tiers; what stands unread in `settlements.v1` is the
 /// lag of the partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owed {
@@ -30,9 +32,14 @@ pub struct OwedOf {
     pub items: BTreeMap<Traffic, u64>,
     /// Of these, items in chunks that are not answered.
     pub in_flight: u64,
-    /// Records in the tier: in memory, or written and not read again yet.
-    pub tier: u64,
-    /// Items parked since the dispatcher started; they are in none of the other counts.
+    /// Records in each tier, in the order of [`RetryTier::ALL`]: in memory, or written and not read again
+    /// yet. Too few for a while after a takeover, whose tiers were filled by others; too many for a while
+    /// after a drain, until the heads have come on.
+    pub tiers: [u64; TIERS],
+    /// Whether the partner is called, by kind of traffic.
+    pub circuits: BTreeMap<Traffic, Circuit>,
+    /// Bets with an item parked since the dispatcher started and no final answer to it since; they are in
+    /// none of the other counts.
     pub parked: u64,
     /// `caused_at` of the oldest void without a durable end, in ms since the Unix epoch.
     pub oldest_void_at: Option<Millis>,
@@ -42,16 +49,29 @@ impl Dispatcher {
     pub(super) fn owed(&self) -> Owed {
         let mut partners: BTreeMap<PartnerId, OwedOf> = BTreeMap::new();
         for (name, partner) in &self.partners {
-            let owed =
-                OwedOf { parked: partner.parked, tier: partner.tier_unread, ..OwedOf::default() };
+            let circuits = partner.queues().map(|(of, queue)| (of, queue.breaker.circuit()));
+            let owed = OwedOf {
+                parked: partner.parked.count(),
+                tiers: partner.tier_unread,
+                circuits: circuits.collect(),
+                ..OwedOf::default()
+            };
             partners.insert(name.clone(), owed);
         }
-        for item in self.book.iter() {
+        for (_, item) in self.book.iter() {
             let (partner, traffic) = home(item);
             let owed = partners.entry(partner).or_default();
-            *owed.items.entry(traffic).or_default() += 1;
             owed.in_flight += u64::from(item.stage == Stage::Sent);
-            owed.tier += u64::from(item.places.iter().any(|place| place.source == self.tier));
+            if item.places.is_empty() {
+                // Counted where its record is: unread in a tier, or on its way there.
+                continue;
+            }
+            *owed.items.entry(traffic).or_default() += 1;
+            let stands_in =
+                item.places.iter().find_map(|place| RetryTier::of_topic(place.source.topic.0));
+            if let Some(tier) = stands_in {
+                owed.tiers[tier.index()] += 1;
+            }
             if traffic == Traffic::Void {
                 let at = item.settlement.caused_at;
                 owed.oldest_void_at = Some(owed.oldest_void_at.map_or(at, |oldest| oldest.min(at)));

@@ -3,18 +3,19 @@
 use super::{Dispatcher, Due, Flight};
 use crate::book::Stage;
 use crate::chunk::Filling;
-use crate::queue::TRAFFIC;
+use crate::queue::{Queue, TRAFFIC};
 use runtime::{Alarm, Effect, Millis};
 use schemas::PartnerId;
 use schemas::contract::Traffic;
 
 impl Dispatcher {
     /// Starts chunks for every partner that has something to send and a free slot, voids first. While
-    /// slots are free nothing waits for a chunk to fill.
+    /// slots are free nothing waits for a chunk to fill. To a partner whose breaker is open a probe goes.
     pub(super) fn start_chunks(&mut self, now: Millis) {
-        for name in std::mem::take(&mut self.touched) {
+        while let Some(name) = self.touched.pop_first() {
             let Some(partner) = self.partners.get_mut(&name) else { continue };
-            let waits = TRAFFIC.iter().any(|traffic| !partner.queue(*traffic).ids.is_empty());
+            let waits = |queue: &Queue| !queue.ids.is_empty() || !queue.kept.is_empty();
+            let waits = TRAFFIC.iter().any(|traffic| waits(partner.queue(*traffic)));
             if now < partner.not_before {
                 let at = partner.not_before;
                 if waits && !std::mem::replace(&mut partner.gated, true) {
@@ -23,8 +24,27 @@ impl Dispatcher {
                 continue;
             }
             for traffic in TRAFFIC {
+                self.start_probe(now, &name, traffic);
                 while self.start_chunk(&name, traffic) {}
             }
+        }
+    }
+
+    /// Sends one of the items kept, if the breaker is open and its wait over.
+    fn start_probe(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) {
+        let queue = self.partner(name).queue(traffic);
+        if !queue.breaker.may_probe(now) {
+            return;
+        }
+        let Some(id) = queue.kept.pop_front() else { return };
+        queue.breaker.probing();
+        self.book.step(id, Stage::Kept, Stage::Queued);
+        let Some(item) = self.book.get(id) else { return };
+        let mut filling = Filling::new();
+        let bytes_max = self.options.limits.chunk_bytes_max;
+        // It was written before, to its tier.
+        if filling.add(id, &item.settlement, item.attempts, bytes_max).is_ok() {
+            self.send(name, traffic, filling, true);
         }
     }
 
@@ -33,9 +53,11 @@ impl Dispatcher {
         let limits = self.options.limits;
         let Some(partner) = self.partners.get_mut(name) else { return false };
         let queue = partner.queue(traffic);
-        if limits.chunks_in_flight_max <= queue.chunks_in_flight {
+        if limits.chunks_in_flight_max <= queue.chunks_in_flight || !queue.breaker.is_closed() {
             return false;
         }
+        let hearing = queue.hearing;
+        let mut decisive = false;
         let mut filling = Filling::new();
         let mut items_max = limits.chunk_items_max;
         while let Some(id) = queue.ids.first().copied() {
@@ -56,21 +78,26 @@ impl Dispatcher {
                     self.effects.push(Effect::Alarm(Alarm { name: "unwritable", text }));
                 }
             }
+            decisive |= hearing == Some(id);
             queue.ids.remove(&id);
         }
         if filling.len() == 0 {
             return false;
         }
+        self.send(name, traffic, filling, decisive);
+        true
+    }
+
+    fn send(&mut self, name: &PartnerId, traffic: Traffic, filling: Filling, decisive: bool) {
         let filled = filling.finish(name.clone(), traffic);
-        queue.chunks_in_flight += 1;
+        self.partner(name).queue(traffic).chunks_in_flight += 1;
         for id in &filled.ids {
             self.book.step(*id, Stage::Queued, Stage::Sent);
         }
         let token = self.token();
         let chunk_id = filled.call.request.chunk_id.clone();
-        let flight = Flight { partner: name.clone(), traffic, chunk_id, ids: filled.ids };
+        let flight = Flight { partner: name.clone(), traffic, chunk_id, ids: filled.ids, decisive };
         self.flights.insert(token, flight);
         self.effects.push(Effect::Call { token, call: filled.call });
-        true
     }
 }

@@ -1,6 +1,7 @@
 //! The machine under scripted inputs: a rig plays log, store, clock and partners.
 
 mod delivery;
+mod outage;
 mod property;
 mod retry;
 mod rig;

@@ -4,7 +4,7 @@
 //! engine, the larger the batches. An offset goes with the batch that frees it and never before, since
 //! no batch is issued before the one ahead of it is durable.
 
-use super::Dispatcher;
+use super::{Dispatcher, home};
 use crate::book::Stage;
 use crate::offsets::Place;
 use crate::output::Output;
@@ -84,10 +84,17 @@ impl Dispatcher {
         }
         let Some((_, ids)) = self.writer.on_its_way.take() else { return };
         for id in ids {
-            if let Some(item) = self.book.done(id)
-                && item.stage == Stage::Moving
-            {
-                self.partner(&item.settlement.partner).tier_unread += 1;
+            let Some(item) = self.book.done(id).filter(|item| item.stage == Stage::Moving) else {
+                continue;
+            };
+            let (name, traffic) = home(&item);
+            let partner = self.partner(&name);
+            if let Some(tier) = item.tier {
+                partner.tier_unread[tier.index()] += 1;
+            }
+            if item.aside {
+                let queue = partner.queue(traffic);
+                queue.moving = queue.moving.saturating_sub(1);
             }
         }
     }

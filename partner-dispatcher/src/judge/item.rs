@@ -20,6 +20,8 @@ pub enum ParkCode {
     CollectedNet,
     /// The partner says it applied the target and names another state.
     Status,
+    /// There was no answer for as long as retries go on.
+    RetentionExhausted,
 }
 
 impl ParkCode {
@@ -32,6 +34,7 @@ impl ParkCode {
             Self::CorrectionRefused => "correction_refused",
             Self::CollectedNet => "collected_net",
             Self::Status => "status",
+            Self::RetentionExhausted => "retention_exhausted",
         }
     }
 
@@ -85,7 +88,8 @@ fn applied(sent: &Settlement, result: &StateResult) -> Verdict {
         (Some(moved), Some(short)) if 0 <= short => moved.checked_sub(short),
         (Some(_) | None, Some(_) | None) => None,
     };
-    if counted.is_none() || counted != net(sent) {
+    let differs = counted.is_none() || counted != net(sent);
+    if differs && !planted::active(Bug::NetBelieved) {
         return Verdict::Park { code: ParkCode::CollectedNet, said: amounts(sent, result) };
     }
     let wanted = match sent.target {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::breaker::Circuit;
 use crate::chunk::Filling;
 use crate::dispatcher::{Owed, OwedOf};
 use crate::fixtures::{applied, ok, won};
@@ -116,19 +117,24 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
     let owed = OwedOf {
         items: [(Traffic::Void, 2)].into(),
         in_flight: 1,
-        tier: 3,
+        tiers: [3, 0, 0, 0, 1],
+        circuits: [(Traffic::Void, Circuit::Open)].into(),
         parked: 4,
         oldest_void_at: Some(700),
     };
     let owed = Owed { partition: 1, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();
-    for (owed, numbers) in [(&[owed][..], ([2, 3, 4], "0.7")), (&[], ([0; 3], "0.0"))] {
+    for (owed, numbers) in [(&[owed][..], ([2, 3, 1, 4], "0.7")), (&[], ([0; 4], "0.0"))] {
         shown.show(owed, &mut before);
         let text = metrics.text().unwrap();
-        let ([void, tier, parked], oldest) = numbers;
+        let ([void, tier, last, parked], oldest) = numbers;
         for line in [
             format!("partner_owed_records{{partner=\"acme\",traffic=\"void\"}} {void}\n"),
             format!("partner_retry_backlog{{partner=\"acme\",tier=\"5s\"}} {tier}\n"),
+            format!("partner_retry_backlog{{partner=\"acme\",tier=\"1h\"}} {last}\n"),
+            format!(
+                "partner_circuit_state{{partner=\"acme\",traffic=\"void\",state=\"open\"}} {last}\n"
+            ),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
             format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {

@@ -2,6 +2,7 @@
 
 use runtime::{Scope, Source};
 use schemas::bets::BetEvent;
+use schemas::catalogue::TIERS;
 use schemas::decisions::{Decision, DecisionSaid};
 use schemas::outgoing::Partitions;
 use schemas::rounds::RoundEvent;
@@ -102,8 +103,8 @@ pub struct Books {
     pub decisions: Vec<Lines<DecisionSaid>>,
     /// `settlements.v1` by partition.
     pub settlements: Vec<Lines<Settlement>>,
-    /// The retry tier of 5 s by partition.
-    pub retries: Vec<Lines<Settlement>>,
+    /// The retry tiers by partition, in the order of [`RetryTier::ALL`].
+    pub retries: [Vec<Lines<Settlement>>; TIERS],
     /// The parking place by partition.
     pub parked: Vec<Lines<Settlement>>,
     /// `deliveries.v1` by partition.
@@ -133,7 +134,7 @@ impl Books {
             rounds: vec![Vec::new(); rounds],
             decisions: vec![Vec::new(); lanes],
             settlements: vec![Vec::new(); lanes],
-            retries: vec![Vec::new(); lanes],
+            retries: std::array::from_fn(|_| vec![Vec::new(); lanes]),
             parked: vec![Vec::new(); lanes],
             deliveries: vec![Vec::new(); lanes],
             cases: Vec::new(),

@@ -155,12 +155,12 @@ fn settled(scene: &Scene<'_>, story: &Story<'_>) -> Vec<String> {
             lines.iter().flatten().filter(|(_, said)| said == due).count()
         };
         lines.push(format!(
-            "Revision {}: {} ({}); {} times in settlements, {} in the retry tier, {} parked.",
+            "Revision {}: {} ({}); {} times in settlements, {} in retry tiers, {} parked.",
             due.revision,
             target(due.target, due.stake),
             due.reason.code(),
             copies(&scene.books.settlements),
-            copies(&scene.books.retries),
+            scene.books.retries.iter().map(|tier| copies(tier)).sum::<usize>(),
             copies(&scene.books.parked),
         ));
     }

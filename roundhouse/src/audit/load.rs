@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use runtime::{Engine, Fact, Reader, Record, Scope, Source, Topic};
 use schemas::bets::BetEvent;
 use schemas::catalogue::{
-    BETS, CASES, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS,
+    BETS, CASES, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS,
 };
 use schemas::decisions::DecisionSaid;
 use schemas::outgoing::Partitions;
@@ -49,13 +49,17 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
     let mut sheet = Sheet { engine, begins: empty.begins, unreadable: empty.unreadable };
     let settlement = strict(Settlement::decode);
     let cases = sheet.topic(CASES, counts.cases, strict(frame::decode::<CaseRecord>)).await?;
+    let mut retries = empty.retries;
+    for tier in RetryTier::ALL {
+        retries[tier.index()] = sheet.topic(tier.topic(), counts.lanes, &settlement).await?;
+    }
     let mut books = Books {
         partitions: counts,
         bets: sheet.topic(BETS, counts.lanes, bet_line).await?,
         rounds: sheet.topic(ROUNDS, counts.rounds, strict(RoundEvent::decode)).await?,
         decisions: sheet.topic(DECISIONS, counts.lanes, strict(DecisionSaid::decode)).await?,
         settlements: sheet.topic(SETTLEMENTS, counts.lanes, &settlement).await?,
-        retries: sheet.topic(RETRY_5S, counts.lanes, &settlement).await?,
+        retries,
         parked: sheet.topic(PARKED, counts.lanes, &settlement).await?,
         deliveries: sheet
             .topic(DELIVERIES, counts.lanes, strict(frame::decode::<DeliveryRecord>))
@@ -171,12 +175,13 @@ async fn offsets(
     counts: Partitions,
 ) -> anyhow::Result<BTreeMap<(String, Source), u64>> {
     let mut offsets = BTreeMap::new();
-    for (group, topic, partitions) in [
+    let tiers = RetryTier::ALL.map(|tier| (DISPATCHER, tier.topic(), counts.lanes));
+    let others = [
         (SETTLER, BETS, counts.lanes),
         (DISPATCHER, SETTLEMENTS, counts.lanes),
-        (DISPATCHER, RETRY_5S, counts.lanes),
         (HERALD, ROUNDS, counts.rounds),
-    ] {
+    ];
+    for (group, topic, partitions) in others.into_iter().chain(tiers) {
         for partition in 0..partitions {
             let source = Source { topic: Topic(topic), partition };
             let stored = engine.stored(group, source).await;

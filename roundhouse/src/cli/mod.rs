@@ -10,6 +10,7 @@ mod health;
 mod lines;
 mod operator;
 mod parent;
+mod parked;
 mod planted;
 mod process;
 mod serve;
@@ -79,6 +80,7 @@ enum Command {
     #[cfg(feature = "cluster")]
     Store(store::Args),
     Audit(audit::Args),
+    Parked(parked::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Table(Box<table::Args>),
@@ -125,6 +127,7 @@ impl Cli {
             #[cfg(feature = "cluster")]
             Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::Parked(args) => parked::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,

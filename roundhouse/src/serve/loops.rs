@@ -16,7 +16,7 @@ use runtime::{
     EngineError, Exit, Handle, Handles, Job, Membership, Source, SystemClock, Topic, supervise,
     telemetry,
 };
-use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use settler::{Settler, SettlerOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,11 +174,16 @@ fn settlers<E: Opened>(start: &mut Start<'_, E>) {
 
 fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
     let config = start.config;
-    let limits = partner_dispatcher::Limits {
+    let mut limits = partner_dispatcher::Limits {
         chunk_items_max: config.dispatcher.chunk_items_max,
         chunks_in_flight_max: config.dispatcher.chunks_in_flight_max,
         ..partner_dispatcher::Limits::PRODUCTION
     };
+    if let Some(retries) = config.dispatcher.retries {
+        limits.tier_wait_ms = retries.tier_wait_ms;
+        limits.last_tier_after_ms = retries.last_tier_after_ms;
+        limits.park_after_ms = retries.park_after_ms;
+    }
     let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
     let wallets = partners::wallets(config)?;
@@ -186,7 +191,8 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
     start.loops.memberships.push((Role::Dispatcher, handles.membership()));
-    let job = Job { group: DISPATCHER, topic: Topic(SETTLEMENTS), also: vec![Topic(RETRY_5S)] };
+    let also = RetryTier::ALL.map(|tier| Topic(tier.topic())).to_vec();
+    let job = Job { group: DISPATCHER, topic: Topic(SETTLEMENTS), also };
     start.loops.tasks.spawn(supervise(
         start.measured(Role::Dispatcher.name()),
         job,
@@ -194,7 +200,8 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
             Dispatcher::new(DispatcherOptions {
                 partition: lease.source.partition,
                 from: first(&positions),
-                from_tier: positions.get(1).map_or(0, |(_, from)| *from),
+                from_tiers: RetryTier::ALL
+                    .map(|tier| positions.get(1 + tier.index()).map_or(0, |(_, from)| *from)),
                 partitions: E::PARTITIONS,
                 limits,
                 // Two owners after each other must not repeat in step with what they left behind.

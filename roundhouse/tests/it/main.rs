@@ -29,6 +29,7 @@ mod feeds;
 mod house;
 mod kill;
 mod metrics;
+mod parked;
 mod readiness;
 mod reconciling;
 mod roles;

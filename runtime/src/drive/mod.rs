@@ -9,6 +9,7 @@
 mod applies;
 mod ask;
 mod membership;
+mod peeks;
 mod supervise;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::{
 use applies::{Applies, Outcome};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use peeks::{Peeked, Peeks};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -119,6 +121,7 @@ struct Driven<M: Machine, E: Engine, C, K> {
     resting: Vec<(Source, E::Reader)>,
     reads: FuturesUnordered<Reading<E::Reader>>,
     loads: FuturesUnordered<Loading>,
+    peeks: Peeks<E>,
     applies: Applies<E>,
     calls: JoinSet<(u64, M::Answer)>,
     timers: Timers<K>,
@@ -138,6 +141,7 @@ impl<M: Machine, E: Engine, C: Caller<M>, K: Clock> Driven<M, E, C, K> {
             resting,
             reads: FuturesUnordered::new(),
             loads: FuturesUnordered::new(),
+            peeks: Peeks::new(engine.clone()),
             applies: Applies::new(engine.clone(), lease),
             calls: JoinSet::new(),
             timers: Timers::new(clock.clone()),
@@ -167,6 +171,11 @@ impl<M: Machine, E: Engine, C: Caller<M>, K: Clock> Driven<M, E, C, K> {
                 Some((token, facts)) = self.loads.next() => {
                     let facts = facts?;
                     self.handle(Input::Loaded { token, facts });
+                }
+                Some(Peeked { token, source, read }) = self.peeks.next() => {
+                    let (records, end) =
+                        read.map_err(|error| DriveError::Read { source_: source, error })?;
+                    self.handle(Input::Peeked { token, records, end });
                 }
                 Some(answered) = self.calls.join_next() => {
                     let (token, answer) = answered.map_err(DriveError::Call)?;
@@ -256,8 +265,12 @@ impl<M: Machine, E: Engine, C: Caller<M>, K: Clock> Driven<M, E, C, K> {
                     }
                 }
                 Effect::Alarm(alarm) => telemetry::alarm(&alarm),
-                Effect::Load { .. } | Effect::Call { .. } | Effect::Timer { .. }
+                Effect::Load { .. }
+                | Effect::Peek { .. }
+                | Effect::Call { .. }
+                | Effect::Timer { .. }
                     if self.stopping => {}
+                Effect::Peek { token, source, from } => self.peeks.push(token, source, from),
                 Effect::Load { token, scope } => self.load(token, scope),
                 Effect::Call { token, call } => {
                     let caller = Arc::clone(&self.caller);

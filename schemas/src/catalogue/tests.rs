@@ -1,5 +1,5 @@
 use super::{
-    BETS, DECISIONS, DELIVERIES, PARKED, PartitionedBy, RETRY_5S, SETTLEMENTS, TOPICS, TopicSpec,
+    BETS, DECISIONS, DELIVERIES, PARKED, PartitionedBy, RetryTier, SETTLEMENTS, TOPICS, TopicSpec,
     murmur2, partition_of,
 };
 use crate::outgoing::Partitions;
@@ -15,7 +15,8 @@ fn topic(name: &str) -> &'static TopicSpec {
 fn the_topics_of_a_lane_have_equal_partitions() {
     let bets = topic(BETS);
     assert_eq!((bets.partitions_embedded, bets.partitions_cluster), (4, 24));
-    for name in [DECISIONS, SETTLEMENTS, RETRY_5S, PARKED, DELIVERIES] {
+    let tiers = RetryTier::ALL.map(RetryTier::topic);
+    for name in [DECISIONS, SETTLEMENTS, PARKED, DELIVERIES].into_iter().chain(tiers) {
         let topic = topic(name);
         assert_eq!(topic.partitioned_by, PartitionedBy::Lane, "{name}");
         assert_eq!(topic.partitions_embedded, bets.partitions_embedded, "{name}");
@@ -48,6 +49,16 @@ fn names() {
     }
     assert!(TOPICS.iter().all(|topic| 0 < topic.partitions_embedded));
     assert!(TOPICS.iter().all(|topic| topic.partitions_embedded <= topic.partitions_cluster));
+}
+
+#[test]
+fn tiers_are_named_by_their_wait() {
+    for (index, tier) in RetryTier::ALL.into_iter().enumerate() {
+        assert_eq!(tier.index(), index);
+        assert_eq!(tier.topic(), format!("{SETTLEMENTS}.dispatcher.retry.{}", tier.label()));
+        assert_eq!(RetryTier::of_topic(tier.topic()), Some(tier));
+    }
+    assert_eq!(RetryTier::of_topic(SETTLEMENTS), None);
 }
 
 /// R15, R18: what is owed is never compacted, and what is parked is kept for ever.

@@ -180,7 +180,9 @@ impl Lane {
                         }
                     }
                     Effect::Alarm(alarm) => self.alarms.push(alarm),
-                    Effect::Call { .. } | Effect::Reply { .. } => panic!("not from these machines"),
+                    Effect::Peek { .. } | Effect::Call { .. } | Effect::Reply { .. } => {
+                        panic!("not from these machines")
+                    }
                 }
             }
         }

@@ -97,7 +97,9 @@ fn batches(
                 }
                 Effect::Apply { token, batch } => batches.push((token, batch)),
                 Effect::Timer { .. } | Effect::Alarm(_) => {}
-                Effect::Call { .. } | Effect::Reply { .. } => panic!("not asked"),
+                Effect::Peek { .. } | Effect::Call { .. } | Effect::Reply { .. } => {
+                    panic!("not asked")
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use runtime::{
 pub enum RawInput {
     Records { source: Source, records: Vec<Record>, end: u64 },
     Loaded { token: u64, facts: Vec<Fact> },
+    Peeked { token: u64, records: Vec<Record>, end: u64 },
     Applied { token: u64 },
     Failed { token: u64, error: EngineError },
     Answered { token: u64, answer: Answer },
@@ -22,6 +23,7 @@ pub enum RawInput {
 #[derive(Clone, Debug)]
 pub enum RawEffect {
     Load { token: u64, scope: Scope },
+    Peek { token: u64, source: Source, from: u64 },
     Apply { token: u64, batch: Batch },
     Call { token: u64, call: Call },
     Timer { token: u64, at: Millis },
@@ -60,6 +62,7 @@ impl<M: Plug> Actor for M {
         let input = match input {
             RawInput::Records { source, records, end } => Input::Records { source, records, end },
             RawInput::Loaded { token, facts } => Input::Loaded { token, facts },
+            RawInput::Peeked { token, records, end } => Input::Peeked { token, records, end },
             RawInput::Applied { token } => Input::Applied { token },
             RawInput::Failed { token, error } => Input::Failed { token, error },
             RawInput::Answered { token, answer } => {
@@ -85,6 +88,7 @@ impl<M: Plug> Actor for M {
 fn raw<M: Plug>(effects: Vec<Effect<M>>) -> Vec<RawEffect> {
     let raw = |effect| match effect {
         Effect::Load { token, scope } => RawEffect::Load { token, scope },
+        Effect::Peek { token, source, from } => RawEffect::Peek { token, source, from },
         Effect::Apply { token, batch } => RawEffect::Apply { token, batch },
         Effect::Call { token, call } => RawEffect::Call { token, call: M::call(call) },
         Effect::Timer { token, at } => RawEffect::Timer { token, at },

@@ -16,7 +16,7 @@ use partner_dispatcher::{
 };
 use runtime::http::{CallError, HttpAnswer};
 use runtime::{Millis, Source, Topic};
-use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::outgoing::Partitions;
 use schemas::{Currency, PartnerId, Selection};
 use settler::{
@@ -95,7 +95,8 @@ pub(super) fn build(
         Role::Dispatcher => Box::new(Dispatcher::new(DispatcherOptions {
             partition,
             from,
-            from_tier: positions.get(1).map_or(0, |(_, from)| *from),
+            from_tiers: RetryTier::ALL
+                .map(|tier| positions.get(1 + tier.index()).map_or(0, |(_, from)| *from)),
             partitions: setup.partitions,
             limits: setup.dispatcher,
             seed: setup.seed,
@@ -136,10 +137,18 @@ pub fn partners() -> PartnerBook {
 impl World {
     pub(super) fn setup(&self) -> Setup {
         let production = partner_dispatcher::Limits::PRODUCTION;
-        // Small chunks and a short tier, so that a few bets meet what thousands would.
+        // Small chunks and short tiers, so that a few bets meet what thousands would.
         let dispatcher = partner_dispatcher::Limits {
             chunk_items_max: self.clients.chunk_items_max,
             items_queued_max: 4 * self.clients.chunk_items_max,
+            chunks_in_flight_max: 2,
+            breaker_failures_min: 3,
+            tier_items_max: 3,
+            probe_wait_ms_min: 200,
+            probe_wait_ms_max: 2_000,
+            tier_wait_ms: [1_000, 1_500, 2_000, 2_500, 3_000],
+            last_tier_after_ms: 6_000,
+            park_after_ms: self.park_after_ms,
             ..production
         };
         Setup {
@@ -154,13 +163,11 @@ impl World {
     pub(super) fn cast(&mut self) {
         let lanes = self.partitions.lanes;
         let topic = |name| Topic(name);
+        let tiers = RetryTier::ALL.map(|tier| topic(tier.topic())).to_vec();
         let groups = [
             (Role::Herald, Group::new("herald", topic(ROUNDS), Vec::new(), self.partitions.rounds)),
             (Role::Settler, Group::new("settler", topic(BETS), Vec::new(), lanes)),
-            (
-                Role::Dispatcher,
-                Group::new("dispatcher", topic(SETTLEMENTS), vec![topic(RETRY_5S)], lanes),
-            ),
+            (Role::Dispatcher, Group::new("dispatcher", topic(SETTLEMENTS), tiers, lanes)),
         ];
         let ingests = 2 + i64::from(self.rng.chance(250));
         let (settlers, dispatchers) = (self.rng.between(2, 3), self.rng.between(1, 2));
@@ -193,6 +200,7 @@ impl World {
             }
         }
         self.wallets.declines = self.rng.below(150);
+        self.wallets.dedupes = self.faulty && self.rng.chance(400);
         for process in 0..self.processes.len() {
             self.restart(process);
         }

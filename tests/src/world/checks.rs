@@ -4,6 +4,7 @@
 //! and moved. The first rule broken ends the world.
 
 mod offsets;
+mod parked;
 mod rounds;
 
 use super::reach::{Moment, Reach};
@@ -15,7 +16,7 @@ use partner_kit::movement::Movement;
 use runtime::{FactKey, Record, Source};
 use schemas::PartnerId;
 use schemas::bets::{BetEvent, BetSaid, HoldAnswer, Marker};
-use schemas::catalogue::{BETS, DECISIONS, DELIVERIES, PARKED, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::catalogue::{BETS, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::decisions::{DecisionSaid, Verdict};
 use schemas::facts;
 use schemas::frame;
@@ -73,16 +74,16 @@ pub struct Checks {
     fact_keys: BTreeSet<(&'static str, String, u64)>,
     /// Final answers: the highest revision by bet.
     finals: BTreeMap<String, u32>,
-    /// Settlements moved to a tier or parked: bet, revision -> newest place there.
-    moved_on: BTreeMap<(String, u32), u64>,
-    parked: BTreeSet<(String, u32)>,
+    /// Settlements moved to tiers: bet, revision -> newest place in each.
+    moved_on: BTreeMap<(String, u32), BTreeMap<Source, u64>>,
+    parked: BTreeMap<(String, u32), parked::Parked>,
     /// Movements at partners by bet: revisions in order.
     movements: BTreeMap<(PartnerId, String), Vec<u32>>,
     /// How far the offsets of each source were checked.
     checked: BTreeMap<Source, u64>,
     /// Bets of a partition whose effects were all seen, at so many versions, taken back or not.
     settled: BTreeMap<(u32, String), (usize, bool)>,
-    /// Settlements in `settlements` and its tier, by place.
+    /// Settlements in `settlements` and the tiers, by place.
     owed: BTreeMap<(Source, u64), (String, u32)>,
     /// What players were told: accepted or rejected, and cancelled.
     told: BTreeMap<String, BTreeSet<&'static str>>,
@@ -107,7 +108,7 @@ impl Checks {
             fact_keys: BTreeSet::new(),
             finals: BTreeMap::new(),
             moved_on: BTreeMap::new(),
-            parked: BTreeSet::new(),
+            parked: BTreeMap::new(),
             movements: BTreeMap::new(),
             checked: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -146,7 +147,7 @@ impl Checks {
 
     pub(super) fn alarmed(&mut self, name: &'static str, text: &str) {
         *self.alarms.entry(name).or_default() += 1;
-        if !HARMLESS_ALARMS.contains(&name) {
+        if !HARMLESS_ALARMS.contains(&name) && !parked::is_meant(name, text) {
             self.broken("2", format!("alarm {name}: {text}"));
         }
     }
@@ -215,18 +216,16 @@ impl Checks {
                 self.same_content(SETTLEMENTS, record);
                 self.settlement(landed.source, record, reach);
             }
-            RETRY_5S | PARKED => {
-                if landed.source.topic.0 == RETRY_5S {
-                    reach.hit(Moment::TierVisited);
+            PARKED => self.parked_record(partition, record, reach),
+            tier if RetryTier::of_topic(tier).is_some() => {
+                reach.hit(Moment::TierVisited);
+                if tier == RetryTier::H1.topic() {
+                    reach.hit(Moment::LastTierVisited);
                 }
                 if let Ok(settlement) = Settlement::decode(&record.value) {
                     let id = (settlement.bet.to_string(), settlement.revision);
-                    if landed.source.topic.0 == PARKED {
-                        self.parked.insert(id.clone());
-                    } else {
-                        self.owed.insert((landed.source, record.offset), id.clone());
-                    }
-                    self.moved_on.insert(id, record.offset);
+                    self.owed.insert((landed.source, record.offset), id.clone());
+                    self.moved_on.entry(id).or_default().insert(landed.source, record.offset);
                 }
             }
             DELIVERIES => self.same_content(DELIVERIES, record),

@@ -115,6 +115,10 @@ impl World {
                     let when = self.soon(3);
                     self.at(when, Event::Scan { at, token, scope });
                 }
+                RawEffect::Peek { token, source, from } => {
+                    let when = self.soon(5);
+                    self.at(when, Event::Peek { at, token, source, from });
+                }
                 RawEffect::Apply { token, batch } => {
                     if let Some(slot) = self.slot(at) {
                         slot.queued.push_back((token, batch));
@@ -132,6 +136,21 @@ impl World {
                 RawEffect::Alarm(alarm) => self.alarmed(at, &alarm),
             }
         }
+    }
+
+    /// Reads beside a machine's own reading, as much as one read may bring.
+    pub(super) fn peek(&mut self, at: SlotRef, token: u64, source: Source, from: u64) {
+        let records_max = usize::try_from(1 + self.rng.below(READ_RECORDS_MAX)).unwrap_or(1);
+        let end = self.log.end(source);
+        let records: Vec<_> =
+            self.log.from(source, from.min(end)).iter().take(records_max).cloned().collect();
+        self.note(7, at.epoch, from, || {
+            format!("{at} peeks at {source} from {from}: {} records", records.len())
+        });
+        if !records.is_empty() {
+            self.reach.hit(Moment::ReadAhead);
+        }
+        self.input(at, RawInput::Peeked { token, records, end });
     }
 
     pub(super) fn scan(&mut self, at: SlotRef, token: u64, scope: &Scope) {
@@ -324,6 +343,17 @@ impl World {
         }
         self.readers.insert(source, alive);
         Ok(())
+    }
+
+    /// Lands a record that a person's command wrote.
+    pub(super) fn land_by_hand(&mut self, append: Append) {
+        let source = append.source();
+        let offset = self.log.append(append, self.now_ms());
+        self.note(8, offset, 0, || format!("by hand: {source}@{offset}"));
+        self.observe(source, offset);
+        for reader in self.readers.get(&source).cloned().unwrap_or_default() {
+            self.read_where_ready(reader);
+        }
     }
 
     /// Hands what has just landed to the checks and to those who wait for it.

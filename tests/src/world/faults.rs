@@ -44,6 +44,11 @@ pub struct Faults {
     pub pending: u64,
     /// The partner says `superseded` of its newest revision.
     pub superseded_lie: u64,
+    /// The partner says `applied` of what it did not do.
+    pub applied_lie: u64,
+    /// A partner is down, per look of the chaos.
+    pub outage: u64,
+    pub outage_ms_max: i64,
     /// The partner checks `expires_at` before it looks the row up.
     pub sloppy_expiry: bool,
     /// Clocks of processes are off by up to this.
@@ -100,6 +105,9 @@ impl Faults {
             partial: rate(150),
             pending: rate(80),
             superseded_lie: rate(120),
+            applied_lie: rate(60),
+            outage: rate(60),
+            outage_ms_max: 12_000,
             sloppy_expiry: false,
             skew_ms_max: 0,
             feed_repeats: rate(250),

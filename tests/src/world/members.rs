@@ -232,6 +232,13 @@ impl World {
         if self.rng.chance(self.faults.rebalance) {
             self.rebalance();
         }
+        if self.rng.chance(self.faults.outage) {
+            self.outage();
+        }
+        // People replay at any time.
+        if self.rng.chance(20) {
+            self.replay_parked();
+        }
         let wait = self.rng.between(20, CHAOS_MS_MAX);
         self.after_ms(wait, Event::Chaos);
     }

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod group;
 pub mod log;
 mod members;
+mod outages;
 pub mod reach;
 mod rest;
 pub mod slot;
@@ -72,6 +73,13 @@ enum Event {
     Input {
         at: SlotRef,
         input: RawInput,
+    },
+    /// Records are read for a machine beside its own reading.
+    Peek {
+        at: SlotRef,
+        token: u64,
+        source: Source,
+        from: u64,
     },
     /// A machine's facts are read.
     Scan {
@@ -176,6 +184,8 @@ pub struct World {
     faulty: bool,
     healing_since: Option<Micros>,
     partitions: Partitions,
+    /// Age at which dispatchers park.
+    park_after_ms: u64,
     log: Log,
     store: Store,
     groups: BTreeMap<Role, Group>,
@@ -206,6 +216,8 @@ impl World {
         let faults = Faults::draw(&mut rng);
         let lanes = if rng.chance(700) { 2 } else { 3 };
         let partitions = Partitions { rounds: 2, lanes, cases: 1 };
+        let patient = rng.chance(500);
+        let park_after_ms = if patient { 1 << 40 } else { 4_000 + rng.below(8_000) };
         Self {
             seed,
             now: BEGIN_MS * 1_000,
@@ -220,6 +232,7 @@ impl World {
             faults,
             healing_since: None,
             partitions,
+            park_after_ms,
             log: Log::default(),
             store: Store::default(),
             groups: BTreeMap::new(),
@@ -256,6 +269,7 @@ impl World {
         match event {
             Event::Read { at, source } => self.read(at, source),
             Event::Input { at, input } => self.input(at, input),
+            Event::Peek { at, token, source, from } => self.peek(at, token, source, from),
             Event::Scan { at, token, scope } => self.scan(at, token, &scope),
             Event::Land { at, life, op, part } => self.land(at, life, op, part),
             Event::Ack { at, op } => self.acked(at, op),
@@ -302,6 +316,7 @@ impl World {
         if open.is_empty() {
             return false;
         }
+        self.replay_parked();
         let since = self.healing_since.unwrap_or(self.now);
         if HEAL_MS_MAX * 1_000 < self.now - since {
             self.broken("10", format!("not at rest after the faults stopped: {}", open.join("; ")));

@@ -57,7 +57,14 @@ moments! {
     ChunkPartlyAnswered = "chunk partly answered",
     Superseded = "superseded answer",
     SupersededLie = "superseded said of the newest revision",
-    TierVisited = "settlement in the retry tier",
+    TierVisited = "settlement in a retry tier",
+    LastTierVisited = "settlement in the last retry tier",
+    PartnerDown = "partner down for a while",
+    ReadAhead = "tier read ahead for a partner that is back",
+    Parked = "settlement parked",
+    ReplayedParked = "parked settlement replayed",
+    AppliedLie = "applied said of a movement not made",
+    AnsweredFromMemory = "chunk answered from the partner's memory",
     OlderRevisionLate = "older revision published behind a newer",
 }
 

@@ -30,6 +30,8 @@ pub enum Manner {
     Pending,
     /// 200 that says `superseded` of items, without doing them.
     SupersededLie,
+    /// 200 that says `applied` of items, without doing them.
+    AppliedLie,
 }
 
 /// A call at the partner's door.
@@ -50,6 +52,11 @@ pub struct Wallets {
     held: BTreeSet<(String, i64)>,
     /// Clocks of partners, ms ahead of the true time.
     skews: BTreeMap<PartnerId, i64>,
+    /// Partners that answer from memory where a chunk's id is one that they answered in full before.
+    pub dedupes: bool,
+    pub(super) remembered: BTreeMap<(PartnerId, String), Bytes>,
+    /// Partners that are down: until when, and whether for stakes too.
+    pub(super) down: BTreeMap<PartnerId, (super::Micros, bool)>,
     /// Partners that decline by chance, per mille.
     pub declines: u64,
 }
@@ -68,9 +75,15 @@ impl Wallets {
     }
 
     pub(super) fn heal(&mut self) {
+        self.down.clear();
         for skew in self.skews.values_mut() {
             *skew = 0;
         }
+    }
+
+    /// Every partner.
+    pub(super) fn names(&self) -> Vec<PartnerId> {
+        self.registers.keys().cloned().collect()
     }
 
     /// What was really moved on a bet, shortfall counted as moved.
@@ -111,6 +124,11 @@ impl World {
         let nothing = |world: &mut Self| {
             world.at(deadline, answer(caller, Answer::Nothing));
         };
+        if self.is_down(&call) {
+            let when = self.soon(30);
+            self.at(when, answer(caller, Answer::Nothing));
+            return;
+        }
         if self.rng.chance(faults.call_lost) {
             self.fault();
             return nothing(self);
@@ -160,6 +178,7 @@ impl World {
             (if state { faults.partial } else { 0 }, Manner::Partial),
             (if state { faults.pending } else { 0 }, Manner::Pending),
             (if state { faults.superseded_lie } else { 0 }, Manner::SupersededLie),
+            (if state { faults.applied_lie } else { 0 }, Manner::AppliedLie),
         ];
         for (rate, manner) in rates {
             if self.rng.chance(rate) {
@@ -242,8 +261,13 @@ impl World {
 
     fn state(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
         let request: StateRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        let known = (call.partner.clone(), request.chunk_id.clone());
+        if let Some(answered) = self.wallets.remembered.get(&known) {
+            self.reach.hit(Moment::AnsweredFromMemory);
+            return Ok(answered.clone());
+        }
         let mut results = Vec::with_capacity(request.items.len());
-        let mut left_out = 0;
+        let (mut left_out, mut lies) = (0, 0);
         for item in &request.items {
             let strange = manner != Manner::Plain && self.rng.chance(500);
             if strange && manner == Manner::Pending {
@@ -254,6 +278,15 @@ impl World {
                 self.reach.hit(Moment::SupersededLie);
                 let above = u32::try_from(self.rng.below(2)).unwrap_or(0);
                 results.push(said(item, ItemOutcome::Superseded, item.revision + above));
+                continue;
+            }
+            if strange
+                && manner == Manner::AppliedLie
+                && let Some(lie) = self.wallets.applied_lie(&call.partner, item)
+            {
+                self.reach.hit(Moment::AppliedLie);
+                lies += 1;
+                results.push(lie);
                 continue;
             }
             let now = self.now_ms();
@@ -296,7 +329,18 @@ impl World {
         }
         let response =
             StateResponse { chunk_id: request.chunk_id, ledger_epoch: "1".to_owned(), results };
-        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
+        let is_final = |result: &StateResult| {
+            matches!(result.outcome, ItemOutcome::Applied | ItemOutcome::Superseded)
+        };
+        let in_full = left_out == 0
+            && lies == 0
+            && manner != Manner::SupersededLie
+            && response.results.iter().all(is_final);
+        let body = serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500_u16)?;
+        if self.wallets.dedupes && in_full {
+            self.wallets.remembered.insert(known, body.clone());
+        }
+        Ok(body)
     }
 }
 

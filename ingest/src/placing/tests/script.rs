@@ -228,7 +228,7 @@ impl Script {
                     self.replies.entry(token).or_default().push(reply)
                 }
                 Effect::Alarm(alarm) => self.alarms.push(alarm),
-                Effect::Load { .. } => panic!("nothing is loaded"),
+                Effect::Load { .. } | Effect::Peek { .. } => panic!("nothing is loaded"),
             }
         }
     }

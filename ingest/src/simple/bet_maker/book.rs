@@ -245,7 +245,10 @@ impl Machine for Book {
                     self.answer(now, asker, wanted, &mut out);
                 }
             }
-            Input::Loaded { .. } | Input::Applied { .. } | Input::Failed { .. } => {}
+            Input::Loaded { .. }
+            | Input::Peeked { .. }
+            | Input::Applied { .. }
+            | Input::Failed { .. } => {}
         }
         out
     }

@@ -219,7 +219,7 @@ impl Machine for Drawer {
             }
             Input::Timer { token } => self.say(now, token),
             Input::Request { request, .. } => match request {},
-            Input::Loaded { .. } => Vec::new(),
+            Input::Loaded { .. } | Input::Peeked { .. } => Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Random answers, failures, orders and crashes: nothing owed is ever forgotten.
 
-use super::rig::{MAIN, Rig, TIER};
+use super::rig::{MAIN, Rig, sources, tier};
 use crate::chunk::StateCall;
 use crate::fixtures::{applied, net, ok, rejected, settlement, status, superseded};
 use crate::judge::Answer;
@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use runtime::http::CallError;
+use schemas::catalogue::RetryTier;
 use schemas::contract::{ItemOutcome, StateItem, StateResult};
 use schemas::frame;
 use schemas::settlements::{Settlement, Target};
@@ -82,7 +83,7 @@ fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
             rig.publish(&[canonical(bet, revision)]);
         }
         4 => drop(rig.read(MAIN)),
-        5 => drop(rig.read(TIER)),
+        5 => drop(rig.read(tier(RetryTier::ALL[pick(5)]))),
         6 | 7 => {
             let token = rig.calls.keys().nth(pick(rig.calls.len())).copied();
             if let Some(token) = token {
@@ -93,10 +94,12 @@ fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
         8 | 9 => drop(rig.apply_steps(usize::MAX)),
         10 => rig.load(),
         11 => rig.advance(i64::from(number % 6_000)),
-        _ => {
+
+        12 => {
             rig.apply_steps(pick(4));
             rig.crash();
         }
+        _ => rig.peek(),
     }
     assert_accounted(rig);
 }
@@ -105,7 +108,6 @@ fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
 /// at its revision or above, or a record of such a revision that is still to be read.
 #[track_caller]
 fn assert_accounted(rig: &Rig) {
-    let (main, tier) = rig.offsets();
     let mut covered: BTreeMap<String, u32> = BTreeMap::new();
     let mut cover = |bet: &str, revision: u32| {
         let highest = covered.entry(bet.to_owned()).or_default();
@@ -116,7 +118,8 @@ fn assert_accounted(rig: &Rig) {
         cover(&delivery.bet_id, u32::try_from(delivery.revision).unwrap());
     }
     let mut below = Vec::new();
-    for (source, stored) in [(MAIN, main), (TIER, tier)] {
+    for source in sources() {
+        let stored = rig.stored.get(&source).copied().unwrap_or(0);
         for record in rig.log.get(&source).into_iter().flatten() {
             let settlement = Settlement::decode(&record.value).unwrap();
             if record.offset < stored {
@@ -135,8 +138,10 @@ fn assert_accounted(rig: &Rig) {
 /// Faults stop: everything is read, answered well, and made durable.
 fn heal(rig: &mut Rig, wallet: &mut Wallet) {
     for _ in 0..50 {
-        rig.read(MAIN);
-        rig.read(TIER);
+        for source in sources() {
+            rig.read(source);
+        }
+        rig.peek();
         rig.load();
         let tokens: Vec<u64> = rig.calls.keys().copied().collect();
         for token in tokens {
@@ -158,18 +163,31 @@ impl Rig {
 
 proptest! {
     #[test]
-    fn nothing_owed_is_forgotten(steps in vec((0..13_u8, any::<u16>()), 0..150), small in any::<bool>()) {
-        let limits = Limits { chunk_items_max: 2, items_queued_max: 2, ..Limits::PRODUCTION };
-        let mut rig = if small { Rig::with(limits) } else { Rig::new() };
+    fn nothing_owed_is_forgotten(steps in vec((0..14_u8, any::<u16>()), 0..150), small in any::<bool>()) {
+        let limits = Limits {
+            tier_wait_ms: [1_000, 1_500, 2_000, 2_500, 3_000],
+            last_tier_after_ms: 10_000,
+            park_after_ms: 30_000,
+            ..Limits::PRODUCTION
+        };
+        let tight = Limits {
+            chunk_items_max: 2,
+            items_queued_max: 2,
+            breaker_failures_min: 2,
+            chunks_in_flight_max: 1,
+            ..limits
+        };
+        let mut rig = Rig::with(if small { tight } else { limits });
         let mut wallet = Wallet::default();
         for one in steps {
             step(&mut rig, &mut wallet, one);
         }
         heal(&mut rig, &mut wallet);
         let ends = |source| rig.log.get(&source).map_or(0, Vec::len);
-        let (main, tier) = rig.offsets();
-        prop_assert_eq!(usize::try_from(main).unwrap(), ends(MAIN), "all is done");
-        prop_assert_eq!(usize::try_from(tier).unwrap(), ends(TIER), "all is done");
+        for source in sources() {
+            let stored = rig.stored.get(&source).copied().unwrap_or(0);
+            prop_assert_eq!(usize::try_from(stored).unwrap(), ends(source), "all is done");
+        }
 
         let mut newest: BTreeMap<String, Settlement> = BTreeMap::new();
         for record in rig.log.get(&MAIN).into_iter().flatten() {

@@ -1,11 +1,13 @@
 //! Repeats from memory, the tier, and what the store is asked before anything of the tier is sent.
 
-use super::rig::{MAIN, Rig, TIER};
+use super::rig::{MAIN, Rig, TIER, tier};
 use crate::fixtures::{applied, ok, ok_in, settlement, status, superseded, won};
 use crate::limits::Limits;
-use crate::retry::{HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET};
+use crate::retry::{
+    HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET, HEADER_RETRIED_SINCE,
+};
 use runtime::http::{CallError, HttpAnswer};
-use schemas::catalogue::RETRY_5S;
+use schemas::catalogue::{RETRY_5S, RETRY_30S, RetryTier};
 use schemas::contract::{ItemOutcome, StateResult};
 use schemas::settlements::Target;
 
@@ -67,11 +69,11 @@ fn the_second_failure_moves_it_to_the_tier_and_the_offset_goes_on() {
     assert_eq!(record.value, rig.log[&MAIN][0].value);
     assert_eq!(record.header(HEADER_ORIG_OFFSET), Some("0"));
     assert_eq!(record.header(HEADER_ATTEMPT), Some("2"));
-    assert_eq!(rig.owed().partners[&"acme".parse().unwrap()].tier, 1);
+    assert_eq!(rig.owed().partners[&"acme".parse().unwrap()].tiers[0], 1);
 }
 
 #[test]
-fn the_tier_rests_five_seconds_and_fails_into_itself() {
+fn the_first_tier_rests_five_seconds_and_fails_into_the_next() {
     let mut rig = in_the_tier();
     rig.read(TIER);
     rig.advance(4_999);
@@ -83,14 +85,21 @@ fn the_tier_rests_five_seconds_and_fails_into_itself() {
     assert_eq!(rig.calls.values().next().unwrap().attempt, 3);
     rig.answer_with(|_| Err(CallError::Connect));
     rig.apply();
-    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 1), 2), "no repeat from memory");
-    rig.read(TIER);
-    rig.advance(5_000);
+    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 1), 1), "no repeat from memory");
+    assert_eq!(rig.records(RETRY_30S)[0].header(HEADER_RETRIED_SINCE), Some("10250"));
+    // It is heard of before, in vain: nothing is woken early.
+    rig.settle(&[won("b", 3)]);
+    rig.answer(applied);
+    rig.apply();
+    rig.read(tier(RetryTier::S30));
+    rig.advance(29_999);
+    assert!(rig.loads.is_empty());
+    rig.advance(1);
     rig.load();
     rig.answer(applied);
     rig.apply();
-    assert_eq!(rig.offsets(), (1, 2));
-    let (key, _) = rig.facts.first_key_value().unwrap();
+    assert_eq!((rig.offsets(), rig.stored[&tier(RetryTier::S30)]), ((2, 1), 1));
+    let (key, _) = rig.facts.iter().find(|(key, _)| key.subject.starts_with("r_1:a")).unwrap();
     assert_eq!((key.scope.topic, key.at), (MAIN.topic, 0), "the fact stands at the settlement");
 }
 

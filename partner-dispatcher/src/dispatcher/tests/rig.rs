@@ -9,7 +9,7 @@ use runtime::{
     Append, Batch, Effect, Fact, FactKey, Input, Machine, Millis, Record, Scope, Source, Step,
     Topic,
 };
-use schemas::catalogue::{CASES, DELIVERIES, PARKED, RETRY_5S, SETTLEMENTS};
+use schemas::catalogue::{CASES, DELIVERIES, PARKED, RETRY_5S, RetryTier, SETTLEMENTS};
 use schemas::contract::{StateItem, StateResult};
 use schemas::frame;
 use schemas::outgoing::Partitions;
@@ -20,6 +20,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const PARTITION: u32 = 1;
 pub(super) const MAIN: Source = Source { topic: Topic(SETTLEMENTS), partition: PARTITION };
 pub(super) const TIER: Source = Source { topic: Topic(RETRY_5S), partition: PARTITION };
+
+/// A tier's source.
+pub(super) fn tier(tier: RetryTier) -> Source {
+    Source { topic: Topic(tier.topic()), partition: PARTITION }
+}
+
+/// Every source of the machine.
+pub(super) fn sources() -> Vec<Source> {
+    std::iter::once(MAIN).chain(RetryTier::ALL.map(tier)).collect()
+}
 
 pub(super) struct Rig {
     machine: Dispatcher,
@@ -32,6 +42,7 @@ pub(super) struct Rig {
     pub(super) facts: BTreeMap<FactKey, Fact>,
     pub(super) calls: BTreeMap<u64, StateCall>,
     pub(super) loads: BTreeMap<u64, Scope>,
+    pub(super) peeks: BTreeMap<u64, (Source, u64)>,
     pub(super) applies: VecDeque<(u64, Batch)>,
     timers: BTreeSet<(Millis, u64)>,
     pub(super) alarms: Vec<&'static str>,
@@ -45,7 +56,7 @@ impl Rig {
 
     pub(super) fn with(limits: Limits) -> Self {
         Self {
-            machine: machine(limits, 0, 0),
+            machine: machine(limits, |_| 0),
             limits,
             now: 10_000,
             log: BTreeMap::new(),
@@ -54,6 +65,7 @@ impl Rig {
             facts: BTreeMap::new(),
             calls: BTreeMap::new(),
             loads: BTreeMap::new(),
+            peeks: BTreeMap::new(),
             applies: VecDeque::new(),
             timers: BTreeSet::new(),
             alarms: Vec::new(),
@@ -64,10 +76,11 @@ impl Rig {
     /// The process dies and another starts from what is durable.
     pub(super) fn crash(&mut self) {
         let from = |source| self.stored.get(&source).copied().unwrap_or(0);
-        self.machine = machine(self.limits, from(MAIN), from(TIER));
-        self.read =
-            [MAIN, TIER].map(|source| (source, usize::try_from(from(source)).unwrap())).into();
+        self.machine = machine(self.limits, from);
+        let read = |source| (source, usize::try_from(from(source)).unwrap());
+        self.read = sources().into_iter().map(read).collect();
         self.calls.clear();
+        self.peeks.clear();
         self.loads.clear();
         self.applies.clear();
         self.timers.clear();
@@ -77,6 +90,9 @@ impl Rig {
         for effect in self.machine.handle(self.now, input) {
             match effect {
                 Effect::Load { token, scope } => drop(self.loads.insert(token, scope)),
+                Effect::Peek { token, source, from } => {
+                    self.peeks.insert(token, (source, from));
+                }
                 Effect::Apply { token, batch } => self.applies.push_back((token, batch)),
                 Effect::Call { token, call } => drop(self.calls.insert(token, call)),
                 Effect::Timer { token, at } => drop(self.timers.insert((at, token))),
@@ -198,6 +214,17 @@ impl Rig {
         }
     }
 
+    /// Answers the reads ahead that wait, and those that follow, two records at a time.
+    pub(super) fn peek(&mut self) {
+        while let Some((token, (source, from))) = self.peeks.pop_first() {
+            let log = self.log.get(&source).map(Vec::as_slice).unwrap_or_default();
+            let from = usize::try_from(from).unwrap();
+            let records = log[from..].iter().take(2).cloned().collect();
+            let end = u64::try_from(log.len()).unwrap();
+            self.feed(Input::Peeked { token, records, end });
+        }
+    }
+
     /// Moves the clock, timer by timer.
     pub(super) fn advance(&mut self, ms: Millis) {
         let until = self.now + ms;
@@ -217,7 +244,7 @@ impl Rig {
         self.calls.values().map(|call| call.request.items.iter().map(name).collect()).collect()
     }
 
-    /// Offsets stored: of the settlements and of the tier.
+    /// Offsets stored: of the settlements and of the first tier.
     pub(super) fn offsets(&self) -> (u64, u64) {
         let of = |source| self.stored.get(&source).copied().unwrap_or(0);
         (of(MAIN), of(TIER))
@@ -252,11 +279,11 @@ impl Rig {
     }
 }
 
-fn machine(limits: Limits, from: u64, from_tier: u64) -> Dispatcher {
+fn machine(limits: Limits, from: impl Fn(Source) -> u64) -> Dispatcher {
     Dispatcher::new(DispatcherOptions {
         partition: PARTITION,
-        from,
-        from_tier,
+        from: from(MAIN),
+        from_tiers: RetryTier::ALL.map(|one| from(tier(one))),
         partitions: Partitions::EMBEDDED,
         limits,
         seed: 1,

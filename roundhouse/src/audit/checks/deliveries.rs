@@ -5,6 +5,7 @@ use crate::audit::books::{BetLine, numbered};
 use crate::audit::report::Finding;
 use schemas::PartnerId;
 use schemas::bets::BetSaid;
+use schemas::catalogue::RetryTier;
 use schemas::decisions::DecisionSaid;
 use schemas::wire::DeliveryOutcome;
 use std::collections::BTreeSet;
@@ -79,11 +80,10 @@ fn in_place(scene: &Scene<'_>) -> Finding {
         }
     }
     let books = scene.books;
-    for (topic, partitions) in [
-        ("settlements", &books.settlements),
-        ("retry.5s", &books.retries),
-        ("parked", &books.parked),
-    ] {
+    let tiers = RetryTier::ALL.into_iter().zip(&books.retries);
+    let tiers = tiers.map(|(tier, partitions)| (tier.topic(), partitions));
+    let others = [("settlements", &books.settlements), ("parked", &books.parked)];
+    for (topic, partitions) in others.into_iter().chain(tiers) {
         for (partition, lines) in numbered(partitions) {
             for (_, settlement) in lines {
                 place(topic, partition, &settlement.partner, settlement.bet.as_str());

@@ -4,7 +4,7 @@ use super::{DISPATCHER, HERALD, SETTLER, Scene, rounds};
 use crate::audit::books::numbered;
 use crate::audit::definition::Standing;
 use crate::audit::report::Finding;
-use schemas::catalogue::{BETS, RETRY_5S, ROUNDS, SETTLEMENTS};
+use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::rounds::RoundSaid;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,9 +98,10 @@ fn dispatchers(scene: &Scene<'_>) -> Finding {
         *stands = (*stands).max(settlement.revision);
     }
     let mut reach: BTreeSet<(&str, u32)> = BTreeSet::new();
-    for (topic, partitions) in
-        [(SETTLEMENTS, &scene.books.settlements), (RETRY_5S, &scene.books.retries)]
-    {
+    let tiers = RetryTier::ALL.into_iter().zip(&scene.books.retries);
+    let tiers = tiers.map(|(tier, partitions)| (tier.topic(), partitions));
+    let topics = std::iter::once((SETTLEMENTS, &scene.books.settlements)).chain(tiers);
+    for (topic, partitions) in topics {
         for (partition, lines) in numbered(partitions) {
             let stored = scene.books.stored(DISPATCHER, topic, partition);
             let ahead = lines.iter().filter(|(offset, _)| stored <= *offset);

@@ -64,7 +64,8 @@ fn one_content(scene: &Scene<'_>) -> Finding {
     );
     let mut first: BTreeMap<String, &Settlement> = BTreeMap::new();
     let books = scene.books;
-    for topic in [&books.settlements, &books.retries, &books.parked] {
+    let topics = [&books.settlements, &books.parked].into_iter().chain(&books.retries);
+    for topic in topics {
         for (_, settlement) in topic.iter().flatten() {
             let stands = *first.entry(settlement.id()).or_insert(settlement);
             finding.that(

@@ -208,7 +208,7 @@ fn a_revision_with_two_contents() {
     let again = |books: &mut Books| {
         let mut other = books.settlements[lane()][6].1.clone();
         other.target = Target::Settled(2);
-        books.retries[lane()].push((0, other));
+        books.retries[0][lane()].push((0, other));
     };
     broken(again, &["revision-has-one-content"]);
 }

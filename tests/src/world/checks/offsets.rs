@@ -4,7 +4,6 @@ use super::super::slot::Role;
 use super::{Checks, Published, expected};
 use crate::oracle::{Judged, State};
 use runtime::{Source, StoreOffset};
-use schemas::catalogue::SETTLEMENTS;
 use schemas::facts;
 
 impl Checks {
@@ -22,17 +21,19 @@ impl Checks {
         }
     }
 
-    /// Everything below is final, or stands further on in a tier, or gave way to a newer revision that is
+    /// Everything below is final or parked, or stands in a tier where it is still to be read, or gave way to a newer revision that is
     /// durable itself (R15).
     fn dispatcher_offset(&mut self, source: Source, offset: u64) {
         let from = self.checked.get(&source).copied().unwrap_or(0).min(offset);
         let lost = self.owed.range((source, from)..(source, offset)).find(|((_, at), id)| {
             let closed = self.final_revision(&id.0) >= id.1;
             let newer = self.bets.get(&id.0).is_some_and(|bet| id.1 < bet.highest_revision);
-            let moved_on = self.moved_on.get(*id).is_some_and(|place| {
-                source.topic.0 == SETTLEMENTS || at < place || self.parked.contains(*id)
-            });
-            !closed && !newer && !moved_on
+            let ahead = |(tier, place): (&Source, &u64)| {
+                let read = self.checked.get(tier).copied().unwrap_or(0);
+                if *tier == source { at < place } else { read <= *place }
+            };
+            let moved_on = self.moved_on.get(*id).is_some_and(|places| places.iter().any(ahead));
+            !closed && !newer && !moved_on && !self.parked.contains_key(*id)
         });
         if let Some(((_, at), (bet, revision))) = lost {
             let text = format!("offset {offset} of {source} passes {bet}/{revision} at {at}");

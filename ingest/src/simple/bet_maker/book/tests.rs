@@ -54,7 +54,10 @@ impl Desk {
                 }
                 Effect::Timer { token, at } => self.timers.push((at, token)),
                 Effect::Call { call, .. } => self.asked.push(call),
-                Effect::Load { .. } | Effect::Apply { .. } | Effect::Alarm(_) => {
+                Effect::Load { .. }
+                | Effect::Peek { .. }
+                | Effect::Apply { .. }
+                | Effect::Alarm(_) => {
                     panic!("the book does none of these")
                 }
             }

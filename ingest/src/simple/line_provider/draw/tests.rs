@@ -43,7 +43,10 @@ impl Desk {
                     }
                     self.handle(Input::Applied { token });
                 }
-                Effect::Load { .. } | Effect::Reply { .. } | Effect::Alarm(_) => {
+                Effect::Load { .. }
+                | Effect::Peek { .. }
+                | Effect::Reply { .. }
+                | Effect::Alarm(_) => {
                     panic!("the drawer does none of these")
                 }
             }

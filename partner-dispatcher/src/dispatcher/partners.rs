@@ -1,0 +1,117 @@
+//! Partners that do not answer, and those that are back.
+
+use super::{Dispatcher, Due, Flight};
+use crate::book::Stage;
+use crate::breaker::Failure;
+use crate::judge::Judgement;
+use crate::queue::TRAFFIC;
+use planted::Bug;
+use runtime::Millis;
+use schemas::PartnerId;
+use schemas::contract::Traffic;
+
+impl Dispatcher {
+    /// Tells the breaker how a call ended, before anything is done about its items.
+    pub(super) fn note_call(&mut self, now: Millis, flight: &Flight, judgement: &Judgement) {
+        let (name, traffic) = (&flight.partner, flight.traffic);
+        if judgement.epoch.is_some() {
+            if self.partner(name).queue(traffic).breaker.answered() {
+                self.returned(now, name, traffic);
+            }
+            return;
+        }
+        let halved_max = self.options.limits.refusals_halved_max;
+        let (limits, partner) =
+            (self.options.limits, self.partners.entry(name.clone()).or_default());
+        // While chunks are halved, one item may be to blame, and not the wallet.
+        if judgement.refused && partner.refusals <= halved_max && !flight.decisive {
+            return;
+        }
+        let failure = Failure { decisive: flight.decisive, refused: judgement.refused };
+        let breaker = &mut partner.queue(traffic).breaker;
+        let closed = breaker.is_closed();
+        let Some(probe_at) = breaker.failed(now, failure, &limits, &mut self.jitter) else {
+            return;
+        };
+        self.timer(probe_at, Due::Probe(name.clone()));
+        if closed {
+            self.opened(now, name, traffic);
+        }
+    }
+
+    /// The breaker has opened: what waits goes to the tiers, so that nothing waits for this partner here.
+    fn opened(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) {
+        let queue = self.partner(name).queue(traffic);
+        queue.drain = None;
+        queue.hearing = None;
+        for id in std::mem::take(&mut queue.ids) {
+            self.set_aside(now, id);
+        }
+    }
+
+    /// Moves an item of a partner whose breaker is not closed to its next tier. A few are also kept in
+    /// memory, as probes. An item without a record of its own leaves: its record stands in a tier.
+    pub(super) fn set_aside(&mut self, now: Millis, id: u64) {
+        let Some(item) = self.book.get(id) else { return };
+        let (name, traffic) = super::home(item);
+        let max = self.options.limits.probes_kept_max;
+        let missing = self.partner(&name).queue(traffic).kept.len() < max;
+        let Some(item) = self.book.get_mut(id) else { return };
+        if item.places.is_empty() {
+            if missing {
+                item.stage = Stage::Kept;
+                self.keep(name, traffic, id);
+            } else {
+                self.book.done(id);
+            }
+            return;
+        }
+        item.aside = true;
+        let copy = item.clone();
+        if missing {
+            let kept = self.book.keep(&copy);
+            self.keep(name.clone(), traffic, kept);
+            if planted::active(Bug::ProbeNotMoved) {
+                self.book.done(id);
+                return;
+            }
+        }
+        if self.move_on(now, id) {
+            self.partner(&name).queue(traffic).moving += 1;
+        }
+    }
+
+    fn keep(&mut self, name: PartnerId, traffic: Traffic, id: u64) {
+        self.partner(&name).queue(traffic).kept.push_back(id);
+        // Its probe may be due and have had no item.
+        self.touched.insert(name);
+    }
+
+    /// The partner answers again, or for the first time: what it is owed is drained, and its other
+    /// traffic is worth a probe.
+    fn returned(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) {
+        let queue = self.partner(name).queue(traffic);
+        queue.hearing = None;
+        for id in std::mem::take(&mut queue.kept) {
+            // Their records stand in a tier and are drained with the others.
+            self.book.done(id);
+        }
+        for other in TRAFFIC {
+            self.partner(name).queue(other).breaker.hurry(now);
+        }
+        self.touched.insert(name.clone());
+        self.begin_drain(name, traffic);
+    }
+
+    /// True if the item is the first of a partner not heard of, whose old debts are met in a tier: it is
+    /// woken now, since the partner may be there and nobody knows.
+    pub(super) fn is_first_word(&mut self, id: u64) -> bool {
+        let Some((name, traffic)) = self.book.get(id).map(super::home) else { return false };
+        let queue = self.partner(&name).queue(traffic);
+        if queue.breaker.heard() || !queue.breaker.is_closed() || queue.hearing.is_some() {
+            return false;
+        }
+        queue.hearing = Some(id);
+        true
+    }
+}

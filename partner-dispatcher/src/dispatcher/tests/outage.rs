@@ -1,0 +1,254 @@
+//! A partner that is down, one that is back, and one that stays away for too long.
+
+use super::rig::{MAIN, Rig, TIER, sources, tier};
+use crate::breaker::Circuit;
+use crate::fixtures::{applied, settlement_of, status, won};
+use crate::limits::Limits;
+use crate::retry::{HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED};
+use planted::Bug;
+use runtime::http::CallError;
+use runtime::{Record, RecordHeaders};
+use schemas::PartnerId;
+use schemas::catalogue::{PARKED, RETRY_5S, RETRY_30S, RetryTier};
+use schemas::contract::Traffic;
+use schemas::settlements::{Settlement, Target};
+
+/// Small chunks, so that few items fill the slots.
+const LIMITS: Limits = Limits { chunk_items_max: 5, items_queued_max: 100, ..Limits::PRODUCTION };
+
+fn acme() -> PartnerId {
+    "acme".parse().unwrap()
+}
+
+fn bets(count: usize) -> Vec<Settlement> {
+    (0..count).map(|number| won(&format!("b{number:03}"), 3)).collect()
+}
+
+fn circuit(rig: &mut Rig) -> Circuit {
+    rig.owed().partners[&acme()].circuits[&Traffic::Live]
+}
+
+/// Reads whatever a source has, and makes durable what comes of it.
+fn read_all(rig: &mut Rig) {
+    for source in sources() {
+        while rig.read(source) {}
+        rig.apply();
+    }
+}
+
+/// `count` settlements of a partner that does not answer; its breaker is open.
+fn down(count: usize) -> Rig {
+    let mut rig = Rig::with(LIMITS);
+    rig.settle(&bets(count));
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.advance(249);
+    while circuit(&mut rig) == Circuit::Closed {
+        rig.answer_with(|_| Err(CallError::Connect));
+        rig.advance(1);
+    }
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.apply();
+    rig
+}
+
+#[test]
+fn what_is_owed_to_a_partner_that_is_down_goes_to_the_tier_and_one_probe_at_a_time_goes_out() {
+    let mut rig = down(40);
+    assert_eq!((rig.offsets().0, rig.records(RETRY_5S).len()), (40, 40), "the probes too");
+    rig.settle(&[won("late", 3), settlement_of("beta", "z", 3, Target::Settled(0))]);
+    assert_eq!(rig.sent(), [["z/3"]], "a healthy partner does not notice");
+    rig.answer(applied);
+    rig.apply();
+    assert_eq!(rig.offsets().0, 42);
+    for _ in 0..10 {
+        rig.advance(5_000);
+        assert_eq!(rig.sent().concat().len(), 1, "one item");
+        assert_eq!(circuit(&mut rig), Circuit::HalfOpen);
+        rig.answer_with(|_| Err(CallError::Connect));
+        assert_eq!(circuit(&mut rig), Circuit::Open);
+    }
+    assert_eq!(rig.facts.len(), 1, "nothing of it is final");
+}
+
+#[test]
+fn what_is_due_while_the_breaker_is_open_moves_on_tier_by_tier() {
+    let mut rig = down(20);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.load();
+    rig.apply();
+    assert_eq!((rig.offsets().1, rig.records(RETRY_30S).len()), (20, 20));
+    assert!(rig.calls.is_empty(), "no call but the probe");
+}
+
+/// Answers and reads ahead until nothing more comes; never more in flight than there are slots.
+fn drain(rig: &mut Rig) {
+    while !rig.calls.is_empty() || !rig.peeks.is_empty() || !rig.loads.is_empty() {
+        rig.peek();
+        rig.load();
+        let most = LIMITS.chunks_in_flight_max * LIMITS.chunk_items_max;
+        assert!(rig.sent().concat().len() <= most, "{} in flight", rig.sent().concat().len());
+        rig.answer(applied);
+        rig.apply();
+    }
+}
+
+#[test]
+fn a_partner_that_is_back_is_drained_at_once_and_the_heads_come_on_behind() {
+    let mut rig = down(60);
+    // Some rest in memory, the others stand unread in two tiers.
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.load();
+    rig.apply();
+    rig.settle(&(60..90).map(|n| won(&format!("b{n:03}"), 3)).collect::<Vec<_>>());
+    rig.apply();
+    assert_eq!((rig.records(RETRY_30S).len(), rig.records(RETRY_5S).len()), (60, 90));
+    rig.advance(5_000);
+    rig.answer(applied);
+    drain(&mut rig);
+    assert_eq!(rig.deliveries().len(), 90, "all is confirmed, nothing was due");
+    assert_eq!(rig.stored.get(&tier(RetryTier::S30)), None, "the head stays where it is");
+    read_all(&mut rig);
+    rig.load();
+    rig.apply();
+    assert!(rig.calls.is_empty(), "what has its final answer is skipped");
+    let stored = |rig: &Rig, source| rig.stored.get(&source).copied();
+    assert_eq!(stored(&rig, tier(RetryTier::S30)), Some(60), "and need not rest");
+    assert_eq!((rig.offsets(), rig.deliveries().len()), ((90, 90), 90));
+    assert_eq!(rig.owed().partners[&acme()].tiers, [0; 5]);
+}
+
+#[test]
+fn what_was_on_its_way_to_the_tier_at_the_return_is_drained_too() {
+    let mut rig = down(20);
+    rig.settle(&bets(30)[20..]);
+    assert_eq!(rig.records(RETRY_5S).len(), 20, "10 are on their way");
+    rig.advance(500);
+    rig.answer(applied);
+    rig.peek();
+    drain(&mut rig);
+    assert_eq!(rig.deliveries().len(), 30);
+}
+
+#[test]
+fn a_crash_in_a_drain_loses_nothing() {
+    let mut rig = down(60);
+    rig.advance(500);
+    rig.answer(applied);
+    rig.peek();
+    rig.load();
+    rig.answer(applied);
+    // Half of the batch is durable, and the process dies.
+    rig.apply_steps(1);
+    rig.crash();
+    read_all(&mut rig);
+    rig.advance(5_000);
+    rig.load();
+    drain(&mut rig);
+    assert_eq!((rig.offsets(), rig.facts.len()), ((60, 60), 60));
+}
+
+#[test]
+fn planted_bug_probe_not_moved_is_lost_in_a_crash() {
+    for (bug, moved) in [(None, 40), (Some(Bug::ProbeNotMoved), 36)] {
+        planted::arm_thread(bug);
+        let rig = down(40);
+        planted::arm_thread(None);
+        assert_eq!((rig.offsets().0, rig.records(RETRY_5S).len()), (40, moved), "{bug:?}");
+    }
+}
+
+#[test]
+fn a_successor_asks_a_partner_that_is_known_by_old_debts_alone() {
+    let mut rig = down(30);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.load();
+    rig.apply();
+    rig.crash();
+    rig.read(tier(RetryTier::S30));
+    rig.load();
+    assert_eq!(rig.sent().concat().len(), 1, "one item, before it is due");
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.apply();
+    assert_eq!(circuit(&mut rig), Circuit::Open, "the first word decides");
+    rig.advance(500);
+    rig.answer(applied);
+    drain(&mut rig);
+    assert_eq!(rig.deliveries().len(), 30, "25 s before it is due");
+}
+
+#[test]
+fn a_wallet_that_chokes_on_the_probe_gets_another_one() {
+    let mut rig = down(40);
+    let mut probes = Vec::new();
+    for _ in 0..3 {
+        rig.advance(5_000);
+        probes.extend(rig.sent().concat());
+        rig.answer_with(|_| status(500, ""));
+    }
+    assert!(probes[0] != probes[1] && probes[1] != probes[2], "{probes:?}");
+}
+
+/// Lets nothing be answered until what is owed has had its time.
+fn exhausted() -> Rig {
+    let mut rig = Rig::with(Limits {
+        tier_wait_ms: [1_000, 1_000, 1_000, 1_000, 1_000],
+        last_tier_after_ms: 4_000,
+        park_after_ms: 8_000,
+        ..Limits::PRODUCTION
+    });
+    rig.settle(&[won("a", 3)]);
+    for _ in 0..40 {
+        rig.answer_with(|_| Err(CallError::Connect));
+        read_all(&mut rig);
+        rig.load();
+        rig.apply();
+        rig.advance(500);
+    }
+    rig
+}
+
+#[test]
+fn what_is_not_answered_in_time_is_parked_and_still_owed() {
+    let mut rig = exhausted();
+    assert_eq!(rig.parked(), ["r_1:a/3"]);
+    assert_eq!(rig.deliveries(), ["a/3//parked:retention_exhausted"]);
+    let record = rig.records(PARKED)[0].clone();
+    assert_eq!(record.header(HEADER_CODE), Some("retention_exhausted"));
+    assert_eq!(record.value, rig.log[&MAIN][0].value, "the same content");
+    assert_eq!((rig.alarms.as_slice(), rig.offsets().0), (["delivery_parked"].as_slice(), 1));
+    for source in sources() {
+        let end = rig.log.get(&source).map_or(0, Vec::len);
+        assert_eq!(rig.stored.get(&source).map_or(0, |at| usize::try_from(*at).unwrap()), end);
+    }
+    assert_eq!(rig.owed().partners[&acme()].parked, 1);
+}
+
+#[test]
+fn what_is_replayed_is_sent_once_and_is_parked_no_more() {
+    let mut rig = exhausted();
+    rig.answer_with(|_| Err(CallError::Connect));
+    let record = rig.records(PARKED)[0].clone();
+    let headers: RecordHeaders =
+        [(HEADER_ORIG_OFFSET, "0"), (HEADER_REPLAYED, "true")].into_iter().collect();
+    for _ in 0..2 {
+        let tier = rig.log.entry(TIER).or_default();
+        let offset = u64::try_from(tier.len()).unwrap();
+        let (key, value, headers) = (record.key.clone(), record.value.clone(), headers.clone());
+        tier.push(Record { offset, appended_at: rig.now, key, headers, value });
+    }
+    read_all(&mut rig);
+    for _ in 0..20 {
+        rig.advance(500);
+        rig.load();
+        rig.answer(applied);
+        rig.apply();
+    }
+    assert_eq!(rig.deliveries()[1..], ["a/3/1/applied"]);
+    assert_eq!(rig.owed().partners[&acme()].parked, 0);
+}

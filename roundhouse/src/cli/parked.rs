@@ -1,0 +1,348 @@
+//! `roundhouse parked`.
+
+use super::EXIT_OK;
+use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, Sum, Sums, sums};
+use crate::serve::{Opened, open};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use schemas::contract::timestamp;
+use schemas::settlements::Target;
+use schemas::{PartnerId, RoundId};
+use serde::Serialize;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  roundhouse parked list --data-dir ./data
+  roundhouse parked list --partner acme --code retention_exhausted --json
+  roundhouse parked replay --partner acme --dry-run
+  roundhouse parked replay --partner acme --reason 'wallet is back, ticket 4711'
+  roundhouse parked list --engine cluster --brokers kafka:9092 --store-nodes scylla:9042
+
+Exit codes:
+  0  done
+  2  could not be done";
+
+/// What is parked, and sending it again.
+///
+/// A settlement is parked when sending it again would not help: its partner said no for good, or was away
+/// for longer than retries go on. It is still owed. The server of a data directory must be stopped; on the
+/// cluster engine the commands run beside the processes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List what is parked and has no final answer
+    List(List),
+    /// Send parked settlements again
+    Replay(Replay),
+}
+
+#[derive(Debug, clap::Args)]
+struct Where {
+    /// The directory that `serve` was given [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The configuration file of the server: where its data or its servers are
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only this partner's
+    #[arg(long, value_name = "ID")]
+    partner: Option<PartnerId>,
+    /// Only this round's
+    #[arg(long, value_name = "ID")]
+    round: Option<RoundId>,
+    /// Only what was parked for this reason, such as retention_exhausted or unknown_bet
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// Print one JSON document instead of the table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineFlags,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    place: Where,
+    /// Lines at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Begin behind this one: the `next` of the page before
+    #[arg(long, value_name = "BET/REVISION")]
+    after: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Replay {
+    #[command(flatten)]
+    place: Where,
+    /// Say what would be sent again, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Why; it stands in a case in cases.v1
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Settlements a second, at most
+    #[arg(long, value_name = "N", default_value = "1000")]
+    rate: NonZeroU32,
+}
+
+/// A line of the list.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    partner: &'a str,
+    round: &'a str,
+    target: &'static str,
+    stake: String,
+    /// What the player gets, in minor units, where the target is settled.
+    payout_units: Option<i64>,
+    code: &'a str,
+    parked_at: String,
+    times: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    items: Vec<Line<'a>>,
+    /// Where the next page begins; absent on the last.
+    next: Option<&'a str>,
+    total: usize,
+    money: Vec<MoneyLine>,
+    /// Parked once and answered since.
+    answered: u64,
+    unreadable: u64,
+}
+
+/// What a partner is owed of the parked, in one currency.
+#[derive(Debug, Serialize)]
+struct MoneyLine {
+    partner: String,
+    currency: String,
+    exponent: u8,
+    settlements: u64,
+    stake_units: String,
+    payout_units: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Done {
+    dry_run: bool,
+    replayed: usize,
+    money: Vec<MoneyLine>,
+    /// Skipped, since a final answer stands.
+    answered: u64,
+    /// Skipped, since their code was not asked for by name.
+    conflicts: usize,
+    unreadable: u64,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
+    let place = match &args.what {
+        What::List(list) => &list.place,
+        What::Replay(replay) => &replay.place,
+    };
+    let flags = Overrides {
+        data_dir: place.data_dir.clone(),
+        engine: place.engine.clone(),
+        ..Overrides::default()
+    };
+    let config = Config::load(place.config.as_deref(), std::env::vars(), flags)?;
+    match config.engine.kind {
+        EngineKind::Embedded => on(open::at_rest(&config.storage.data_dir).await?, args.what).await,
+        EngineKind::Cluster => on(open::cluster_reader(&config).await?, args.what).await,
+    }
+}
+
+async fn on<E: Opened>(engine: E, what: What) -> anyhow::Result<u8> {
+    let done = match what {
+        What::List(list) => show(&engine, list).await,
+        What::Replay(replay) => send(&engine, replay).await,
+    };
+    engine.close().await;
+    done.map(|()| EXIT_OK)
+}
+
+fn filter(place: &Where) -> Filter {
+    let Where { partner, round, code, .. } = place;
+    Filter { partner: partner.clone(), round: round.clone(), code: code.clone() }
+}
+
+async fn show<E: Opened>(engine: &E, list: List) -> anyhow::Result<()> {
+    let lot = parked::read(engine, E::PARTITIONS, &filter(&list.place)).await?;
+    let limit = usize::try_from(list.limit).context("the limit is too large")?;
+    let page = page(&lot, list.after.as_deref(), limit);
+    if list.place.json {
+        return json(&page);
+    }
+    println!(
+        "{:<44} {:<16} {:<10} {:>16} {:<20} {:<24} TIMES",
+        "BET/REVISION", "PARTNER", "TARGET", "STAKE", "CODE", "PARKED AT"
+    );
+    for line in &page.items {
+        println!(
+            "{:<44} {:<16} {:<10} {:>16} {:<20} {:<24} {}",
+            line.id, line.partner, line.target, line.stake, line.code, line.parked_at, line.times
+        );
+    }
+    println!("\n{} parked; {} more were answered since", page.total, page.answered);
+    table(&page.money);
+    if let Some(next) = page.next {
+        println!("more: --after {next}");
+    }
+    if 0 < page.unreadable {
+        println!("{} records of the parking place cannot be read", page.unreadable);
+    }
+    Ok(())
+}
+
+fn page<'a>(lot: &'a Lot, after: Option<&str>, limit: usize) -> Page<'a> {
+    let behind = |id: &String| after.is_none_or(|after| after < id.as_str());
+    let mut shown = lot.owed.iter().filter(|(id, _)| behind(id));
+    let items: Vec<Line<'a>> =
+        shown.by_ref().take(limit).map(|(id, item)| line(id, item)).collect();
+    let next = shown.next().and_then(|_| items.last()).map(|last| last.id);
+    Page {
+        items,
+        next,
+        total: lot.owed.len(),
+        money: money(&sums(lot.owed.values())),
+        answered: lot.answered,
+        unreadable: lot.unreadable,
+    }
+}
+
+fn line<'a>(id: &'a str, item: &'a Item) -> Line<'a> {
+    let settlement = &item.settlement;
+    let payout_units = match settlement.target {
+        Target::Settled(payout) => Some(payout),
+        Target::Held | Target::Voided => None,
+    };
+    Line {
+        id,
+        partner: settlement.partner.as_str(),
+        round: settlement.bet.round_str(),
+        target: settlement.target.name(),
+        stake: settlement.stake.to_string(),
+        payout_units,
+        code: &item.code,
+        parked_at: timestamp(item.parked_at),
+        times: item.times,
+    }
+}
+
+fn money(sums: &Sums) -> Vec<MoneyLine> {
+    let line = |((partner, currency), sum): (&(PartnerId, schemas::Currency), &Sum)| MoneyLine {
+        partner: partner.to_string(),
+        currency: currency.to_string(),
+        exponent: sum.exponent,
+        settlements: sum.count,
+        stake_units: sum.stake.to_string(),
+        payout_units: sum.payout.to_string(),
+    };
+    sums.iter().map(line).collect()
+}
+
+fn table(lines: &[MoneyLine]) {
+    println!(
+        "{:<16} {:<8} {:>12} {:>20} {:>20}",
+        "PARTNER", "CURRENCY", "SETTLEMENTS", "STAKES", "TO PAY"
+    );
+    for line in lines {
+        println!(
+            "{:<16} {:<8} {:>12} {:>20} {:>20}",
+            line.partner,
+            line.currency,
+            line.settlements,
+            major(&line.stake_units, line.exponent),
+            major(&line.payout_units, line.exponent)
+        );
+    }
+}
+
+/// Minor units in words of the major one; all amounts here are positive.
+fn major(units: &str, exponent: u8) -> String {
+    let digits = usize::from(exponent);
+    if digits == 0 {
+        return units.to_owned();
+    }
+    let padded = format!("{units:0>width$}", width = digits + 1);
+    let (whole, rest) = padded.split_at(padded.len() - digits);
+    format!("{whole}.{rest}")
+}
+
+async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
+    let lot = parked::read(engine, E::PARTITIONS, &filter(&replay.place)).await?;
+    // Two contents under one revision need a look first: the wrong one could be applied.
+    let by_name = replay.place.code.is_some();
+    let items: Vec<&Item> =
+        lot.owed.values().filter(|item| by_name || item.code != CONFLICT).collect();
+    let conflicts = lot.owed.len() - items.len();
+    let sums = money(&sums(items.iter().copied()));
+    let replayed = match replay.reason.as_deref().map(str::trim) {
+        _ if replay.dry_run => 0,
+        None | Some("") => bail!("say why: --reason"),
+        Some(_) if items.is_empty() => 0,
+        Some(reason) => {
+            let (total, pace) = (items.len(), Pace { per_second: replay.rate });
+            let progress = |done| eprintln!("parked: {done} of {total} sent again");
+            parked::replay(engine, E::PARTITIONS, &items, reason, pace, progress).await?.count
+        }
+    };
+    let done = Done {
+        dry_run: replay.dry_run,
+        replayed,
+        money: sums,
+        answered: lot.answered,
+        conflicts,
+        unreadable: lot.unreadable,
+    };
+    if replay.place.json {
+        return json(&done);
+    }
+    let (count, would) = if replay.dry_run { (items.len(), "would be ") } else { (replayed, "") };
+    println!("{count} parked settlements {would}sent again");
+    table(&done.money);
+    println!("skipped: {} with a final answer", done.answered);
+    if 0 < conflicts {
+        println!(
+            "skipped: {conflicts} with code {CONFLICT}; name it (--code {CONFLICT}) after a look"
+        );
+    }
+    if 0 < done.unreadable {
+        println!("skipped: {} that cannot be read", done.unreadable);
+    }
+    Ok(())
+}
+
+fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(document).context("the answer is not JSON")?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_units_read_as_major_ones() {
+        for (units, exponent, text) in [
+            ("0", 2, "0.00"),
+            ("5", 2, "0.05"),
+            ("1250", 2, "12.50"),
+            ("7", 0, "7"),
+            ("1", 8, "0.00000001"),
+        ] {
+            assert_eq!(major(units, exponent), text);
+        }
+    }
+}
