@@ -1,5 +1,6 @@
 //! The wallet over HTTP: the contract's paths, and those of whoever runs the reference wallet.
 
+use crate::at_once::AtOnce;
 use crate::faults::{FaultCounts, FaultSettings};
 use crate::misbehave::{Decline, Mischief, misbehave};
 use crate::movement::DeclineCode;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) mischief: Arc<Mischief>,
     /// One permit per request answered at once.
     pub(crate) permits: Arc<Semaphore>,
+    /// Calls of `/state`, whatever becomes of them.
+    pub(crate) state_calls: Arc<AtOnce>,
 }
 
 impl FromRef<App> for Arc<Wallet> {
@@ -62,7 +65,8 @@ pub(crate) fn router(app: App) -> Router {
         .route(QUERY_PATH, post(query))
         .route(ROUND_BETS_PATH, get(round_bets))
         .route_layer(from_fn_with_state(app.clone(), limit))
-        .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave));
+        .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave))
+        .route_layer(from_fn_with_state(Arc::clone(&app.state_calls), count_state));
     let contract = calls
         .route(CAPABILITIES_PATH, get(capabilities))
         .route(HEALTH_PATH, get(health))
@@ -75,6 +79,12 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(async || Problem::not_found())
         .layer(DefaultBodyLimit::max(STATE_BYTES_MAX))
         .with_state(app)
+}
+
+/// Outside of everything else, so that a call counts for as long as its caller sees it.
+async fn count_state(State(calls): State<Arc<AtOnce>>, request: Request, next: Next) -> Response {
+    let _call = (request.uri().path() == STATE_PATH).then(|| calls.begin());
+    next.run(request).await
 }
 
 /// One request more than allowed is told so before anything is done.
@@ -196,16 +206,19 @@ struct Stats {
     players: usize,
     /// Entries of the journal, without epochs.
     entries: u64,
+    /// The most calls of `/state` that were being answered at once.
+    state_calls_at_once_max: u64,
     faults: FaultCounts,
 }
 
 async fn stats(State(app): State<App>) -> Json<Stats> {
-    let faults = app.mischief.counts();
+    let (faults, state_calls_at_once_max) = (app.mischief.counts(), app.state_calls.most());
     Json(app.wallet.peek(|register| Stats {
         partner: register.options().partner.to_string(),
         rows: register.rows().len(),
         players: register.accounts().len(),
         entries: register.seq(),
+        state_calls_at_once_max,
         faults,
     }))
 }

@@ -11,6 +11,7 @@
 //! signed yet: the wallet believes whoever can reach its port.
 
 pub mod args;
+mod at_once;
 mod connection;
 pub mod faults;
 mod http;

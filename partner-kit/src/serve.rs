@@ -85,6 +85,7 @@ pub async fn serve_wallet(
         wallet: Arc::new(wallet),
         mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
         permits: Arc::new(Semaphore::new(options.requests_max)),
+        state_calls: Arc::default(),
     };
     let wallet = Arc::clone(&app.wallet);
     connection::serve(listener, router(app), shutdown).await;

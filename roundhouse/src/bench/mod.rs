@@ -10,13 +10,16 @@ mod client;
 pub mod cluster;
 mod house;
 mod journal;
+mod outage;
 mod plain_deliver;
 mod plain_post;
 mod post_bet;
 mod report;
 mod result;
+mod street;
 mod tail;
 mod wallets;
 
+pub use outage::{OutagePlan, OutageReport, outage};
 pub use post_bet::{PostBetPlan, PostBetReport, post_bet};
 pub use result::{ResultPlan, ResultReport, result_to_confirmed};

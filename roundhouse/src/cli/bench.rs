@@ -4,6 +4,7 @@
 mod cluster;
 #[cfg(feature = "cluster")]
 mod hand_over;
+mod outage;
 
 use super::{EXIT_OK, Logs};
 use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
@@ -24,7 +25,7 @@ same run with no logic. Server, plain program and client share one process; the 
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  measured, and money is amiss or a limit that was given is passed (hand-over)
+  1  measured, and money is amiss or a limit is passed (hand-over, outage)
   2  could not be measured";
 
 /// Measure the server, beside a plain program that does the same I/O.
@@ -97,6 +98,7 @@ enum Embedded {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    Outage(outage::Flags),
 }
 
 pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
@@ -116,15 +118,16 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     let measured = match args.what {
         #[cfg(feature = "cluster")]
         What::Cluster(what) => cluster::measure(what, servers, &data_dir, args.json).await,
-        What::Embedded(what) => measure(
-            what,
-            #[cfg(feature = "cluster")]
-            servers.as_ref(),
-            &data_dir,
-            args.json,
-        )
-        .await
-        .map(|()| Outcome { code: EXIT_OK, keeps: false }),
+        What::Embedded(what) => {
+            measure(
+                what,
+                #[cfg(feature = "cluster")]
+                servers.as_ref(),
+                &data_dir,
+                args.json,
+            )
+            .await
+        }
     };
     if !kept && !matches!(&measured, Ok(Outcome { keeps: true, .. })) {
         std::fs::remove_dir_all(&data_dir)
@@ -138,7 +141,8 @@ async fn measure(
     #[cfg(feature = "cluster")] servers: Option<&crate::bench::cluster::Servers>,
     data_dir: &Path,
     json: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Outcome> {
+    const MEASURED: Outcome = Outcome { code: EXIT_OK, keeps: false };
     let exe = std::env::current_exe().context("this binary is not to be found")?;
     let data_dir = data_dir.to_owned();
     match what {
@@ -154,9 +158,10 @@ async fn measure(
             #[cfg(feature = "cluster")]
             if let Some(servers) = servers {
                 let report = crate::bench::cluster::post_at_rate(&plan, rate, servers).await?;
-                return print(&report, json);
+                print(&report, json)?;
+                return Ok(MEASURED);
             }
-            print(&post_bet(&plan).await?, json)
+            print(&post_bet(&plan).await?, json)?;
         }
         Embedded::ResultToConfirmed { bets, partners, wallet_latency_ms, rounds, seed } => {
             let plan = ResultPlan {
@@ -171,11 +176,23 @@ async fn measure(
             #[cfg(feature = "cluster")]
             if let Some(servers) = servers {
                 let report = crate::bench::cluster::result_to_confirmed(&plan, servers).await?;
-                return print(&report, json);
+                print(&report, json)?;
+                return Ok(MEASURED);
             }
-            print(&result_to_confirmed(&plan).await?, json)
+            print(&result_to_confirmed(&plan).await?, json)?;
+        }
+        Embedded::Outage(flags) => {
+            return outage::measure(
+                flags,
+                #[cfg(feature = "cluster")]
+                servers,
+                &data_dir,
+                json,
+            )
+            .await;
         }
     }
+    Ok(MEASURED)
 }
 
 fn print(report: &(impl Serialize + Display), json: bool) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use runtime::{Clock, RecordLog, Source, SystemClock, Topic};
 use schemas::catalogue::TOPICS;
 use schemas::outgoing::Partitions;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -91,6 +92,21 @@ impl Ground {
     /// The topic as Kafka knows it.
     pub(super) fn topic(&self, topic: &str) -> String {
         format!("{}{topic}", self.namespace)
+    }
+
+    /// Leaves everything where the audit found something, also the directory of the journals; else as
+    /// [`Self::drop_all`].
+    pub(super) async fn drop_unless(self, amiss: bool, journals: &Path) {
+        if amiss {
+            eprintln!(
+                "bench: topics {}* and keyspace {} are left, and {}",
+                self.namespace,
+                self.keyspace,
+                journals.display()
+            );
+        } else {
+            self.drop_all().await;
+        }
     }
 
     /// Deletes the topics and the keyspace; says so where it cannot.

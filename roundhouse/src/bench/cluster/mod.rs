@@ -6,6 +6,7 @@
 mod confirmed;
 mod ground;
 mod hand_over;
+mod outage;
 pub(in crate::bench) mod plain_kafka;
 mod plain_rows;
 mod post;
@@ -16,6 +17,7 @@ mod topic;
 pub use confirmed::{correct_old, result_to_confirmed};
 pub use ground::Servers;
 pub use hand_over::{HandOverPlan, HandOverReport, hand_over};
+pub use outage::outage;
 pub use post::{RateReport, post_at_rate};
 pub use settle::{SettlePlan, SettleReport, settle};
 pub use topic::{TopicPlan, TopicReport, result_to_topic};

@@ -2,9 +2,10 @@
 
 use super::HandOverPlan;
 use crate::bench::cluster::ground::Ground;
+use crate::bench::street::Street;
 use crate::rig::api::Api;
-use crate::rig::keys::{PartnerKey, secret};
-use crate::rig::processes::{ServerProcess, Wallets, WalletsPlan};
+use crate::rig::keys::PartnerKey;
+use crate::rig::processes::{ServerProcess, Wallets};
 use crate::rig::setup;
 use crate::serve::{Role, Roles, Running, listen};
 use anyhow::{Context, bail};
@@ -17,8 +18,6 @@ use toml::{Table, Value};
 
 /// Longest wait for the house.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Minor units that every player begins with: no stake is ever declined.
-const OPENING_BALANCE: &str = "1000000000000";
 
 /// All processes.
 pub(super) struct Cast {
@@ -41,28 +40,10 @@ impl Cast {
     /// # Errors
     /// If one of them cannot be started.
     pub(super) async fn open(plan: &HandOverPlan, ground: &Ground) -> anyhow::Result<Self> {
-        let names = setup::partner_names(plan.partners);
-        let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, plan.seed));
-        let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
-        let journals = plan.data_dir.join("wallets");
-        let latency_ms = plan.wallet_latency_ms.to_string();
-        // What the journals must survive here is the end of a settler, not of the machine.
-        let arguments =
-            ["--opening-balance", OPENING_BALANCE, "--latency-ms", &latency_ms, "--no-fsync"];
-        let wallets = WalletsPlan {
-            exe: plan.exe.clone(),
-            partners: names,
-            journals: journals.clone(),
-            arguments: arguments.map(ToOwned::to_owned).to_vec(),
-        };
-        let wallets = Wallets::start(wallets, "127.0.0.1:0").await?;
-        let with_urls = keys.iter().map(|(name, key)| {
-            let url = wallets.urls.get(name).cloned().unwrap_or_default();
-            (name.clone(), (key.clone(), url))
-        });
-        let operator_key = secret()?;
-        let config = setup::config(&operator_key, &with_urls.collect())?;
-        let file = plan.data_dir.join("settler.toml");
+        let HandOverPlan { exe, partners, wallet_latency_ms, seed, data_dir, .. } = plan;
+        let street = Street::open(exe, *partners, *wallet_latency_ms, *seed, data_dir).await?;
+        let Street { keys, wallets, journals, operator_key, config } = street;
+        let file = data_dir.join("settler.toml");
         setup::write(&config, engine_of(ground), &file)?;
         let listener = listen(&config).await?;
         let engine = ground.open("bench-house").await?;
@@ -71,7 +52,7 @@ impl Cast {
         let house = Running::with(&config, listener, engine, &roles).await?;
         let api = Api::new(format!("http://{}", house.address), operator_key);
         api.ready(WAIT_MAX).await?;
-        let exe = plan.exe.clone();
+        let exe = exe.clone();
         Ok(Self {
             api,
             keys,

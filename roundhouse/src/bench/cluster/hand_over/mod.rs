@@ -87,15 +87,8 @@ pub async fn hand_over(plan: &HandOverPlan) -> anyhow::Result<HandOverReport> {
     let before = Machine::now(&plan.data_dir).await?;
     let ground = Ground::make(&plan.servers).await?;
     let found = on(plan, &ground).await;
-    match &found {
-        Ok(found) if !found.audit.clean => eprintln!(
-            "bench: topics {}* and keyspace {} are left, and {}",
-            ground.namespace,
-            ground.keyspace,
-            plan.data_dir.display()
-        ),
-        Ok(_) | Err(_) => ground.drop_all().await,
-    }
+    let amiss = found.as_ref().is_ok_and(|found| !found.audit.clean);
+    ground.drop_unless(amiss, &plan.data_dir).await;
     let after = Machine::now(&plan.data_dir).await?;
     HandOverReport::of(plan, found?, [before, after])
 }

@@ -1,0 +1,192 @@
+//! What an outage cost, and whom.
+
+use super::{Found, OutagePlan, Phase};
+use crate::audit::report::Report;
+use crate::bench::report::{Machine, Spread, Thousandths, per_mille, word};
+use anyhow::Context;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The most that draining may take after the return, in ms.
+const DRAINED_FLOOR_MS: u64 = 30_000;
+
+/// What the others noticed in one phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseReport {
+    /// Which.
+    pub phase: Phase,
+    /// Rounds of the others whose result was said in it.
+    pub rounds: usize,
+    /// From the result of such a round to its last confirmation.
+    pub confirmed: Spread,
+    /// The p99 by that of the control, in thousandths.
+    pub p99_per_mille: u64,
+}
+
+/// What was measured, and what the audit says.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutageReport {
+    /// Which bench.
+    pub what: &'static str,
+    /// Partners that stayed.
+    pub others: usize,
+    /// Settlements that fell due for the one while it was away.
+    pub owed: usize,
+    /// How long it was away, in s.
+    pub away_s: u64,
+    /// Bets of each round of the others.
+    pub bets: usize,
+    /// Between the beginnings of two of their rounds, in ms.
+    pub every_ms: u64,
+    /// How long each wallet takes to answer, in ms.
+    pub wallet_latency_ms: u64,
+    /// From the return to the last confirmation of what was owed, in ms.
+    pub drained_ms: u64,
+    /// The most it may be, in ms.
+    pub floor_ms: u64,
+    /// Whether it is.
+    pub floor_met: bool,
+    /// The most calls that the one's wallet answered at once.
+    pub calls_at_once: u64,
+    /// The most it may be.
+    pub calls_at_once_max: usize,
+    /// The others, phase by phase.
+    pub phases: Vec<PhaseReport>,
+    /// The audit of everything, journals included.
+    pub audit: Report,
+    /// The machine, before and after.
+    pub machine: [Machine; 2],
+}
+
+impl OutageReport {
+    pub(super) fn of(
+        plan: &OutagePlan,
+        found: &Found,
+        audit: Report,
+        machine: [Machine; 2],
+    ) -> anyhow::Result<Self> {
+        let back = found.began.get(&Phase::Back).context("it never came back")?;
+        let drained_ms = u64::try_from(found.drained_at - back).unwrap_or_default();
+        Ok(Self {
+            what: "outage",
+            others: plan.others,
+            owed: plan.owed / plan.rounds * plan.rounds,
+            away_s: plan.away_s,
+            bets: plan.bets,
+            every_ms: plan.every_ms,
+            wallet_latency_ms: plan.wallet_latency_ms,
+            drained_ms,
+            floor_ms: DRAINED_FLOOR_MS,
+            floor_met: drained_ms <= DRAINED_FLOOR_MS,
+            calls_at_once: found.calls_at_once,
+            calls_at_once_max: found.calls_at_once_max,
+            phases: phases(&found.began, &found.others),
+            audit,
+            machine,
+        })
+    }
+
+    /// Whether the wallet was never called more often at once than it may be.
+    pub fn limit_held(&self) -> bool {
+        u64::try_from(self.calls_at_once_max).is_ok_and(|max| self.calls_at_once <= max)
+    }
+}
+
+/// Sorts rounds into the phases that their results were said in.
+fn phases(began: &BTreeMap<Phase, i64>, others: &[(i64, i64)]) -> Vec<PhaseReport> {
+    let phase_of = |said_at: i64| {
+        began.iter().rev().find(|(_, from)| **from <= said_at).map(|(phase, _)| *phase)
+    };
+    let mut times: BTreeMap<Phase, Vec<u64>> = BTreeMap::new();
+    for (said_at, confirmed_at) in others {
+        let Some(phase) = phase_of(*said_at) else { continue };
+        let took_ms = u64::try_from(confirmed_at - said_at).unwrap_or_default();
+        times.entry(phase).or_default().push(took_ms.saturating_mul(1_000));
+    }
+    times.values_mut().for_each(|times| times.sort_unstable());
+    let control = times.get(&Phase::Control).map_or(0, |times| Spread::of(times).p99_us);
+    let report = |(phase, times): (&Phase, &Vec<u64>)| {
+        let confirmed = Spread::of(times);
+        let p99_per_mille = per_mille(confirmed.p99_us, control);
+        PhaseReport { phase: *phase, rounds: times.len(), confirmed, p99_per_mille }
+    };
+    times.iter().map(report).collect()
+}
+
+/// The phase in words.
+pub(super) fn words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Control => "all partners are there",
+        Phase::Away => "one is away",
+        Phase::Back => "it is back",
+    }
+}
+
+impl fmt::Display for OutageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [before, after] = &self.machine;
+        writeln!(
+            f,
+            "{}: one partner away for {} s and owed {} settlements; {} others with a round of {} \
+             bets every {} ms; wallets answer in {} ms",
+            self.what,
+            self.away_s,
+            self.owed,
+            self.others,
+            self.bets,
+            self.every_ms,
+            self.wallet_latency_ms
+        )?;
+        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "the others, from a result to the round's last confirmation:")?;
+        write!(f, "{:<24}{:>8}", "", "rounds")?;
+        ["p50 ms", "p95 ms", "p99 ms", "max ms", "p99 ratio"]
+            .iter()
+            .try_for_each(|name| write!(f, "{name:>11}"))?;
+        writeln!(f)?;
+        for phase in &self.phases {
+            let PhaseReport { confirmed, .. } = phase;
+            write!(f, "{:<24}{:>8}", words(phase.phase), phase.rounds)?;
+            let figures = [confirmed.p50_us, confirmed.p95_us, confirmed.p99_us, confirmed.max_us];
+            figures
+                .iter()
+                .chain([&phase.p99_per_mille])
+                .try_for_each(|figure| write!(f, "{:>11}", Thousandths(*figure)))?;
+            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "calls at once at the one's wallet: {}; at most {}: {}",
+            self.calls_at_once,
+            self.calls_at_once_max,
+            if self.limit_held() { "held" } else { "NOT HELD" }
+        )?;
+        writeln!(
+            f,
+            "all confirmed {} s after its return; floor: {} s: {}",
+            Thousandths(self.drained_ms),
+            self.floor_ms / 1_000,
+            word(self.floor_met)
+        )?;
+        write!(f, "{}", self.audit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_belongs_to_the_phase_in_which_its_result_was_said() {
+        let began = BTreeMap::from([(Phase::Control, 100), (Phase::Away, 200), (Phase::Back, 300)]);
+        let others = [(99, 150), (100, 110), (199, 400), (200, 230), (250, 270), (300, 301)];
+        let phases = phases(&began, &others);
+        let of = |phase: &PhaseReport| (phase.phase, phase.rounds, phase.confirmed.max_us);
+        assert_eq!(
+            phases.iter().map(of).collect::<Vec<_>>(),
+            [(Phase::Control, 2, 201_000), (Phase::Away, 2, 30_000), (Phase::Back, 1, 1_000)]
+        );
+        assert_eq!(phases[1].p99_per_mille, 149);
+    }
+}

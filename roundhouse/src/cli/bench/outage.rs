@@ -1,0 +1,88 @@
+//! `roundhouse bench outage`.
+
+use super::{Outcome, print};
+use crate::bench::{OutagePlan, outage};
+use crate::cli::{EXIT_FINDING, EXIT_OK};
+use anyhow::Context;
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Examples:
+  roundhouse bench outage
+  roundhouse bench outage --minutes 1 --owed 20000 --rounds 10 --json
+
+Exit codes:
+  0  measured; a floor that is not met is no failure
+  1  the audit found something, or the wallet was called more often at once than it may be
+  2  could not be measured";
+
+/// A partner that is away while settlements fall due for it, and what the others notice
+///
+/// The bets of the one are placed first. Then results fall due for it while it is there, as a measure; then
+/// it is away, and at its return everything it is owed is confirmed. All the time the others play. At the
+/// end the audit reads the whole log, the facts and the wallets' journals.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Flags {
+    /// How long the one is away
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    minutes: u64,
+    /// Settlements that fall due for it meanwhile
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    owed: u32,
+    /// Rounds that these are spread over
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Rounds as large and as far apart while it is still there
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    control_rounds: u16,
+    /// Partners that stay, each with a wallet of its own
+    #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(u16).range(1..=98))]
+    others: u16,
+    /// Bets of each round of the others
+    #[arg(long, value_name = "N", default_value_t = 190, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    bets: u32,
+    /// Between the beginnings of two rounds of the others
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    every_ms: u64,
+    /// How long each wallet takes to answer
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    wallet_latency_ms: u64,
+    /// Seed of the bets
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Measures and prints.
+pub(super) async fn measure(
+    flags: Flags,
+    #[cfg(feature = "cluster")] servers: Option<&crate::bench::cluster::Servers>,
+    data_dir: &Path,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(flags.rounds <= flags.owed, "a round has a bet or more: --rounds, --owed");
+    let plan = OutagePlan {
+        others: usize::from(flags.others),
+        owed: usize::try_from(flags.owed).context("too many settlements")?,
+        rounds: usize::try_from(flags.rounds).context("too many rounds")?,
+        away_s: flags.minutes * 60,
+        control_rounds: usize::from(flags.control_rounds),
+        bets: usize::try_from(flags.bets).context("too many bets")?,
+        every_ms: flags.every_ms,
+        wallet_latency_ms: flags.wallet_latency_ms,
+        seed: flags.seed,
+        data_dir: data_dir.to_owned(),
+        exe: std::env::current_exe().context("this binary is not to be found")?,
+    };
+    #[cfg(feature = "cluster")]
+    let report = match servers {
+        Some(servers) => crate::bench::cluster::outage(&plan, servers).await?,
+        None => outage(&plan).await?,
+    };
+    #[cfg(not(feature = "cluster"))]
+    let report = outage(&plan).await?;
+    print(&report, json)?;
+    let clean = report.audit.clean;
+    let code = if clean && report.limit_held() { EXIT_OK } else { EXIT_FINDING };
+    Ok(Outcome { code, keeps: !clean })
+}
