@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod frozen;
 pub mod parked;
 pub mod rig;
 pub mod sandbox;

@@ -37,13 +37,13 @@ impl Dispatcher {
             return;
         }
         let Some(id) = queue.kept.pop_front() else { return };
-        queue.breaker.probing();
-        self.book.step(id, Stage::Kept, Stage::Queued);
         let Some(item) = self.book.get(id) else { return };
         let mut filling = Filling::new();
         let bytes_max = self.options.limits.chunk_bytes_max;
         // It was written before, to its tier.
         if filling.add(id, &item.settlement, item.attempts, bytes_max).is_ok() {
+            self.book.step(id, Stage::Kept, Stage::Queued);
+            self.partner(name).queue(traffic).breaker.probing();
             self.send(name, traffic, filling, true);
         }
     }

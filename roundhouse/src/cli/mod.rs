@@ -6,11 +6,13 @@ mod completions;
 mod config;
 mod demo;
 mod feed;
+mod frozen;
 mod health;
 mod lines;
 mod operator;
 mod parent;
 mod parked;
+mod place;
 mod planted;
 mod process;
 mod serve;
@@ -81,6 +83,7 @@ enum Command {
     Store(store::Args),
     Audit(audit::Args),
     Parked(parked::Args),
+    Frozen(frozen::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Table(Box<table::Args>),
@@ -128,6 +131,7 @@ impl Cli {
             Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Parked(args) => parked::run(args).await,
+            Command::Frozen(args) => frozen::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,

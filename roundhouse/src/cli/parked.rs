@@ -1,7 +1,8 @@
 //! `roundhouse parked`.
 
 use super::EXIT_OK;
-use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use super::place::Place;
+use crate::config::EngineKind;
 use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, Sum, Sums, sums};
 use crate::serve::{Opened, open};
 use anyhow::{Context, bail};
@@ -11,7 +12,6 @@ use schemas::settlements::Target;
 use schemas::{PartnerId, RoundId};
 use serde::Serialize;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,13 +46,9 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
-struct Where {
-    /// The directory that `serve` was given [default: ./data]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The configuration file of the server: where its data or its servers are
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+struct Which {
+    #[command(flatten)]
+    place: Place,
     /// Only this partner's
     #[arg(long, value_name = "ID")]
     partner: Option<PartnerId>,
@@ -65,14 +61,12 @@ struct Where {
     /// Print one JSON document instead of the table
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    engine: EngineFlags,
 }
 
 #[derive(Debug, clap::Args)]
 struct List {
     #[command(flatten)]
-    place: Where,
+    which: Which,
     /// Lines at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -84,7 +78,7 @@ struct List {
 #[derive(Debug, clap::Args)]
 struct Replay {
     #[command(flatten)]
-    place: Where,
+    which: Which,
     /// Say what would be sent again, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -147,16 +141,11 @@ struct Done {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
-    let place = match &args.what {
-        What::List(list) => &list.place,
-        What::Replay(replay) => &replay.place,
+    let which = match &args.what {
+        What::List(list) => &list.which,
+        What::Replay(replay) => &replay.which,
     };
-    let flags = Overrides {
-        data_dir: place.data_dir.clone(),
-        engine: place.engine.clone(),
-        ..Overrides::default()
-    };
-    let config = Config::load(place.config.as_deref(), std::env::vars(), flags)?;
+    let config = which.place.config()?;
     match config.engine.kind {
         EngineKind::Embedded => on(open::at_rest(&config.storage.data_dir).await?, args.what).await,
         EngineKind::Cluster => on(open::cluster_reader(&config).await?, args.what).await,
@@ -172,16 +161,16 @@ async fn on<E: Opened>(engine: E, what: What) -> anyhow::Result<u8> {
     done.map(|()| EXIT_OK)
 }
 
-fn filter(place: &Where) -> Filter {
-    let Where { partner, round, code, .. } = place;
+fn filter(which: &Which) -> Filter {
+    let Which { partner, round, code, .. } = which;
     Filter { partner: partner.clone(), round: round.clone(), code: code.clone() }
 }
 
 async fn show<E: Opened>(engine: &E, list: List) -> anyhow::Result<()> {
-    let lot = parked::read(engine, E::PARTITIONS, &filter(&list.place)).await?;
+    let lot = parked::read(engine, E::PARTITIONS, &filter(&list.which)).await?;
     let limit = usize::try_from(list.limit).context("the limit is too large")?;
     let page = page(&lot, list.after.as_deref(), limit);
-    if list.place.json {
+    if list.which.json {
         return json(&page);
     }
     println!(
@@ -281,9 +270,9 @@ fn major(units: &str, exponent: u8) -> String {
 }
 
 async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
-    let lot = parked::read(engine, E::PARTITIONS, &filter(&replay.place)).await?;
+    let lot = parked::read(engine, E::PARTITIONS, &filter(&replay.which)).await?;
     // Two contents under one revision need a look first: the wrong one could be applied.
-    let by_name = replay.place.code.is_some();
+    let by_name = replay.which.code.is_some();
     let items: Vec<&Item> =
         lot.owed.values().filter(|item| by_name || item.code != CONFLICT).collect();
     let conflicts = lot.owed.len() - items.len();
@@ -306,7 +295,7 @@ async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
         conflicts,
         unreadable: lot.unreadable,
     };
-    if replay.place.json {
+    if replay.which.json {
         return json(&done);
     }
     let (count, would) = if replay.dry_run { (items.len(), "would be ") } else { (replayed, "") };
