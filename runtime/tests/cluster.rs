@@ -73,6 +73,8 @@ async fn the_cluster_engine_conforms() {
     let options = ground("conforms").await;
     let engine = open(&options).await;
     conformance::check(&engine, "cluster").await.unwrap();
+    let apart_ms = engine.time().await.unwrap() - SystemClock.now();
+    assert!(apart_ms.abs() < 60_000, "the node's clock is {apart_ms} ms ahead");
     engine.close().await;
     let at = Source { topic: conformance::TOPICS[0].0, partition: 0 };
     assert_eq!(engine.append(vec![record(vec![1])]).await, Err(EngineError::Closed));

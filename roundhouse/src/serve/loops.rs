@@ -2,7 +2,7 @@
 
 use super::measured::{Flow, Measured};
 use super::rules::RULES;
-use super::{Opened, Role, Roles, partners, reconcilers, simple, tails};
+use super::{Opened, Role, Roles, clock, partners, reconcilers, simple, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, SETTLER};
 use ingest::herald::Herald;
@@ -117,6 +117,12 @@ pub(super) fn start<E: Opened>(
         placing: with_placing.then(|| tails::placing(&mut start)).transpose()?,
         book: better.map(|better| simple::book(&mut start, better)),
     };
+    let watch =
+        clock::watch(engine.clone(), asks.placing.clone(), clock::gauge(metrics), stop.clone());
+    start.loops.tasks.spawn(async {
+        watch.await;
+        Ok(())
+    });
     // Results are drawn in a sandbox alone.
     if roles.has(Role::LineProvider) && config.simple.open {
         simple::drawer(&mut start);

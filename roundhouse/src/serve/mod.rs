@@ -11,6 +11,7 @@
 
 mod admin;
 mod api;
+mod clock;
 mod connections;
 mod loops;
 mod measured;

@@ -10,7 +10,7 @@ use runtime::cluster::topics::Kafka;
 #[cfg(feature = "cluster")]
 use runtime::cluster::{Cluster, ClusterOptions, Profile, StoreOptions};
 use runtime::embedded::{Embedded, Options};
-use runtime::{Engine, SystemClock};
+use runtime::{Engine, EngineError, Millis, SystemClock};
 use schemas::outgoing::Partitions;
 use std::future::{Future, pending};
 use std::path::Path;
@@ -31,6 +31,9 @@ pub trait Opened: Engine {
     /// Resolves with the reason when this process can no longer use the engine and must be started
     /// again; pending until then.
     fn failed(&self) -> impl Future<Output = String> + Send;
+
+    /// What time it is where the facts are kept, in ms since the Unix epoch; `None` if that is this machine.
+    fn time(&self) -> impl Future<Output = Result<Option<Millis>, EngineError>> + Send;
 }
 
 impl Opened for Embedded {
@@ -43,6 +46,10 @@ impl Opened for Embedded {
 
     async fn failed(&self) -> String {
         pending().await
+    }
+
+    async fn time(&self) -> Result<Option<Millis>, EngineError> {
+        Ok(None)
     }
 }
 
@@ -57,6 +64,10 @@ impl Opened for Cluster {
 
     async fn failed(&self) -> String {
         Self::failed(self).await
+    }
+
+    async fn time(&self) -> Result<Option<Millis>, EngineError> {
+        Self::time(self).await.map(Some)
     }
 }
 

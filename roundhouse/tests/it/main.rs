@@ -20,6 +20,7 @@ macro_rules! on_every_engine {
 }
 
 mod admin;
+mod clock;
 mod commands;
 mod consumer;
 mod corrections;

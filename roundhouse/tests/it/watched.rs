@@ -2,11 +2,12 @@
 
 use roundhouse::serve::Opened;
 use runtime::{
-    Append, ApplyError, Assignments, Batch, Change, Engine, EngineError, Fact, FactStore, Lease,
-    Reader, Record, RecordLog, Scope, Source, Topic,
+    Append, ApplyError, Assignments, Batch, Change, Clock, Engine, EngineError, Fact, FactStore,
+    Lease, Millis, Reader, Record, RecordLog, Scope, Source, SystemClock, Topic,
 };
 use schemas::outgoing::Partitions;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -19,16 +20,29 @@ pub(crate) struct Watched<E> {
     held: Arc<watch::Sender<Option<&'static str>>>,
     /// The topic that stands still.
     stalled: Arc<watch::Sender<Option<Topic>>>,
+    /// How far the store's clock is behind this machine's, in ms.
+    behind_ms: Arc<AtomicI64>,
 }
 
 impl<E> Watched<E> {
     pub(crate) fn new(inner: E) -> Self {
-        Self { inner, readers: Arc::default(), held: Arc::default(), stalled: Arc::default() }
+        Self {
+            inner,
+            readers: Arc::default(),
+            held: Arc::default(),
+            stalled: Arc::default(),
+            behind_ms: Arc::default(),
+        }
     }
 
     /// No record of `topic` comes, and its ends are not told, until another is named.
     pub(crate) fn stall(&self, topic: Option<Topic>) {
         self.stalled.send_replace(topic);
+    }
+
+    /// The store's clock is so far behind this machine's from now on.
+    pub(crate) fn set_behind(&self, ms: i64) {
+        self.behind_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Members of `group` hear nothing until another is named.
@@ -160,5 +174,10 @@ impl<E: Opened> Opened for Watched<E> {
 
     async fn failed(&self) -> String {
         self.inner.failed().await
+    }
+
+    async fn time(&self) -> Result<Option<Millis>, EngineError> {
+        let time = self.inner.time().await?.unwrap_or_else(|| SystemClock.now());
+        Ok(Some(time - self.behind_ms.load(Ordering::SeqCst)))
     }
 }

@@ -16,7 +16,7 @@ pub use store::{CqlStore, StoreOpenError};
 
 use crate::{
     Append, ApplyError, Batch, Catalogue, Clock, Engine, EngineError, Fact, FactStore, Lease,
-    RecordLog, Scope, Source, Step, Topic,
+    Millis, RecordLog, Scope, Source, Step, Topic,
 };
 use kafka::Kafka;
 use rdkafka::error::KafkaError;
@@ -88,6 +88,14 @@ impl Cluster {
     /// partition are far from each other.
     pub fn consumers(&self) -> usize {
         self.kafka.consumers()
+    }
+
+    /// What time a node of the store has, in ms since the Unix epoch; each time another node.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] if it does not answer.
+    pub async fn time(&self) -> Result<Millis, EngineError> {
+        self.store.time().await
     }
 
     /// Resolves with the reason when a record was given up by the producer: this process must end and be

@@ -19,7 +19,7 @@ mod write;
 pub use migrations::{Applied, Migration, StoreStatus, carried, migrate, status};
 
 use super::{Profile, StoreOptions};
-use crate::{Catalogue, EngineError, Fact, FactStore, Scope};
+use crate::{Catalogue, EngineError, Fact, FactStore, Millis, Scope};
 use connect::Connection;
 use scylla::client::session::Session;
 use scylla::errors::NewSessionError;
@@ -48,6 +48,7 @@ struct Statements {
     insert: scylla::statement::prepared::PreparedStatement,
     scan: scylla::statement::prepared::PreparedStatement,
     about: scylla::statement::prepared::PreparedStatement,
+    time: scylla::statement::prepared::PreparedStatement,
 }
 
 impl CqlStore {
@@ -67,9 +68,18 @@ impl CqlStore {
         let session = connection.session;
         let insert = write::prepare(&session, &options.keyspace).await?;
         let (scan, about) = read::prepare(&session, &options.keyspace).await?;
-        let statements = Statements { insert, scan, about };
+        let time = read::prepare_time(&session).await?;
+        let statements = Statements { insert, scan, about, time };
         let in_flight = Semaphore::new(IN_FLIGHT_MAX);
         Ok(Self { shared: Arc::new(Shared { session, statements, catalogue, in_flight }) })
+    }
+
+    /// What time a node has, in ms since the Unix epoch; each time another node.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] if it does not answer.
+    pub async fn time(&self) -> Result<Millis, EngineError> {
+        self.shared.time().await
     }
 
     /// Writes facts; all are durable in a quorum when it resolves.

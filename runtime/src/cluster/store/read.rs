@@ -3,7 +3,7 @@
 use super::connect::request;
 use super::retry::repeated;
 use super::{Shared, StoreOpenError};
-use crate::{Catalogue, EngineError, Fact, FactKey, Scope};
+use crate::{Catalogue, EngineError, Fact, FactKey, Millis, Scope};
 use bytes::Bytes;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
@@ -39,6 +39,13 @@ pub(super) async fn prepare(
     Ok((prepared(session, &scan, &profile).await?, prepared(session, &about, &profile).await?))
 }
 
+/// The statement that asks whichever node takes it for its time.
+pub(super) async fn prepare_time(session: &Session) -> Result<PreparedStatement, StoreOpenError> {
+    let statement = "SELECT toUnixTimestamp(now()) FROM system.local";
+    let prepared = session.prepare(statement).await;
+    prepared.map_err(|error| request(statement, error))
+}
+
 async fn prepared(
     session: &Session,
     statement: &str,
@@ -71,6 +78,15 @@ impl Shared {
         let partition = partition_of(&scope)?;
         let values = (scope.group.as_str(), scope.topic.0, partition, lane, subject);
         self.pages(&self.statements.about, &values, &scope).await
+    }
+
+    pub(super) async fn time(&self) -> Result<Millis, EngineError> {
+        let unavailable = |why: String| EngineError::Unavailable(format!("store, time: {why}"));
+        let answer = self.session.execute_unpaged(&self.statements.time, ()).await;
+        let rows = answer.map_err(|error| unavailable(error.to_string()))?.into_rows_result();
+        let rows = rows.map_err(|error| unavailable(error.to_string()))?;
+        let (ms,) = rows.single_row::<(i64,)>().map_err(|error| unavailable(error.to_string()))?;
+        Ok(ms)
     }
 
     async fn pages(
