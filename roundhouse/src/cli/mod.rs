@@ -176,7 +176,13 @@ mod tests {
                 // Behind these stand a comment and a file.
                 let command = line.split(" #").next().unwrap_or(line);
                 let command = command.split(" > ").next().unwrap_or(command);
-                if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                // A shell takes what stands in quotes as one word.
+                let quoted = command.split('\'').enumerate().flat_map(|(at, part)| {
+                    let inside = at % 2 == 1;
+                    let words = part.split_whitespace();
+                    if inside { vec![part] } else { words.collect() }
+                });
+                if let Err(error) = Cli::try_parse_from(quoted) {
                     panic!("{page}: {line}: {error}");
                 }
                 seen += 1;

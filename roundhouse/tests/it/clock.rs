@@ -36,7 +36,7 @@ async fn until(api: &Api, wagers: &mut impl Iterator<Item = Wager>, wanted: &str
 async fn a_clock_that_is_off_takes_no_bets<E: Ground>() {
     let street = Street::on::<E>(1, 84, &[]).await;
     let engine = Watched::new(E::open(&street.config).await);
-    engine.set_behind(501);
+    engine.set_behind(2_000);
     let roles = [Role::Line, Role::Herald, Role::Bets, Role::Settler, Role::Dispatcher];
     let (api, running) = part(&street, &engine, &roles).await;
     api.open_die("r", 600_000, 200).await.unwrap();
