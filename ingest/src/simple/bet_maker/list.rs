@@ -4,6 +4,7 @@ use super::book::{Ask, PAGE_BETS_MAX, Told};
 use super::{BetLine, BetMaker, PREFIX, Standing, gone};
 use crate::http::body::{Id, Params};
 use crate::problem::{Kind, Problem};
+use crate::simple::bodies::Refusals;
 use crate::simple::pages::{Page, array};
 use crate::simple::values::amount_text;
 use axum::extract::State;
@@ -74,8 +75,7 @@ pub(super) struct ListParams {
     responses(
         (status = 200, description = "The bets", body = Vec<BetBody>,
          headers(("Link" = String, description = "The next page, if there is one"))),
-        (status = 400, description = "The query is wrong", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn list(
@@ -112,6 +112,7 @@ pub(super) async fn list(
         (status = 200, description = "The bet", body = BetBody),
         (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
          content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn show(
