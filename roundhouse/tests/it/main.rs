@@ -20,11 +20,14 @@ macro_rules! on_every_engine {
 }
 
 mod admin;
+mod bad_input;
+mod clients;
 mod commands;
 mod consumer;
 mod corrections;
 mod deadline;
 mod demo;
+mod documents;
 mod feeds;
 mod house;
 mod kill;
@@ -38,4 +41,5 @@ mod secrets;
 mod simple;
 mod smoke;
 mod topics;
+mod venv;
 mod watched;
