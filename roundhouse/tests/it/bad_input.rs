@@ -34,13 +34,7 @@ struct Row {
     code: &'static str,
 }
 
-fn row(
-    line: &str,
-    bearer: &str,
-    body: impl Into<Vec<u8>>,
-    status: u16,
-    code: &'static str,
-) -> Row {
+fn row(line: &str, bearer: &str, body: impl Into<Vec<u8>>, status: u16, code: &'static str) -> Row {
     let (line, bearer, body) = (line.to_owned(), bearer.to_owned(), body.into());
     Row { line, bearer, headers: "content-type: application/json\r\n", body, status, code }
 }

@@ -42,11 +42,10 @@ impl Hall {
         let config = street.file(&format!(
             "[server]\ndrain_notice_ms = 0\nheader_wait_ms_max = {header_wait_ms_max}"
         ));
-        let mut arguments: Vec<String> = [
-            "serve", "--announce", "--log", "warn", "--listen", "127.0.0.1:0", "--config",
-        ]
-        .map(ToOwned::to_owned)
-        .into();
+        let mut arguments: Vec<String> =
+            ["serve", "--announce", "--log", "warn", "--listen", "127.0.0.1:0", "--config"]
+                .map(ToOwned::to_owned)
+                .into();
         arguments.push(config.display().to_string());
         arguments.push("--data-dir".to_owned());
         arguments.push(street.directory.path().display().to_string());

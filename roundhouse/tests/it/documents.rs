@@ -20,7 +20,8 @@ const BETTING_MS: i64 = 3_600_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemathesis_finds_nothing() {
     let requirements = format!("{FILES}/requirements.txt");
-    let programs = tokio::task::spawn_blocking(move || venv::programs("schemathesis", &requirements));
+    let programs =
+        tokio::task::spawn_blocking(move || venv::programs("schemathesis", &requirements));
     let schemathesis = programs.await.unwrap().join("st");
     // Each on a server of its own: the one finishes events, the other bets on one that is open.
     tokio::join!(
@@ -53,6 +54,6 @@ async fn keeps(schemathesis: PathBuf, name: &'static str) {
     let printed = tokio::task::spawn_blocking(move || venv::run(&mut command)).await.unwrap();
     println!("{printed}");
     server.stop().await.unwrap();
-    let audit = venv::run(Command::new(EXE).arg("audit").arg("--data-dir").arg(data_dir));
-    assert!(audit.contains("clean"), "{audit}");
+    // Which ends with 1 if a cent is amiss.
+    venv::run(Command::new(EXE).arg("audit").arg("--data-dir").arg(data_dir));
 }

@@ -57,9 +57,7 @@ fn bodies(scene: &Scene) -> Vec<Row> {
     }
     let mut rows: Vec<Row> = bad
         .iter()
-        .map(|(part, other)| {
-            row(POST, &scene.alice, with(GOOD, part, other), 422, "invalid_field")
-        })
+        .map(|(part, other)| row(POST, &scene.alice, with(GOOD, part, other), 422, "invalid_field"))
         .collect();
     for (part, other) in
         [(odds, "NaN"), (exponent, r#""exponent":Infinity"#), (units, r#""units":1e400"#)]

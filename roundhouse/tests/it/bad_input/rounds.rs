@@ -38,8 +38,7 @@ fn opening() -> Vec<Row> {
     let odds = r#""1.95""#;
     let one = r#"{"id":"odd","odds":"1.95"}"#;
     let far = r#""betting_ms":9223372036854775807"#;
-    let many: Vec<String> =
-        (0..65).map(|n| format!(r#"{{"id":"s{n}","odds":"2.00"}}"#)).collect();
+    let many: Vec<String> = (0..65).map(|n| format!(r#"{{"id":"s{n}","odds":"2.00"}}"#)).collect();
     let mut rows = vec![
         bad(ms, r#""betting_ms":0"#, "invalid_field"),
         bad(ms, r#""betting_ms":-1"#, "invalid_field"),
@@ -95,7 +94,8 @@ fn opening() -> Vec<Row> {
 
 fn changing() -> Vec<Row> {
     let amend = "PATCH /v1/rounds/open";
-    let odds = |id: &str, odds: &str| format!(r#"{{"selections":[{{"id":"{id}","odds":"{odds}"}}]}}"#);
+    let odds =
+        |id: &str, odds: &str| format!(r#"{{"selections":[{{"id":"{id}","odds":"{odds}"}}]}}"#);
     vec![
         desk(amend, "{}", 422, "invalid_field"),
         desk(amend, odds("odd", "0"), 422, "invalid_field"),
@@ -128,7 +128,13 @@ fn judging() -> Vec<Row> {
         say("open", "result", bad, 422, "unknown_outcome"),
         say("open", "result?wait=true", bad, 422, "unknown_outcome"),
         say("open", "result?wait=perhaps", other, 400, "invalid_query"),
-        say("open", "correct", r#"{"replaces":1,"outcome":"5","reason":"x"}"#, 409, "version_conflict"),
+        say(
+            "open",
+            "correct",
+            r#"{"replaces":1,"outcome":"5","reason":"x"}"#,
+            409,
+            "version_conflict",
+        ),
         say("open", "withdraw", r#"{"replaces":0,"reason":"x"}"#, 409, "nothing_to_withdraw"),
         say("open", "void", r#"{"replaces":3,"reason":"x"}"#, 409, "version_conflict"),
         late(bad, "unknown_outcome"),
@@ -146,10 +152,28 @@ fn judging() -> Vec<Row> {
         say("late", "withdraw", r#"{"replaces":0,"reason":" "}"#, 422, "invalid_field"),
         say("late", "void", r#"{"replaces":0}"#, 422, "invalid_field"),
         say("late", "correct", r#"{"replaces":1,"outcome":"4"}"#, 422, "invalid_field"),
-        say("late", "correct", r#"{"replaces":0,"outcome":"4","reason":"x"}"#, 422, "invalid_field"),
+        say(
+            "late",
+            "correct",
+            r#"{"replaces":0,"outcome":"4","reason":"x"}"#,
+            422,
+            "invalid_field",
+        ),
         say("done", "result", other, 409, "version_conflict"),
-        say("done", "correct", r#"{"replaces":2,"outcome":"5","reason":"x"}"#, 409, "version_conflict"),
-        say("done", "correct", r#"{"replaces":1,"outcome":"7","reason":"x"}"#, 422, "unknown_outcome"),
+        say(
+            "done",
+            "correct",
+            r#"{"replaces":2,"outcome":"5","reason":"x"}"#,
+            409,
+            "version_conflict",
+        ),
+        say(
+            "done",
+            "correct",
+            r#"{"replaces":1,"outcome":"7","reason":"x"}"#,
+            422,
+            "unknown_outcome",
+        ),
         say("nowhere", "result", other, 404, "round_unknown"),
         say("nowhere", "void", r#"{"replaces":0,"reason":"x"}"#, 404, "round_unknown"),
     ]
@@ -170,8 +194,17 @@ fn looking(scene: &Scene) -> Vec<Row> {
         desk("GET /v1", "", 404, "not_found"),
     ];
     for query in [
-        "limit=0", "limit=-1", "limit=201", "limit=1e2", "limit=x", "limit=", "cursor=zzz",
-        "cursor=%00", "open=maybe", "colour=red", "limit=1&limit=2",
+        "limit=0",
+        "limit=-1",
+        "limit=201",
+        "limit=1e2",
+        "limit=x",
+        "limit=",
+        "cursor=zzz",
+        "cursor=%00",
+        "open=maybe",
+        "colour=red",
+        "limit=1&limit=2",
     ] {
         rows.push(get(&format!("?{query}"), 400, "invalid_query"));
     }

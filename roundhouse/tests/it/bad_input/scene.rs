@@ -60,9 +60,8 @@ impl Scene {
         let (p01, p02) = (&street.keys["p01"], &street.keys["p02"]);
         let (head, _) = p01.token("alice", now).rsplit_once('.').map(owned).unwrap();
         let (_, signature) = p02.token("alice", now).rsplit_once('.').map(owned).unwrap();
-        let wallet = |(name, url): (&String, &String)| {
-            (name.clone(), Api::new(url.clone(), String::new()))
-        };
+        let wallet =
+            |(name, url): (&String, &String)| (name.clone(), Api::new(url.clone(), String::new()));
         let mut scene = Self {
             host: server.url.strip_prefix("http://").unwrap().to_owned(),
             alice: p01.token("alice", now),

@@ -10,13 +10,59 @@ const PUT: &str = "PUT /line-provider/event";
 const BET: &str = "POST /bet-maker/bet";
 /// Numbers that are no amount and no odds, as JSON.
 const NO_NUMBERS: &[&str] = &[
-    "0", "0.00", "-1", "-0.01", "1.005", "1.000", "1e2", "1E2", "1.5e0",
-    "1000000000000000000000000000000", "\"0\"", "\"-1\"", "\"1.005\"", "\"1e2\"", "\"NaN\"",
-    "\"Infinity\"", "\"1,5\"", "\" 1\"", "\"+1\"", "\"0x1\"", "\"\"", "\"1.\"", "\".5\"", "true",
-    "[1]", "{}", "{\"a\":1}",
+    "0",
+    "0.00",
+    "-1",
+    "-0.01",
+    "1.005",
+    "1.000",
+    "1e2",
+    "1E2",
+    "1.5e0",
+    "1000000000000000000000000000000",
+    "\"0\"",
+    "\"-1\"",
+    "\"1.005\"",
+    "\"1e2\"",
+    "\"NaN\"",
+    "\"Infinity\"",
+    "\"1,5\"",
+    "\" 1\"",
+    "\"+1\"",
+    "\"0x1\"",
+    "\"\"",
+    "\"1.\"",
+    "\".5\"",
+    "true",
+    "[1]",
+    "{}",
+    "{\"a\":1}",
 ];
 /// What no parser of JSON takes for a number.
 const NO_JSON: &[&str] = &["NaN", "Infinity", "-Infinity", "01", "+1", "1.", ".5", "0x1", "1_0"];
+
+/// What is no deadline of an event, or has passed.
+const NO_TIMES: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "1e2",
+    "1e30",
+    "true",
+    "[]",
+    "\"soon\"",
+    "\"\"",
+    "\"2099-01-01\"",
+    "\"2099-02-30T00:00:00Z\"",
+    "\"2099-01-01T00:00:00\"",
+    "\"99999999-01-01T00:00:00Z\"",
+    "\".\"",
+    "\"..5\"",
+    "\"2020-01-01T00:00:00Z\"",
+];
+/// What is no event's id.
+const NO_NAMES: &[&str] =
+    &["\"a b\"", "\"../e\"", "\"\"", "1.5", "1e2", "true", "[]", "{}", "\"create\"", "\"update\""];
 
 pub(super) fn rows(_: &Scene) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -45,11 +91,11 @@ fn any(line: &str, body: impl Into<Vec<u8>>, status: u16, code: &'static str) ->
 fn offering() -> Vec<Row> {
     let now = SystemClock.now();
     let soon = timestamp(now + 60_000);
-    let good = format!(r#"{{"event_id":"e-new","coefficient":"1.50","deadline":"{soon}","state":1}}"#);
+    let good =
+        format!(r#"{{"event_id":"e-new","coefficient":"1.50","deadline":"{soon}","state":1}}"#);
     let (id, odds, deadline) = (r#""e-new""#, r#""1.50""#, format!("\"{soon}\""));
-    let late = r#""2020-01-01T00:00:00Z""#;
     let month = (now / 1_000 + 40 * 86_400).to_string();
-    let digits = "9".repeat(10_000);
+    let (in_ms, digits) = (now.to_string(), "9".repeat(10_000));
     let mut rows = Vec::new();
     for line in [EVENTS, PUT] {
         let mut bad = |part: &str, other: &str, code: &'static str| {
@@ -63,18 +109,12 @@ fn offering() -> Vec<Row> {
             bad(odds, number, "malformed_json");
         }
         bad(odds, "1000000.01", "invalid_field");
-        for time in [
-            "1", "-1", "0", "1e2", "1e30", "true", "[]", "\"soon\"", "\"\"", "\"2099-01-01\"",
-            "\"2099-02-30T00:00:00Z\"", "\"2099-01-01T00:00:00\"", "\"99999999-01-01T00:00:00Z\"",
-            "\".\"", "\"..5\"", late, &*format!("{now}"), &*format!("{digits}"),
-        ] {
+        for time in NO_TIMES.iter().copied().chain([&*in_ms, &*digits]) {
             bad(&deadline, time, "invalid_field");
         }
         bad(&deadline, "NaN", "malformed_json");
         bad(&deadline, &month, "deadline_out_of_range");
-        for name in
-            ["\"a b\"", "\"../e\"", "\"\"", "1.5", "1e2", "true", "[]", "{}", "\"create\"", "\"update\""]
-        {
+        for name in NO_NAMES {
             bad(id, name, "invalid_field");
         }
         for state in ["0", "4", "-1", "2", "3", "1.0", "1e0", "\"won\"", "true", "[1]"] {
@@ -150,7 +190,11 @@ fn betting() -> Vec<Row> {
         bet(on("{}", "1"), 422, "invalid_field"),
         bet(on("1.5", "1"), 422, "invalid_field"),
         keyed(on(open, "11.00"), key, "idempotency_key_reused"),
-        keyed(on(open, "10.00"), "content-type: application/json\r\nidempotency-key:\r\n", "invalid_field"),
+        keyed(
+            on(open, "10.00"),
+            "content-type: application/json\r\nidempotency-key:\r\n",
+            "invalid_field",
+        ),
         any("POST /bet-maker/bets/bet/e-open", on(r#""e-late""#, "1"), 422, "invalid_field"),
         any("POST /bet-maker/bets/bet/nowhere", r#"{"amount":1}"#, 404, "event_unknown"),
         any("POST /bet-maker/bets/bet/%FF", r#"{"amount":1}"#, 404, "event_unknown"),
