@@ -48,8 +48,10 @@ pub(super) fn routes(document: OpenApi, now: Now) -> Router {
 fn date(document: &mut Value, deadline: Millis) {
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
     for schema in schemas.into_iter().flatten().map(|(_, schema)| schema) {
-        if let Some(example) = schema.pointer_mut("/properties/deadline/example") {
-            *example = Value::String(timestamp(deadline));
+        for place in ["/example/deadline", "/properties/deadline/example"] {
+            if let Some(example) = schema.pointer_mut(place) {
+                *example = Value::String(timestamp(deadline));
+            }
         }
     }
 }

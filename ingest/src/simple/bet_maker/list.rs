@@ -57,13 +57,15 @@ impl From<&BetLine> for BetBody {
 
 /// `?limit=&cursor=`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// Bets on a page; without it every bet is streamed.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where to go on: from the `Link` header of the page before.
-    cursor: Option<u64>,
+    #[param(minimum = 0)]
+    cursor: Option<i64>,
 }
 
 /// List bets
@@ -82,8 +84,10 @@ pub(super) async fn list(
     State(state): State<BetMaker>,
     Params(params): Params<ListParams>,
 ) -> Result<Response, Problem> {
+    let unknown = |_| Problem::new(Kind::INVALID_QUERY, "`cursor` is none that was given out");
+    let cursor = params.cursor.map(u64::try_from).transpose().map_err(unknown)?;
     let Some(limit) = params.limit else {
-        let first = page(&state, params.cursor, STREAMED_BETS).await?;
+        let first = page(&state, cursor, STREAMED_BETS).await?;
         return Ok(array(first, move |after| {
             let state = state.clone();
             async move { page(&state, Some(after), STREAMED_BETS).await }
@@ -92,7 +96,7 @@ pub(super) async fn list(
     if !(1..=PAGE_BETS_MAX).contains(&limit) {
         return Err(Problem::new(Kind::INVALID_QUERY, format!("`limit` is 1 to {PAGE_BETS_MAX}")));
     }
-    let Page { items, next } = page(&state, params.cursor, limit).await?;
+    let Page { items, next } = page(&state, cursor, limit).await?;
     let mut headers = HeaderMap::new();
     // A full page may be the last one.
     if let Some(next) = next

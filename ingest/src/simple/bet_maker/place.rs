@@ -31,13 +31,11 @@ const BEGIN_PAUSE: Duration = Duration::from_millis(20);
 /// `POST /bet`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewBet)]
+#[schema(as = NewBet, example = json!({"event_id": "match-1", "amount": "10.00"}))]
 pub(super) struct PlaceBody {
     /// The event; needed where the path does not name it.
-    #[schema(example = "match-1")]
     event_id: Option<EventId>,
     /// The stake.
-    #[schema(example = "10.00")]
     amount: Amount,
 }
 

@@ -21,19 +21,15 @@ type Answer = Result<axum::Json<EventBody>, Problem>;
 /// `PATCH /events/{event_id}` and `PATCH /events/update`. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = EventChange)]
+#[schema(as = EventChange, example = json!({"event_id": "match-1", "state": 2}))]
 pub(super) struct ChangeBody {
     /// The event; needed where the path does not name it.
-    #[schema(example = "match-1")]
     event_id: Option<EventId>,
     /// New odds, while betting is open.
-    #[schema(example = "1.70")]
     coefficient: Option<Coefficient>,
     /// A new deadline, while betting is open.
-    #[schema(example = "2026-11-21T18:00:00Z")]
     deadline: Option<Deadline>,
     /// The result: 2 the first team won, 3 the second team won; 1 takes a result back.
-    #[schema(example = 2)]
     state: Option<EventState>,
 }
 

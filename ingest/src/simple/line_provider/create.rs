@@ -24,19 +24,17 @@ const ADDRESSES: [&str; 2] = ["create", "update"];
 /// `POST /events`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewEvent)]
+#[schema(as = NewEvent, example = json!({
+    "event_id": "match-1", "coefficient": "1.50", "deadline": "2026-11-21T18:00:00Z",
+}))]
 pub(super) struct CreateBody {
     /// One is made up where none is given.
-    #[schema(example = "match-1")]
     event_id: Option<EventId>,
     /// Odds of the first team. At or below 1.00 a bet can win nothing beyond its stake.
-    #[schema(example = "1.50")]
     coefficient: Coefficient,
     /// When betting ends, at most 30 days ahead.
-    #[schema(example = "2026-11-21T18:00:00Z")]
     deadline: Deadline,
     /// 1, or left out: an event begins unfinished.
-    #[schema(example = 1)]
     state: Option<EventState>,
     /// Draw the result once betting has ended. Only in a sandbox.
     auto_result: Option<bool>,

@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 
 /// `?all=`.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// Also the events on which betting has ended.

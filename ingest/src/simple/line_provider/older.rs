@@ -20,19 +20,17 @@ type Answer = Result<axum::Json<ShortEventBody>, Problem>;
 /// `PUT /event`. What is left out, or null, stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PutEvent)]
+#[schema(as = PutEvent, example = json!({
+    "event_id": "match-1", "coefficient": "1.50", "deadline": "2026-11-21T18:00:00Z",
+}))]
 pub(super) struct PutBody {
     /// The event.
-    #[schema(example = "match-1")]
     event_id: EventId,
     /// Odds of the first team; needed for a new event.
-    #[schema(example = "1.50")]
     coefficient: Option<Coefficient>,
     /// When betting ends; needed for a new event.
-    #[schema(example = "2026-11-21T18:00:00Z")]
     deadline: Option<Deadline>,
     /// 1 unfinished, 2 the first team won, 3 the second team won.
-    #[schema(example = 1)]
     state: Option<EventState>,
 }
 

@@ -231,6 +231,8 @@ fn looking() -> Vec<Row> {
         ("/bet-maker/bets?limit=NaN", 400, "invalid_query"),
         ("/bet-maker/bets?limit=5&cursor=x", 400, "invalid_query"),
         ("/bet-maker/bets?cursor=1000000000000000000000000000000", 400, "invalid_query"),
+        ("/bet-maker/bets?cursor=-1", 400, "invalid_query"),
+        ("/bet-maker/bets?cursor=9223372036854775808", 400, "invalid_query"),
         ("/bet-maker/bets?status=won", 400, "invalid_query"),
         ("/bet-maker/bets/none", 404, "bet_unknown"),
         ("/bet-maker/bets/e-open:none", 404, "bet_unknown"),
