@@ -263,11 +263,6 @@ impl Round {
         replaces: u32,
         outcome: &Outcome,
     ) -> Result<(), &'static str> {
-        let enough =
-            if planted::active(Bug::ResultBeforeSealed) { Status::Closing } else { Status::Sealed };
-        if self.status < enough {
-            return Err("not_sealed");
-        }
         if replaces != self.version && !planted::active(Bug::NoBaseVersion) {
             return Err("version_conflict");
         }
@@ -286,6 +281,12 @@ impl Round {
                     self.opened.offers.iter().map(|offer| offer.selection.clone()).collect();
                 (rules.check_outcome)(&self.opened.game, &selections, outcome)?;
             }
+        }
+        // Last: it ends betting, which what can never be a result must not.
+        let enough =
+            if planted::active(Bug::ResultBeforeSealed) { Status::Closing } else { Status::Sealed };
+        if self.status < enough {
+            return Err("not_sealed");
         }
         if self.version == 0 {
             self.first_result_at = said_at;

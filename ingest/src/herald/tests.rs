@@ -118,6 +118,10 @@ fn the_first_in_the_log_wins_and_the_rest_are_refused() {
         (closed(), "not_closing"),
         (sealed(), "not_closed"),
         (result("early", 0, "4"), "not_sealed"),
+        // Never a result, and no reason to end betting.
+        (result("early-bad", 0, "7"), "unknown_outcome"),
+        (result("early-later", 1, "4"), "version_conflict"),
+        (version("early-back", 0, Outcome::Withdrawn), "nothing_to_withdraw"),
         (closing(), "0/0"),
         (said("other", 20_001, RoundSaid::Closing), "not_betting"),
         (amended("odd"), "not_betting"),

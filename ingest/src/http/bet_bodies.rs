@@ -1,5 +1,6 @@
 //! Bets in JSON.
 
+use super::body::Object;
 use super::round_bodies::OutcomeBody;
 use crate::bet_view::{Delivered, Moment};
 use schemas::contract::{MoneyBody, timestamp};
@@ -14,7 +15,7 @@ pub(super) struct PlaceBody {
     pub(super) client_ref: ClientRef,
     pub(super) round_id: RoundId,
     pub(super) selection: Selection,
-    pub(super) stake: StakeBody,
+    pub(super) stake: Object<StakeBody>,
     pub(super) odds: Odds,
 }
 

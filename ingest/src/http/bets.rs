@@ -30,7 +30,7 @@ pub(super) async fn place<E: Engine>(
     Json(body): Json<PlaceBody>,
 ) -> Answer {
     let place = Place {
-        stake: stake(&player, &body.stake)?,
+        stake: stake(&player, &body.stake.0)?,
         partner: player.partner,
         player: player.player,
         client_ref: body.client_ref,

@@ -1,5 +1,6 @@
 //! Rounds in JSON.
 
+use super::body::Object;
 use crate::line::Judged;
 use crate::rounds_view::RoundInfo;
 use schemas::contract::timestamp;
@@ -16,8 +17,8 @@ pub(super) struct OfferBody {
     odds: Odds,
 }
 
-impl From<OfferBody> for Offer {
-    fn from(body: OfferBody) -> Self {
+impl From<Object<OfferBody>> for Offer {
+    fn from(Object(body): Object<OfferBody>) -> Self {
         Self { selection: body.id, odds: body.odds }
     }
 }
@@ -34,7 +35,7 @@ impl From<&Offer> for OfferBody {
 pub(super) struct OpenBody {
     pub(super) round_id: Option<RoundId>,
     pub(super) game: String,
-    pub(super) selections: Vec<OfferBody>,
+    pub(super) selections: Vec<Object<OfferBody>>,
     /// RFC 3339 with offset; or `betting_ms`.
     pub(super) closes_at: Option<String>,
     /// Ms from now on; or `closes_at`.
@@ -48,7 +49,7 @@ pub(super) struct OpenBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct AmendBody {
     #[serde(default)]
-    pub(super) selections: Vec<OfferBody>,
+    pub(super) selections: Vec<Object<OfferBody>>,
     pub(super) closes_at: Option<String>,
     pub(super) request_id: Option<RequestId>,
 }

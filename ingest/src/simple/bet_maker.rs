@@ -56,7 +56,7 @@ pub struct BetMaker {
 
 /// All routes below [`PREFIX`]; of a process that serves nothing else (`alone`) without it too.
 pub fn router(state: BetMaker, alone: bool) -> Router {
-    let version = state.version;
+    let (version, now) = (state.version, Arc::clone(&state.now));
     let routes = Router::new()
         .slashed("/events", get(events::list))
         .slashed("/events/{event_id}", get(events::show))
@@ -66,7 +66,7 @@ pub fn router(state: BetMaker, alone: bool) -> Router {
         .slashed("/bets/bet/{event_id}", post(place::place_at_alias))
         .slashed("/bets/{bet_id}", get(list::show))
         .with_state(state);
-    below(PREFIX, routes.merge(docs::routes(open_api::document(version))), alone)
+    below(PREFIX, routes.merge(docs::routes(open_api::document(version), now)), alone)
 }
 
 /// The routes where nobody's bets are placed here.

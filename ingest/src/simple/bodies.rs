@@ -5,7 +5,12 @@ use crate::rounds_view::RoundInfo;
 use schemas::contract::timestamp;
 use schemas::{Odds, RoundId};
 use serde::Serialize;
-use utoipa::ToSchema;
+use std::collections::BTreeMap;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponsesBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 /// An event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,4 +96,29 @@ pub(super) struct Problem {
     /// The bet it is about.
     #[schema(value_type = Option<Object>)]
     bet: Option<()>,
+}
+
+/// What a call may be refused with, besides what its own description names.
+pub(super) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let refusal = |description: &str| {
+            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+            ResponseBuilder::new()
+                .description(description)
+                .content("application/problem+json", problem.build())
+        };
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+        let seconds = HeaderBuilder::new().schema(seconds).description(Some("Wait, in s"));
+        let later = refusal(
+            "Not now: the service is starting, too much is in flight, or the log does not answer. \
+             Send the same call again after `Retry-After`",
+        );
+        ResponsesBuilder::new()
+            .response("4XX", refusal("Refused: `code` says why"))
+            .response("503", later.header("Retry-After", seconds.build()))
+            .build()
+            .into()
+    }
 }

@@ -7,19 +7,28 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
+use runtime::Millis;
+use schemas::contract::timestamp;
+use serde_json::Value;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
 /// The page that shows the document.
 const INDEX: &str = "index.html";
+/// How far ahead the deadlines of examples are, in ms.
+const EXAMPLE_AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// The time, ms since the Unix epoch, UTC.
+type Now = Arc<dyn Fn() -> Millis + Send + Sync>;
 
 /// `/openapi.json` and `/docs/` for `document`.
-pub(super) fn routes(document: OpenApi) -> Router {
-    let json = document.to_json().unwrap_or_default();
+pub(super) fn routes(document: OpenApi, now: Now) -> Router {
+    let json = serde_json::to_value(document).unwrap_or_default();
     let document = get(move || {
-        let json = json.clone();
-        async move { ([(CONTENT_TYPE, "application/json")], json) }
+        let mut json = json.clone();
+        date(&mut json, now().saturating_add(EXAMPLE_AHEAD_MS));
+        async move { ([(CONTENT_TYPE, "application/json")], json.to_string()) }
     });
     // From below `/docs/`, whatever stands before it.
     let config = Arc::new(Config::from("../openapi.json").try_it_out_enabled(true));
@@ -33,6 +42,18 @@ pub(super) fn routes(document: OpenApi) -> Router {
             "/docs/{file}",
             get(move |Path(name): Path<String>| async move { file(&name, config) }),
         )
+}
+
+/// Sets the deadlines of examples: one that stands in the source has passed, and could not be tried out.
+fn date(document: &mut Value, deadline: Millis) {
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for schema in schemas.into_iter().flatten().map(|(_, schema)| schema) {
+        for place in ["/example/deadline", "/properties/deadline/example"] {
+            if let Some(example) = schema.pointer_mut(place) {
+                *example = Value::String(timestamp(deadline));
+            }
+        }
+    }
 }
 
 fn file(name: &str, config: Arc<Config<'static>>) -> Response {

@@ -25,6 +25,7 @@ use axum::extract::FromRequestParts;
 use axum::routing::{get, patch, post, put};
 use http::request::Parts;
 use runtime::Engine;
+use std::sync::Arc;
 
 /// Where the API is.
 pub const PREFIX: &str = "/line-provider";
@@ -62,7 +63,7 @@ impl<E: Engine> FromRequestParts<LineProvider<E>> for Actor {
 
 /// All routes below [`PREFIX`]; of a process that serves nothing else (`alone`) without it too.
 pub fn router<E: Engine>(state: LineProvider<E>, alone: bool) -> Router {
-    let version = state.api.version;
+    let (version, now) = (state.api.version, Arc::clone(&state.api.now));
     let routes = Router::new()
         .slashed("/events", get(list::list::<E>).post(create::create::<E>))
         .slashed("/events/create", post(create::create_at_alias::<E>))
@@ -71,7 +72,7 @@ pub fn router<E: Engine>(state: LineProvider<E>, alone: bool) -> Router {
         .slashed("/event", put(older::put::<E>))
         .slashed("/event/{event_id}", get(older::show::<E>))
         .with_state(state);
-    below(PREFIX, routes.merge(docs::routes(open_api::document(version))), alone)
+    below(PREFIX, routes.merge(docs::routes(open_api::document(version), now)), alone)
 }
 
 /// The routes where no process of this installation's role answers here.

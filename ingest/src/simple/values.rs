@@ -154,7 +154,7 @@ impl Deadline {
     fn read(written: &Written) -> Result<Self, String> {
         let text = written.as_str();
         if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            return seconds(text).map(Self);
+            return seconds(text, &written.shown()).map(Self);
         }
         let shown = written.shown();
         if let Written::Number(_) = written {
@@ -173,9 +173,9 @@ impl Deadline {
 }
 
 /// Unix seconds, in ms. What is below a millisecond does not count.
-fn seconds(text: &str) -> Result<i64, String> {
+fn seconds(text: &str, shown: &str) -> Result<i64, String> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let wrong = || format!("`{text}` is no time in Unix seconds, such as 1793000000");
+    let wrong = || format!("`{shown}` is no time in Unix seconds, such as 1793000000");
     let whole: i64 = whole.parse().map_err(|_| wrong())?;
     if SECONDS_MAX < whole {
         return Err(format!("{whole} looks like milliseconds: give Unix seconds"));
@@ -226,5 +226,6 @@ pub(super) fn amount_text(units: i64) -> String {
     format!("{sign}{}.{:02}", units / 100, units % 100)
 }
 
+mod shapes;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
-//! Connections of the API: bounded in number, bounded in the time for a head, drained at the end.
+//! Connections of the API: bounded in number, bounded in the time for a head and for taking an answer, drained
+//! at the end.
 
+use super::unread;
 use axum::Router;
-use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -23,7 +24,8 @@ pub(super) struct Connections {
     pub(super) router: Router,
     /// Held at once; one more waits in the kernel's queue.
     pub(super) connections_max: usize,
-    /// Longest wait for the head of a request, the first and every later one.
+    /// Longest wait for the head of a request, the first and every later one; and for a client that takes
+    /// nothing of its answer.
     pub(super) header_wait_max: Duration,
     /// Longest wait for requests in flight at the end.
     pub(super) drain_wait_max: Duration,
@@ -81,9 +83,12 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        router.clone().oneshot(request.map(Body::new))
-    });
+    // The kernel's: it sees acknowledgements, where we see what fits into its buffers.
+    let wait_ms_max = u32::try_from(header_wait_max.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = set_tcp_user_timeout(&stream, wait_ms_max) {
+        tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
+    }
+    let service = service_fn(move |request| unread::answer(router.clone(), request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(header_wait_max);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));

@@ -13,6 +13,7 @@ mod admin;
 mod api;
 mod clock;
 mod connections;
+mod descriptors;
 mod loops;
 mod measured;
 pub mod open;
@@ -23,6 +24,7 @@ mod roles;
 mod rules;
 mod simple;
 mod tails;
+mod unread;
 
 pub use open::Opened;
 pub use roles::{Role, Roles};
@@ -141,7 +143,7 @@ impl<E: Opened> Running<E> {
         let api = Port::serve(Connections {
             listener: listeners.api,
             router: api::router(config, &engine, roles, &asks, &metrics, &checks)?,
-            connections_max: server.connections_max,
+            connections_max: descriptors::connections_max(server.connections_max),
             header_wait_max,
             drain_wait_max: Duration::from_millis(server.drain_wait_ms_max),
         });

@@ -2,6 +2,7 @@
 //! Kafka with the schema files alone, and its sums are the audit's.
 
 use crate::house::{OPERATOR_KEY, Street, WAIT_MAX, journals};
+use crate::venv;
 use roundhouse::audit::report::Totals;
 use roundhouse::audit::{audit, journal, load};
 use roundhouse::rig::api::Api;
@@ -13,7 +14,6 @@ use runtime::{Append, RecordLog};
 use schemas::outgoing::{self, SettlementTopic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -50,34 +50,11 @@ fn sums(total: &Totals) -> Value {
     })
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Standard output of a command that must succeed.
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; the test needs Python 3.10 with venv (python3-venv)")
-    });
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} ended with {}: {said}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The Python of an environment of its own below `target/`, with the packages of the example.
-fn python() -> PathBuf {
-    let venv = root().join("target/consumers");
-    let python = venv.join("bin/python");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    let packages = root().join("examples/consumers/requirements.txt");
-    run(Command::new(&python).args(pip).arg(packages));
-    python
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_in_python_sums_up_what_the_audit_does() {
-    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let requirements = "examples/consumers/requirements.txt";
+    let programs = tokio::task::spawn_blocking(|| venv::programs("consumers", requirements));
+    let python = programs.await.unwrap().join("python");
     let street = Street::on::<Cluster>(3, 17, &["--decline-rate", "100"]).await;
     let engine = open::cluster(&street.config).await.unwrap();
     let listener = listen(&street.config).await.unwrap();
@@ -117,9 +94,9 @@ async fn the_example_in_python_sums_up_what_the_audit_does() {
     let cluster = &street.config.cluster;
     let topic = format!("{}{}", cluster.namespace, schemas::catalogue::SETTLEMENTS);
     let mut example = Command::new(python);
-    example.arg(root().join("examples/consumers/settlements.py"));
+    example.arg(venv::root().join("examples/consumers/settlements.py"));
     example.args(["--brokers", &cluster.brokers, "--topic", &topic]);
-    let printed = tokio::task::spawn_blocking(move || run(&mut example)).await.unwrap();
+    let printed = tokio::task::spawn_blocking(move || venv::run(&mut example)).await.unwrap();
     let found: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(found, json!(wanted), "left the example's, right the audit's");
 }

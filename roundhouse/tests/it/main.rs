@@ -21,11 +21,14 @@ macro_rules! on_every_engine {
 
 mod admin;
 mod clock;
+mod bad_input;
+mod clients;
 mod commands;
 mod consumer;
 mod corrections;
 mod deadline;
 mod demo;
+mod documents;
 mod feeds;
 mod frozen;
 mod house;
@@ -40,4 +43,5 @@ mod secrets;
 mod simple;
 mod smoke;
 mod topics;
+mod venv;
 mod watched;

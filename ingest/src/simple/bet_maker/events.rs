@@ -4,7 +4,7 @@ use super::book::{Ask, Told};
 use super::{BetMaker, gone};
 use crate::http::body::Id;
 use crate::problem::{Kind, Problem};
-use crate::simple::bodies::EventBody;
+use crate::simple::bodies::{EventBody, Refusals};
 use crate::simple::values::EventId;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,15 +16,18 @@ const AGE_MS: HeaderName = HeaderName::from_static("age-ms");
 
 /// List the events that take bets
 ///
-/// Newest first: those whose deadline is ahead. The list is kept in memory and follows line-provider; its
+/// Newest first: those whose deadline is ahead; one that is over is shown by its id. The list is kept in memory and follows line-provider; its
 /// age is in the headers `Age` (s) and `Age-Ms` (ms). While the topic behind it stands still the list is
 /// served as it is, the age grows, and above 5 s the process is not ready (`/readyz`).
 #[utoipa::path(
     get, path = "/events", tag = "events",
-    responses((status = 200, description = "The events", body = Vec<EventBody>, headers(
-        ("Age" = u64, description = "Age of the list in s"),
-        ("Age-Ms" = u64, description = "Age of the list in ms"),
-    ))),
+    responses(
+        (status = 200, description = "The events", body = Vec<EventBody>, headers(
+            ("Age" = u64, description = "Age of the list in s"),
+            ("Age-Ms" = u64, description = "Age of the list in ms"),
+        )),
+        Refusals,
+    ),
 )]
 pub(super) async fn list(State(state): State<BetMaker>) -> Result<Response, Problem> {
     let Told::Json(Some(json), fresh_at) = state.ask(Ask::Events).await? else {
@@ -36,11 +39,12 @@ pub(super) async fn list(State(state): State<BetMaker>) -> Result<Response, Prob
 /// Show an event, also one that is over
 #[utoipa::path(
     get, path = "/events/{event_id}", tag = "events",
-    params(("event_id" = String, Path, description = "The event")),
+    params(("event_id" = String, Path, description = "The event", example = "match-1")),
     responses(
         (status = 200, description = "The event", body = EventBody),
         (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
          content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn show(

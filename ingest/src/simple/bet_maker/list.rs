@@ -4,6 +4,7 @@ use super::book::{Ask, PAGE_BETS_MAX, Told};
 use super::{BetLine, BetMaker, PREFIX, Standing, gone};
 use crate::http::body::{Id, Params};
 use crate::problem::{Kind, Problem};
+use crate::simple::bodies::Refusals;
 use crate::simple::pages::{Page, array};
 use crate::simple::values::amount_text;
 use axum::extract::State;
@@ -56,13 +57,15 @@ impl From<&BetLine> for BetBody {
 
 /// `?limit=&cursor=`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// Bets on a page; without it every bet is streamed.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where to go on: from the `Link` header of the page before.
-    cursor: Option<u64>,
+    #[param(minimum = 0)]
+    cursor: Option<i64>,
 }
 
 /// List bets
@@ -74,16 +77,17 @@ pub(super) struct ListParams {
     responses(
         (status = 200, description = "The bets", body = Vec<BetBody>,
          headers(("Link" = String, description = "The next page, if there is one"))),
-        (status = 400, description = "The query is wrong", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn list(
     State(state): State<BetMaker>,
     Params(params): Params<ListParams>,
 ) -> Result<Response, Problem> {
+    let unknown = |_| Problem::new(Kind::INVALID_QUERY, "`cursor` is none that was given out");
+    let cursor = params.cursor.map(u64::try_from).transpose().map_err(unknown)?;
     let Some(limit) = params.limit else {
-        let first = page(&state, params.cursor, STREAMED_BETS).await?;
+        let first = page(&state, cursor, STREAMED_BETS).await?;
         return Ok(array(first, move |after| {
             let state = state.clone();
             async move { page(&state, Some(after), STREAMED_BETS).await }
@@ -92,7 +96,7 @@ pub(super) async fn list(
     if !(1..=PAGE_BETS_MAX).contains(&limit) {
         return Err(Problem::new(Kind::INVALID_QUERY, format!("`limit` is 1 to {PAGE_BETS_MAX}")));
     }
-    let Page { items, next } = page(&state, params.cursor, limit).await?;
+    let Page { items, next } = page(&state, cursor, limit).await?;
     let mut headers = HeaderMap::new();
     // A full page may be the last one.
     if let Some(next) = next
@@ -112,6 +116,7 @@ pub(super) async fn list(
         (status = 200, description = "The bet", body = BetBody),
         (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
          content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn show(

@@ -6,6 +6,7 @@ use super::{Begin, Begun, BetLine, BetMaker, IDEMPOTENCY_KEY, PREFIX, Standing, 
 use crate::http::body::{Id, Json, invalid};
 use crate::placing::{Ask, NotTaken, Place, Told};
 use crate::problem::{Kind, Problem};
+use crate::simple::bodies::Refusals;
 use crate::simple::event::first;
 use crate::simple::values::{Amount, EventId};
 use axum::extract::State;
@@ -30,13 +31,11 @@ const BEGIN_PAUSE: Duration = Duration::from_millis(20);
 /// `POST /bet`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewBet)]
+#[schema(as = NewBet, example = json!({"event_id": "match-1", "amount": "10.00"}))]
 pub(super) struct PlaceBody {
     /// The event; needed where the path does not name it.
-    #[schema(value_type = Option<String>, example = "match-1")]
     event_id: Option<EventId>,
-    /// The stake, above zero, at most two decimals; text or number.
-    #[schema(value_type = String, example = "10.00")]
+    /// The stake.
     amount: Amount,
 }
 
@@ -47,13 +46,13 @@ pub(super) struct PlaceBody {
 /// rejected, and leaves the list then.
 #[utoipa::path(
     post, path = "/bet", tag = "bets", request_body = PlaceBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable characters")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "Printable characters")),
     responses(
         (status = 201, description = "The bet is in", body = BetBody,
          headers(("Location" = String, description = "Where the bet is"))),
         (status = 202, description = "The bet is not decided yet", body = BetBody),
-        (status = "4XX", description = "No bet", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn place(
@@ -69,14 +68,14 @@ pub(super) async fn place(
 #[utoipa::path(
     post, path = "/bets/bet/{event_id}", tag = "bets", request_body = PlaceBody,
     params(
-        ("event_id" = String, Path, description = "The event"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable characters"),
+        ("event_id" = String, Path, description = "The event", example = "match-1"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+         description = "Printable characters"),
     ),
     responses(
         (status = 201, description = "The bet is in", body = BetBody),
         (status = 202, description = "The bet is not decided yet", body = BetBody),
-        (status = "4XX", description = "No bet", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn place_at_alias(

@@ -6,7 +6,7 @@ use crate::http::body::{Id, Json, invalid};
 use crate::http::rounds::{derived, gone};
 use crate::problem::{Kind, Problem};
 use crate::rounds_view::RoundInfo;
-use crate::simple::bodies::EventBody;
+use crate::simple::bodies::{EventBody, Refusals};
 use crate::simple::event::{Ending, FIRST, SECOND, odds_of, offer};
 use crate::simple::values::{Coefficient, Deadline, EventId, State as EventState};
 use axum::extract::State;
@@ -21,19 +21,15 @@ type Answer = Result<axum::Json<EventBody>, Problem>;
 /// `PATCH /events/{event_id}` and `PATCH /events/update`. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = EventChange)]
+#[schema(as = EventChange, example = json!({"event_id": "match-1", "state": 2}))]
 pub(super) struct ChangeBody {
     /// The event; needed where the path does not name it.
-    #[schema(value_type = Option<String>, example = "match-1")]
     event_id: Option<EventId>,
     /// New odds, while betting is open.
-    #[schema(value_type = Option<String>, example = "1.70")]
     coefficient: Option<Coefficient>,
     /// A new deadline, while betting is open.
-    #[schema(value_type = Option<String>, example = "2026-11-21T18:00:00Z")]
     deadline: Option<Deadline>,
     /// The result: 2 the first team won, 3 the second team won; 1 takes a result back.
-    #[schema(value_type = Option<u8>, example = 2)]
     state: Option<EventState>,
 }
 
@@ -64,11 +60,10 @@ impl ChangeBody {
 /// nothing. Odds and deadline are changed first; if the result is refused then, they stay changed.
 #[utoipa::path(
     patch, path = "/events/{event_id}", tag = "events", request_body = ChangeBody,
-    params(("event_id" = String, Path, description = "The event")),
+    params(("event_id" = String, Path, description = "The event", example = "match-1")),
     responses(
         (status = 200, description = "The event as it is now", body = EventBody),
-        (status = "4XX", description = "Not changed", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn patch<E: Engine>(
@@ -88,8 +83,7 @@ pub(super) async fn patch<E: Engine>(
     patch, path = "/events/update/", tag = "events", request_body = ChangeBody,
     responses(
         (status = 200, description = "The event as it is now", body = EventBody),
-        (status = "4XX", description = "Not changed", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn update<E: Engine>(

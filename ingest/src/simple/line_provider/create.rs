@@ -5,7 +5,7 @@ use crate::http::body::{Json, invalid};
 use crate::http::rounds::{derived, fresh_round, gone};
 use crate::problem::{Kind, Problem};
 use crate::rounds_view::RoundInfo;
-use crate::simple::bodies::EventBody;
+use crate::simple::bodies::{EventBody, Refusals};
 use crate::simple::event::{GAME, drawing, offer};
 use crate::simple::values::{Coefficient, Deadline, EventId, State as EventState};
 use axum::extract::State;
@@ -24,21 +24,17 @@ const ADDRESSES: [&str; 2] = ["create", "update"];
 /// `POST /events`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewEvent)]
+#[schema(as = NewEvent, example = json!({
+    "event_id": "match-1", "coefficient": "1.50", "deadline": "2026-11-21T18:00:00Z",
+}))]
 pub(super) struct CreateBody {
-    /// 1 to 36 of A-Z, a-z, 0-9, _ and -; a number means its decimal text. One is made up where none is
-    /// given.
-    #[schema(value_type = Option<String>, example = "match-1")]
+    /// One is made up where none is given.
     event_id: Option<EventId>,
-    /// Odds of the first team, above zero, at most two decimals; text or number. At or below 1.00 a bet can
-    /// win nothing beyond its stake.
-    #[schema(value_type = String, example = "1.50")]
+    /// Odds of the first team. At or below 1.00 a bet can win nothing beyond its stake.
     coefficient: Coefficient,
-    /// When betting ends: an RFC 3339 time with offset, or Unix seconds. At most 30 days ahead.
-    #[schema(value_type = String, example = "2026-11-21T18:00:00Z")]
+    /// When betting ends, at most 30 days ahead.
     deadline: Deadline,
     /// 1, or left out: an event begins unfinished.
-    #[schema(value_type = Option<u8>, example = 1)]
     state: Option<EventState>,
     /// Draw the result once betting has ended. Only in a sandbox.
     auto_result: Option<bool>,
@@ -62,8 +58,7 @@ pub(super) struct New {
     responses(
         (status = 201, description = "The event takes bets", body = EventBody,
          headers(("Location" = String, description = "Where the event is"))),
-        (status = "4XX", description = "Not offered", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn create<E: Engine>(
@@ -91,8 +86,7 @@ pub(super) async fn create<E: Engine>(
     post, path = "/events/create/", tag = "events", request_body = CreateBody,
     responses(
         (status = 201, description = "The event takes bets", body = EventBody),
-        (status = "4XX", description = "Not offered", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn create_at_alias<E: Engine>(

@@ -6,7 +6,7 @@ use crate::http::body::{Id, Params};
 use crate::http::rounds::gone;
 use crate::line::{Ask, LIST_ROUNDS_MAX, Told};
 use crate::problem::Problem;
-use crate::simple::bodies::EventBody;
+use crate::simple::bodies::{EventBody, Refusals};
 use crate::simple::event::is_open;
 use crate::simple::pages::{Page, array};
 use crate::simple::values::EventId;
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 
 /// `?all=`.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// Also the events on which betting has ended.
@@ -31,10 +32,11 @@ type Cursor = (i64, RoundId);
 
 /// List events
 ///
-/// Those that take bets, newest first; with `all=true` the others too: the newest 10,000 that are over.
+/// Those that take bets, newest first. With `all=true` also those that are over, as far as they are among
+/// the newest 10,000 rounds that are; an older one is shown by its id alone.
 #[utoipa::path(
     get, path = "/events", tag = "events", params(ListParams),
-    responses((status = 200, description = "The events", body = Vec<EventBody>)),
+    responses((status = 200, description = "The events", body = Vec<EventBody>), Refusals),
 )]
 pub(super) async fn list<E: Engine>(
     State(state): State<LineProvider<E>>,
@@ -51,11 +53,12 @@ pub(super) async fn list<E: Engine>(
 /// Show an event
 #[utoipa::path(
     get, path = "/events/{event_id}", tag = "events",
-    params(("event_id" = String, Path, description = "The event")),
+    params(("event_id" = String, Path, description = "The event", example = "match-1")),
     responses(
         (status = 200, description = "The event", body = EventBody),
         (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
          content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn show<E: Engine>(

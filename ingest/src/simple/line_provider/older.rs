@@ -7,7 +7,7 @@ use crate::http::body::{Id, Json, invalid};
 use crate::http::rounds::gone;
 use crate::problem::Problem;
 use crate::rounds_view::RoundInfo;
-use crate::simple::bodies::ShortEventBody;
+use crate::simple::bodies::{Refusals, ShortEventBody};
 use crate::simple::event::odds_of;
 use crate::simple::values::{Coefficient, Deadline, EventId, State as EventState};
 use axum::extract::State;
@@ -20,19 +20,17 @@ type Answer = Result<axum::Json<ShortEventBody>, Problem>;
 /// `PUT /event`. What is left out, or null, stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = PutEvent)]
+#[schema(as = PutEvent, example = json!({
+    "event_id": "match-1", "coefficient": "1.50", "deadline": "2026-11-21T18:00:00Z",
+}))]
 pub(super) struct PutBody {
     /// The event.
-    #[schema(value_type = String, example = "match-1")]
     event_id: EventId,
     /// Odds of the first team; needed for a new event.
-    #[schema(value_type = Option<String>, example = "1.50")]
     coefficient: Option<Coefficient>,
-    /// An RFC 3339 time with offset, or Unix seconds; needed for a new event.
-    #[schema(value_type = Option<String>, example = "2026-11-21T18:00:00Z")]
+    /// When betting ends; needed for a new event.
     deadline: Option<Deadline>,
     /// 1 unfinished, 2 the first team won, 3 the second team won.
-    #[schema(value_type = Option<u8>, example = 1)]
     state: Option<EventState>,
 }
 
@@ -44,8 +42,7 @@ pub(super) struct PutBody {
     put, path = "/event", tag = "older form", request_body = PutBody,
     responses(
         (status = 200, description = "The event as it is now", body = ShortEventBody),
-        (status = "4XX", description = "Nothing was changed", body = crate::simple::bodies::Problem,
-         content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn put<E: Engine>(
@@ -77,11 +74,12 @@ pub(super) async fn put<E: Engine>(
 /// Show an event in the older form
 #[utoipa::path(
     get, path = "/event/{event_id}", tag = "older form",
-    params(("event_id" = String, Path, description = "The event")),
+    params(("event_id" = String, Path, description = "The event", example = "match-1")),
     responses(
         (status = 200, description = "The event", body = ShortEventBody),
         (status = 404, description = "There is none", body = crate::simple::bodies::Problem,
          content_type = "application/problem+json"),
+        Refusals,
     ),
 )]
 pub(super) async fn show<E: Engine>(

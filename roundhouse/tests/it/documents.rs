@@ -1,0 +1,74 @@
+//! The OpenAPI documents are true: schemathesis makes requests from each, good and bad, and the answers are
+//! those that the document promises.
+
+use crate::house::{EXE, WAIT_MAX};
+use crate::venv;
+use http::Method;
+use roundhouse::rig::api::Api;
+use roundhouse::rig::processes::ServerProcess;
+use runtime::{Clock, SystemClock};
+use schemas::contract::timestamp;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where its requirements and its configuration are.
+const FILES: &str = "roundhouse/tests/schemathesis";
+/// The event of the documents' examples takes bets for longer than the test, in ms.
+const BETTING_MS: i64 = 3_600_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemathesis_finds_nothing() {
+    let requirements = format!("{FILES}/requirements.txt");
+    let programs =
+        tokio::task::spawn_blocking(move || venv::programs("schemathesis", &requirements));
+    let schemathesis = programs.await.unwrap().join("st");
+    // Each on a server of its own: the one finishes events, the other bets on one that is open.
+    tokio::join!(
+        keeps(schemathesis.clone(), "line-provider"),
+        keeps(schemathesis.clone(), "bet-maker"),
+    );
+}
+
+async fn keeps(schemathesis: PathBuf, name: &'static str) {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    let serve = ["serve", "--sandbox", "--announce", "--log", "warn", "--listen", "127.0.0.1:0"];
+    let mut arguments: Vec<String> = serve.iter().map(ToString::to_string).collect();
+    arguments.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
+    let server = ServerProcess::run(Path::new(EXE), &arguments).await.unwrap();
+    let api = Api::new(server.url.clone(), String::new());
+    api.ready(WAIT_MAX).await.unwrap();
+    if name == "bet-maker" {
+        let deadline = timestamp(SystemClock.now() + BETTING_MS);
+        let event = json!({"event_id": "match-1", "coefficient": "1.50", "deadline": deadline});
+        let path = "/line-provider/events";
+        let told = api.call(Method::POST, path, "", Some(&event)).await.unwrap();
+        assert_eq!(told.status, 201, "{}", told.body);
+    }
+    let mut command = Command::new(schemathesis);
+    command.arg("--config-file").arg(venv::root().join(FILES).join("schemathesis.toml"));
+    command.args(["run", "--no-color", &format!("{}/{name}/openapi.json", server.url)]);
+    let report = directory.path().join("report.json");
+    command.args(["--report", "json", "--report-json-path"]).arg(&report);
+    // What it leaves behind goes with the directory.
+    command.current_dir(directory.path());
+    let printed = tokio::task::spawn_blocking(move || venv::run(&mut command)).await.unwrap();
+    println!("{printed}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let operations = &report["operations"];
+    assert_eq!(operations["tested"], operations["total"], "{operations}");
+    // Refusals alone would show little: each operation has done what it is for.
+    let mut refused: Vec<&String> = Vec::new();
+    for (operation, phases) in report["valid_rates"].as_object().unwrap() {
+        let phases = phases.as_object().unwrap().values();
+        if phases.filter_map(|phase| phase["accepted"].as_u64()).sum::<u64>() == 0 {
+            refused.push(operation);
+        }
+    }
+    let never: &[&str] = if name == "bet-maker" { &["PATCH /bets/update/"] } else { &[] };
+    assert_eq!(refused, never, "operations that were always refused");
+    server.stop().await.unwrap();
+    // Which ends with 1 if a cent is amiss.
+    venv::run(Command::new(EXE).arg("audit").arg("--data-dir").arg(data_dir));
+}
