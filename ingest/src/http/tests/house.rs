@@ -157,6 +157,7 @@ impl House {
         let state = ApiState {
             line: Some(line(&engine, &shutdown)),
             placing: Some(placing(&engine, &shutdown)),
+            histories: true,
             engine,
             operators: Arc::new(Operators::new([("desk".to_owned(), DESK.to_owned())]).unwrap()),
             tokens: Arc::new(tokens()),
