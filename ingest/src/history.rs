@@ -14,6 +14,8 @@
 pub(crate) mod lists;
 mod rows;
 pub(crate) mod story;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use rows::story_scope;
 
