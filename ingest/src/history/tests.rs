@@ -97,7 +97,8 @@ impl Log {
     }
 
     fn decide(&mut self, bet: &Bet, verdict: Verdict) {
-        let intent_at = (verdict != cancelled() || bet.client_ref.as_str() == "pending").then_some(1);
+        let intent_at =
+            (verdict != cancelled() || bet.client_ref.as_str() == "pending").then_some(1);
         let caused_at = bet.placed_at + 20;
         let decision = Decision { bet: bet.clone(), verdict, at: 2, caused_at, intent_at };
         let said = DecisionSaid::Decided(decision);
@@ -127,7 +128,8 @@ impl Log {
             partner_id: bet.partner.to_string(),
             ledger_epoch: "e1".to_owned(),
             outcome,
-            superseded_by: (outcome == DeliveryOutcome::Superseded).then(|| i64::from(revision + 1)),
+            superseded_by: (outcome == DeliveryOutcome::Superseded)
+                .then(|| i64::from(revision + 1)),
             code: (outcome == DeliveryOutcome::Parked).then(|| "row_conflict".to_owned()),
             ..DeliveryRecord::default()
         };

@@ -26,6 +26,7 @@ mod corrections;
 mod deadline;
 mod demo;
 mod feeds;
+mod histories;
 mod house;
 mod kill;
 mod metrics;

@@ -35,7 +35,10 @@ fn settled(bet: &Bet, revision: u32, target: Target) -> Append {
     let now = SystemClock.now();
     let said = Settlement::of(bet, revision, Target::Held, target, reason, now);
     let partition = Partitions::EMBEDDED.of_partner(&bet.partner);
-    outgoing::settlement(&said, SettlementTopic::Settlements, partition).unwrap().into_parts().into()
+    outgoing::settlement(&said, SettlementTopic::Settlements, partition)
+        .unwrap()
+        .into_parts()
+        .into()
 }
 
 fn applied(bet: &Bet, revision: u32) -> Append {
@@ -98,14 +101,18 @@ async fn an_answered_bet_is_in_the_list_at_once() {
     let told = mine(&house, "p_9", "").await;
     assert_eq!(refs(&told), ["c2", "c1"], "newest first, and nobody else's");
     let [declined, accepted] = [&told.body["bets"][0], &told.body["bets"][1]];
-    assert_eq!((&declined["status"], &declined["reason"]), (&json!("rejected"), &json!("declined")));
+    assert_eq!(
+        (&declined["status"], &declined["reason"]),
+        (&json!("rejected"), &json!("declined"))
+    );
     assert_eq!(declined["decline_code"], "insufficient_funds");
     assert_eq!(accepted["status"], "accepted");
     assert_eq!(accepted["stake"], json!({ "units": "1000", "currency": "EUR", "exponent": 2 }));
     assert_eq!(accepted.get("payout"), None);
     // The projection holds the same, and each is shown once.
     house.keep_histories();
-    let listed = |told: &Told| told.body["transactions"].as_array().is_some_and(|all| all.len() == 3);
+    let listed =
+        |told: &Told| told.body["transactions"].as_array().is_some_and(|all| all.len() == 3);
     house.until(ASKED, DESK, "", listed).await;
     assert_eq!(mine(&house, "p_9", "").await.body, told.body);
 }
@@ -118,9 +125,8 @@ async fn a_correction_is_shown_with_both_results() {
     let bet = bet("p_9", "r1", "c1");
     house.write(vec![settled(&bet, 3, Target::Settled(2_500)), applied(&bet, 3)]).await;
     let me = token("acme", "p_9");
-    let status = |wanted: &'static str| {
-        move |told: &Told| told.body["bets"][0]["status"] == json!(wanted)
-    };
+    let status =
+        |wanted: &'static str| move |told: &Told| told.body["bets"][0]["status"] == json!(wanted);
     house.until(MINE, &me, "", status("won")).await;
     house.write(vec![settled(&bet, 4, Target::Settled(0)), applied(&bet, 4)]).await;
     let told = house.until(MINE, &me, "", status("lost")).await;
@@ -149,7 +155,9 @@ async fn a_correction_is_shown_with_both_results() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|line| (line["revision"].as_u64(), line["status"].as_str(), line["moved"]["units"].as_str()))
+        .map(|line| {
+            (line["revision"].as_u64(), line["status"].as_str(), line["moved"]["units"].as_str())
+        })
         .collect();
     let wanted = [
         (Some(4), Some("applied"), Some("-2500")),
@@ -172,7 +180,8 @@ async fn filters() {
     }
     house.write(vec![settled(&bet("p_9", "r2", "c4"), 3, Target::Voided)]).await;
     let me = token("acme", "p_9");
-    let listed = |told: &Told| told.body["transactions"].as_array().is_some_and(|all| all.len() == 5);
+    let listed =
+        |told: &Told| told.body["transactions"].as_array().is_some_and(|all| all.len() == 5);
     house.until(ASKED, DESK, "", listed).await;
     let (now, ago) = (SystemClock.now(), |ms: i64| timestamp(SystemClock.now() - ms));
     for (query, wanted) in [
@@ -237,7 +246,8 @@ async fn what_is_wrong_is_refused() {
         "?player=p_8",
         "?round=no%20round",
     ] {
-        for told in [mine(&house, "p_9", query).await, house.desk(&format!("{ASKED}{query}"), "").await]
+        for told in
+            [mine(&house, "p_9", query).await, house.desk(&format!("{ASKED}{query}"), "").await]
         {
             assert_eq!((told.status.as_u16(), told.code()), (400, "invalid_query"), "{query}");
             assert_eq!(told.headers["content-type"], "application/problem+json");
@@ -296,7 +306,9 @@ async fn a_timeline_says_who_said_what() {
     assert_eq!(said.len(), wanted.len());
     let times: Vec<&str> = said.iter().map(|said| said["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert!(times.iter().all(|at| at.ends_with('Z') && at.len() == "2026-11-21T18:00:00.000Z".len()));
+    assert!(
+        times.iter().all(|at| at.ends_with('Z') && at.len() == "2026-11-21T18:00:00.000Z".len())
+    );
     let corrected = said.iter().find(|said| said["reason"] == "the camera shows it").unwrap();
     assert_eq!(corrected["version"], 2);
     assert_eq!(corrected["result"], json!({ "kind": "result", "outcome": "4" }));
