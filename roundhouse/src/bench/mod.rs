@@ -16,6 +16,7 @@ mod post_bet;
 mod report;
 mod result;
 mod tail;
+mod timelines;
 mod wallets;
 
 pub use post_bet::{PostBetPlan, PostBetReport, post_bet};

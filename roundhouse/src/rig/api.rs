@@ -133,6 +133,14 @@ impl Api {
         bail!("POST {path} got no verdict: {last:?}")
     }
 
+    /// What an operator is shown.
+    ///
+    /// # Errors
+    /// As [`Api::call`].
+    pub async fn look(&self, path: &str) -> anyhow::Result<Reply> {
+        self.call(Method::GET, path, &self.operator_key, None).await
+    }
+
     /// Opens a round of a die for `betting_ms`; the round's id is the request's too.
     ///
     /// # Errors
