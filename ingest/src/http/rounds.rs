@@ -280,7 +280,7 @@ impl<E: Engine> ApiState<E> {
 
     /// A round that memory has let go, from what the herald admitted.
     pub(super) async fn old_round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
-        Ok(RoundInfo::of_admitted(self.admitted(round).await?.into_iter()))
+        Ok(RoundInfo::of_admitted(self.admitted(round).await?))
     }
 
     /// What the herald admitted about a round, in its order.

@@ -358,3 +358,34 @@ async fn csv_says_what_json_says() {
     let text = transactions.body.as_str().unwrap();
     assert_eq!(text.split_terminator("\r\n").count(), 5, "{text}");
 }
+
+/// More than a page holds, and more than the machine writes at once.
+#[tokio::test]
+async fn a_long_list_is_streamed_whole() {
+    const MOVEMENTS: usize = 1_203;
+    let house = House::new();
+    house.keep_histories();
+    let bets: Vec<Bet> = (0..MOVEMENTS).map(|n| bet("p_9", "r1", &n.to_string())).collect();
+    house.write(bets.iter().map(|bet| settled(bet, 3, Target::Voided)).collect()).await;
+    let ids: BTreeSet<String> = bets.iter().map(|bet| bet.id.to_string()).collect();
+    let whole = |told: &Told| {
+        told.body
+            .as_str()
+            .is_some_and(|text| text.split_terminator("\r\n").count() == MOVEMENTS + 1)
+    };
+    let told = house.until(&format!("{ASKED}?format=csv"), DESK, "", whole).await;
+    let lines = told.body.as_str().unwrap().split_terminator("\r\n").skip(1);
+    let listed: BTreeSet<String> =
+        lines.map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(listed, ids);
+
+    let (mut paged, mut query) = (BTreeSet::new(), "?limit=500".to_owned());
+    loop {
+        let told = house.desk(&format!("{ASKED}{query}"), "").await;
+        let lines = told.body["transactions"].as_array().unwrap();
+        paged.extend(lines.iter().map(|line| line["bet_id"].as_str().unwrap().to_owned()));
+        let Some(next) = next(&told) else { break };
+        query = next;
+    }
+    assert_eq!(paged, ids);
+}
