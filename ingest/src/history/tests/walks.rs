@@ -72,12 +72,14 @@ proptest! {
             let counts = |place: &Place| ms(begin + from) <= place.at;
             let wanted: BTreeSet<Place> = bets.iter().map(place).filter(counts).collect();
             let (mut below, mut found) = (Place::before(ms(PLACED_AT)), Vec::new());
+            let places_max = bets.len() + late.len();
             let mut late = late.iter();
             loop {
                 let asked = (list, known.clone());
                 let (places, next) =
                     runtime.block_on(page(&rows, asked, (begin + from, below), limit));
                 found.extend(places);
+                prop_assert!(found.len() <= places_max, "it has no end");
                 let Some(next) = next else { break };
                 below = next;
                 if let Some(bet) = late.next() {
