@@ -1,4 +1,5 @@
-//! The HTTP API, `/v1`: rounds for operators, bets for players, and whether the process may be sent work.
+//! The HTTP API, `/v1`: rounds for operators, bets for players, histories for both, and whether the process
+//! may be sent work.
 //!
 //! Handlers decide nothing: they read a request into the words of the contract, ask the line or bet
 //! placing, and put the answer into JSON. What is said about money is said from decisions and facts
@@ -12,11 +13,15 @@ mod bet_bodies;
 mod bets;
 pub(crate) mod body;
 pub(crate) mod credentials;
+mod csv;
+mod histories;
+mod history_bodies;
 mod ops;
 mod round_bodies;
 pub(crate) mod rounds;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timelines;
 mod timing;
 
 pub use body::{BODY_BYTES_MAX, Json};
@@ -44,7 +49,9 @@ pub struct ApiState<E> {
     pub line: Option<Handle<Line>>,
     /// Bet placing of this instance; `None` if another process answers what concerns bets.
     pub placing: Option<Handle<Placing>>,
-    /// Who may speak about rounds.
+    /// Whether this process answers what concerns the histories of partners.
+    pub histories: bool,
+    /// Who may speak about rounds, and see what concerns any player.
     pub operators: Arc<Operators>,
     /// Who may place bets.
     pub tokens: Arc<Tokens>,
@@ -76,10 +83,16 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         Some(_) => bets_routes(),
         None => elsewhere("/v1/bets", "/v1/bets/{*rest}"),
     };
+    let histories = match state.histories {
+        true => Router::new()
+            .route("/v1/partners/{partner}/transactions", get(histories::transactions::<E>)),
+        false => elsewhere("/v1/partners", "/v1/partners/{*rest}"),
+    };
     let ops =
         Router::new().route("/healthz", get(ops::healthz)).route("/readyz", get(ops::readyz::<E>));
     rounds
         .merge(bets)
+        .merge(histories)
         .merge(ops)
         .merge(further.with_state(()))
         .fallback(not_found)
@@ -101,8 +114,9 @@ fn rounds_routes<E: Engine>() -> Router<ApiState<E>> {
 
 fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
     Router::new()
-        .route("/v1/bets", post(bets::place::<E>))
+        .route("/v1/bets", get(histories::bets::<E>).post(bets::place::<E>))
         .route("/v1/bets/{bet}", get(bets::show::<E>))
+        .route("/v1/bets/{bet}/timeline", get(timelines::timeline::<E>))
         .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
 }
 

@@ -128,6 +128,10 @@ impl Placing {
         match request {
             Ask::Place(place) => self.place(now, token, place, out),
             Ask::Cancel(cancel) => self.cancel(now, token, cancel, out),
+            Ask::Recent(partner, player) => {
+                let reply = Told::Recent(self.recent.of(&partner, &player));
+                out.push(Effect::Reply { token, reply });
+            }
             Ask::Note(note) => {
                 self.note(note);
                 out.push(Effect::Reply { token, reply: Told::Noted });

@@ -136,7 +136,9 @@ fn delivery(item: &Item, epoch: &str, outcome: DeliveryOutcome) -> DeliveryRecor
 
 fn ended(item: &Item, record: &DeliveryRecord, partition: u32) -> Result<Output, FrameError> {
     let row = outgoing::delivered_fact(record, partition, item.orig)?;
-    let append = outgoing::delivery(record, partition)?;
+    let mut append = outgoing::delivery(record, partition)?;
+    // A header: two dispatchers may count otherwise, and what a fact says must be the same.
+    append.headers.push((HEADER_ATTEMPT, item.attempts.to_string()));
     Ok(Output {
         facts: vec![Fact::from(row.into_parts())],
         records: vec![Append::from(append.into_parts())],

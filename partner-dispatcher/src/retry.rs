@@ -1,6 +1,8 @@
 //! When an item is tried again: at once from memory, then from one tier after the other, at last by a
 //! human.
 
+pub use schemas::facts::{HEADER_ATTEMPT, HEADER_REPLAYED};
+
 use crate::limits::Limits;
 use runtime::{Millis, Record};
 use schemas::catalogue::RetryTier;
@@ -8,14 +10,10 @@ use std::str::FromStr;
 
 /// Header of the tiers and the parking place: the offset of the settlement in `settlements.v1`.
 pub const HEADER_ORIG_OFFSET: &str = "orig_offset";
-/// Header of the tiers: how often the settlement was sent before.
-pub const HEADER_ATTEMPT: &str = "attempt";
 /// Header of the tiers: items that a chunk with this one may have.
 pub const HEADER_CHUNK_ITEMS_MAX: &str = "chunk_items_max";
 /// Header of the tiers: when the settlement first went to one, in ms since the Unix epoch.
 pub const HEADER_RETRIED_SINCE: &str = "retried_since";
-/// Header of the first tier, for those who read it: the settlement was parked and is sent again by command.
-pub const HEADER_REPLAYED: &str = "replayed";
 /// Header of the parking place: why, a stable code.
 pub const HEADER_CODE: &str = "code";
 

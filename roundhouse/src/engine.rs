@@ -42,6 +42,8 @@ pub const HERALD: &str = "herald";
 pub const SETTLER: &str = "settler";
 /// The group that delivers settlements.
 pub const DISPATCHER: &str = "dispatcher";
+/// The group that keeps histories.
+pub const HISTORY: &str = "history";
 /// The group that shares out what is reconciled. It stores no offset.
 pub const RECONCILER: &str = "reconciler";
 
@@ -50,7 +52,7 @@ pub const RECONCILER: &str = "reconciler";
 #[cfg(feature = "cluster")]
 pub fn groups() -> Vec<runtime::cluster::GroupSpec> {
     use runtime::cluster::GroupSpec;
-    use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
+    use schemas::catalogue::{BETS, DECISIONS, ROUNDS, SETTLEMENTS};
     use std::time::Duration;
     let group = |group, topic, session_s| GroupSpec {
         group,
@@ -62,5 +64,6 @@ pub fn groups() -> Vec<runtime::cluster::GroupSpec> {
         group(SETTLER, BETS, 6),
         group(DISPATCHER, SETTLEMENTS, 10),
         group(RECONCILER, BETS, 10),
+        group(HISTORY, DECISIONS, 10),
     ]
 }

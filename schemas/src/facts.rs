@@ -18,10 +18,34 @@ pub const FREEZE: &str = "freeze";
 pub const ADMITTED: &str = "admitted";
 /// A final delivery answer, or a parking: framed `DeliveryRecord`.
 pub const DELIVERED: &str = "delivered";
+/// History of a bet: a record of `decisions.v1`. Like the three below it a framed `HistoryRecord`.
+pub const HISTORY_DECISION: &str = "history_decision";
+/// History of a bet: a record of `settlements.v1`.
+pub const HISTORY_SETTLEMENT: &str = "history_settlement";
+/// History of a bet: a record of `deliveries.v1`.
+pub const HISTORY_DELIVERY: &str = "history_delivery";
+/// History of a bet: a parked settlement that was sent again by command.
+pub const HISTORY_REPLAY: &str = "history_replay";
+/// A place in a list of histories, or in the index of one; its key is all it says.
+pub const HISTORY_PLACE: &str = "history_place";
 
 /// Every kind of fact.
-pub const KINDS: &[&str] =
-    &[ACCEPTED, REJECTED, CANCELLED, MARKER, TALLY, UNREADABLE, FREEZE, ADMITTED, DELIVERED];
+pub const KINDS: &[&str] = &[
+    ACCEPTED,
+    REJECTED,
+    CANCELLED,
+    MARKER,
+    TALLY,
+    UNREADABLE,
+    FREEZE,
+    ADMITTED,
+    DELIVERED,
+    HISTORY_DECISION,
+    HISTORY_SETTLEMENT,
+    HISTORY_DELIVERY,
+    HISTORY_REPLAY,
+    HISTORY_PLACE,
+];
 
 /// Header: the partner.
 pub const HEADER_PARTNER: &str = "partner";
@@ -33,3 +57,9 @@ pub const HEADER_BET: &str = "bet";
 pub const HEADER_KIND: &str = "kind";
 /// Header: the partition of `bets` that the record concerns.
 pub const HEADER_BETS_PARTITION: &str = "bets_partition";
+/// Header of the retry tiers: how often the settlement was sent before; of `deliveries.v1`: how often it was
+/// sent in all.
+pub const HEADER_ATTEMPT: &str = "attempt";
+/// Header of the first retry tier, for those who read it: the settlement was parked and is sent again by
+/// command.
+pub const HEADER_REPLAYED: &str = "replayed";

@@ -6,7 +6,7 @@
 
 mod stored;
 
-pub use stored::{FreezeRecord, TallyRecord, UnreadableRecord};
+pub use stored::{FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
@@ -90,6 +90,7 @@ wire!(PartnerRecord, 7, "topics/partners/v1/schema.avsc");
 wire!(TallyRecord, 8, "facts/tally.avsc");
 wire!(FreezeRecord, 9, "facts/freeze.avsc");
 wire!(UnreadableRecord, 10, "facts/unreadable.avsc");
+wire!(HistoryRecord, 11, "facts/history.avsc");
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

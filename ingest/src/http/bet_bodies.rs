@@ -54,7 +54,7 @@ pub(super) struct BetBody {
 
 /// What a decision says of its bet.
 #[derive(Debug, Serialize)]
-struct DecidedBody {
+pub(super) struct DecidedBody {
     round_id: RoundId,
     client_ref: ClientRef,
     selection: Selection,
@@ -78,6 +78,19 @@ impl BetBody {
 
     /// A decided bet.
     pub(super) fn decided(decision: &Decision) -> Self {
+        let (bet_id, status) = (decision.bet.id.clone(), word(&decision.verdict));
+        let decided = Some(DecidedBody::from(decision));
+        Self { bet_id, status, last: true, decided, timeline: None }
+    }
+
+    /// The bet with its life so far.
+    pub(super) fn with_timeline(self, moments: &[Moment]) -> Self {
+        Self { timeline: Some(moments.iter().map(MomentBody::from).collect()), ..self }
+    }
+}
+
+impl From<&Decision> for DecidedBody {
+    fn from(decision: &Decision) -> Self {
         let (reason, decline_code, cancelled_by) = match &decision.verdict {
             Verdict::Accepted => (None, None, None),
             Verdict::Rejected(RejectReason::Declined(code)) => {
@@ -87,7 +100,7 @@ impl BetBody {
             Verdict::Cancelled(request) => (None, None, Some(request.clone())),
         };
         let bet = &decision.bet;
-        let decided = DecidedBody {
+        Self {
             round_id: bet.id.round(),
             client_ref: bet.client_ref.clone(),
             selection: bet.selection.clone(),
@@ -98,15 +111,7 @@ impl BetBody {
             reason,
             decline_code,
             cancelled_by,
-        };
-        let status = word(&decision.verdict);
-        let decided = Some(decided);
-        Self { bet_id: bet.id.clone(), status, last: true, decided, timeline: None }
-    }
-
-    /// The bet with its life so far.
-    pub(super) fn with_timeline(self, moments: &[Moment]) -> Self {
-        Self { timeline: Some(moments.iter().map(MomentBody::from).collect()), ..self }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::LengthLimitError;
-use schemas::{BetId, RoundId};
+use schemas::{BetId, PartnerId, RoundId};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -69,6 +69,10 @@ impl Named for RoundId {
 
 impl Named for BetId {
     const UNKNOWN: Kind = Kind::BET_UNKNOWN;
+}
+
+impl Named for PartnerId {
+    const UNKNOWN: Kind = Kind::NOT_FOUND;
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {

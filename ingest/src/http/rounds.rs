@@ -280,6 +280,11 @@ impl<E: Engine> ApiState<E> {
 
     /// A round that memory has let go, from what the herald admitted.
     pub(super) async fn old_round(&self, round: &RoundId) -> Result<Option<RoundInfo>, Problem> {
+        Ok(RoundInfo::of_admitted(self.admitted(round).await?))
+    }
+
+    /// What the herald admitted about a round, in its order.
+    pub(super) async fn admitted(&self, round: &RoundId) -> Result<Vec<RoundEvent>, Problem> {
         let (group, topic) = (round.to_string(), Topic(ROUNDS));
         let scope = Scope { group, topic, partition: self.partitions.of_round(round) };
         let unreadable = |why: String| Problem::new(Kind::STORAGE_UNAVAILABLE, why);
@@ -291,7 +296,7 @@ impl<E: Engine> ApiState<E> {
             admitted.push((fact.key.at, event));
         }
         admitted.sort_by_key(|(at, _)| *at);
-        Ok(RoundInfo::of_admitted(admitted.into_iter().map(|(_, event)| event)))
+        Ok(admitted.into_iter().map(|(_, event)| event).collect())
     }
 
     pub(crate) async fn ask(&self, ask: Ask) -> Result<Told, Problem> {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bets;
+mod histories;
 pub(crate) mod house;
 mod ops;
 mod roles;

@@ -108,6 +108,8 @@ pub enum Ask {
     Place(Place),
     /// Take a bet back.
     Cancel(Cancel),
+    /// The decisions of a player's bets that were read lately.
+    Recent(PartnerId, PlayerId),
     /// Take note.
     Note(Note),
 }
@@ -136,6 +138,8 @@ pub enum Told {
         /// For people.
         detail: String,
     },
+    /// Asked by [`Ask::Recent`]: the newest decision of each bet, ordered by bet.
+    Recent(Vec<Decision>),
     /// A [`Note`] was taken.
     Noted,
 }

@@ -1,8 +1,8 @@
 //! The decisions read lately, for repeats.
 
-use schemas::BetId;
 use schemas::decisions::{Decision, Verdict};
-use std::collections::{BTreeMap, VecDeque};
+use schemas::{BetId, PartnerId, PlayerId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Decisions by bet, the newest word of each; the bets read first go first.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(super) struct Recent {
     kept_max: usize,
     decisions: BTreeMap<BetId, Decision>,
     order: VecDeque<BetId>,
+    /// The same bets by player.
+    players: BTreeMap<(PartnerId, PlayerId), BTreeSet<BetId>>,
 }
 
 /// What a decision adds to what was known.
@@ -27,7 +29,19 @@ pub(super) enum Learned {
 
 impl Recent {
     pub(super) fn new(kept_max: usize) -> Self {
-        Self { kept_max, decisions: BTreeMap::new(), order: VecDeque::new() }
+        Self {
+            kept_max,
+            decisions: BTreeMap::new(),
+            order: VecDeque::new(),
+            players: BTreeMap::new(),
+        }
+    }
+
+    /// The decisions of a player's bets.
+    pub(super) fn of(&self, partner: &PartnerId, player: &PlayerId) -> Vec<Decision> {
+        let bets = self.players.get(&(partner.clone(), player.clone()));
+        let bets = bets.into_iter().flatten();
+        bets.filter_map(|bet| self.decisions.get(bet)).cloned().collect()
     }
 
     pub(super) fn get(&self, bet: &BetId) -> Option<&Decision> {
@@ -39,9 +53,10 @@ impl Recent {
         let Some(known) = self.decisions.get_mut(bet) else {
             self.decisions.insert(bet.clone(), decision.clone());
             self.order.push_back(bet.clone());
+            self.players.entry(player(decision)).or_default().insert(bet.clone());
             while self.kept_max < self.order.len() {
                 let Some(oldest) = self.order.pop_front() else { break };
-                self.decisions.remove(&oldest);
+                self.forget(&oldest);
             }
             return Learned::First;
         };
@@ -60,4 +75,20 @@ impl Recent {
             ) => Learned::Conflict,
         }
     }
+
+    fn forget(&mut self, bet: &BetId) {
+        let Some(decision) = self.decisions.remove(bet) else { return };
+        let player = player(&decision);
+        if let Some(bets) = self.players.get_mut(&player) {
+            bets.remove(bet);
+            if bets.is_empty() {
+                self.players.remove(&player);
+            }
+        }
+    }
+}
+
+/// Copies share their text.
+fn player(decision: &Decision) -> (PartnerId, PlayerId) {
+    (decision.bet.partner.clone(), decision.bet.player.clone())
 }

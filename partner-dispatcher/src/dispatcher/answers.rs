@@ -38,7 +38,10 @@ impl Dispatcher {
                 Verdict::Superseded { by } => self.end(id, &epoch, Some(by)),
                 Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
                 Verdict::Owed => owed.push(id),
-                Verdict::Park { code, said } => self.park(id, &epoch, code, &said),
+                Verdict::Park { code, said } => {
+                    self.count_attempt(id);
+                    self.park(id, &epoch, code, &said);
+                }
             }
         }
         self.failed(now, owed);
@@ -101,6 +104,7 @@ impl Dispatcher {
 
     /// A final answer.
     fn end(&mut self, id: u64, epoch: &str, superseded_by: Option<u32>) {
+        self.count_attempt(id);
         let Some(item) = self.book.get_mut(id) else { return };
         item.stage = Stage::Ending;
         let output = output::delivered(item, epoch, superseded_by, self.options.partition);
@@ -109,6 +113,12 @@ impl Dispatcher {
             partner.parked.answered(&settlement.bet, settlement.revision);
         }
         self.settle_output(id, output);
+    }
+
+    fn count_attempt(&mut self, id: u64) {
+        if let Some(item) = self.book.get_mut(id) {
+            item.attempts = item.attempts.saturating_add(1);
+        }
     }
 
     /// Sets an item aside for a human (R18). It is still owed, and a newer revision goes its own way.
@@ -142,8 +152,8 @@ impl Dispatcher {
     fn failed(&mut self, now: Millis, ids: Vec<u64>) {
         let mut repeated = Vec::new();
         for id in ids {
+            self.count_attempt(id);
             let Some(item) = self.book.get_mut(id) else { continue };
-            item.attempts = item.attempts.saturating_add(1);
             item.stage = Stage::Repeating;
             let repeats = std::mem::replace(&mut item.repeat_left, false);
             let (name, traffic) = home(item);

@@ -18,6 +18,7 @@ mod report;
 mod result;
 mod street;
 mod tail;
+mod timelines;
 mod wallets;
 
 pub use outage::{OutagePlan, OutageReport, outage};

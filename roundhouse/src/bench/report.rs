@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 /// A figure's median, near-worst and worst, in µs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Spread {
     /// Half are at most this.
     pub p50_us: u64,

@@ -7,6 +7,7 @@ use super::journal::PlainJournal;
 use super::plain_deliver::PlainRound;
 use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, Taken};
+use super::timelines::{self, timelines};
 use crate::rig::players::{Wager, place_all, wagers};
 use crate::serve::Opened;
 use anyhow::Context;
@@ -93,6 +94,10 @@ pub struct ResultReport {
     pub settled: Spread,
     /// The plain program.
     pub plain_deliver: Times,
+    /// An operator's wait for the timeline of a bet of the last round, one after the other.
+    pub timeline: Spread,
+    /// The most that one may take, in µs.
+    pub timeline_floor_us: u64,
     /// The server's time by the plain program's, in thousandths, median of the rounds.
     pub time_per_mille_median: u64,
     /// The most that the median may be, in µs.
@@ -157,6 +162,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
     let mut random = SplitMix::new(plan.seed);
     let (mut ours, mut settled, mut plain, mut ratios) = (vec![], vec![], vec![], vec![]);
     let (mut cpu, mut cpu_plain, mut plain_chunks) = (Cpu::default(), Cpu::default(), 0);
+    let mut last = Vec::new();
     for round in 0..plan.rounds {
         let played = play(plan, &house, &format!("round-{round}"), &mut random).await?;
         let urls = &house.wallets.urls;
@@ -175,7 +181,9 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
         settled.push(played.settled_us);
         ratios.push(per_mille(played.took_us, plain_us));
         plain.push(plain_us);
+        last = played.deliveries;
     }
+    let timeline = timelines(&house, &last).await?;
     house.close().await?;
     for times in [&mut ours, &mut settled, &mut plain] {
         times.sort_unstable();
@@ -191,6 +199,8 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
         roundhouse: Times { last, cpu },
         settled: Spread::of(&settled),
         plain_deliver: Times { last: Spread::of(&plain), cpu: cpu_plain },
+        timeline,
+        timeline_floor_us: timelines::FLOOR_US,
         time_per_mille_median: median(ratios),
         floor_us: FLOOR_US,
         floor_met: last.p50_us < FLOOR_US,
@@ -267,6 +277,7 @@ impl fmt::Display for ResultReport {
             ("roundhouse", &self.roundhouse.last, self.roundhouse.cpu),
             ("  in the log", &self.settled, none),
             ("plain-deliver", &self.plain_deliver.last, self.plain_deliver.cpu),
+            ("a timeline", &self.timeline, none),
         ] {
             write!(f, "{name:<14}")?;
             [spread.p50_us, spread.p95_us, spread.max_us]
@@ -280,6 +291,9 @@ impl fmt::Display for ResultReport {
         let ratio = Thousandths(self.time_per_mille_median);
         writeln!(f, "time, by that of plain-deliver: {ratio} (median of rounds)")?;
         let (p50, floor) = (Thousandths(self.roundhouse.last.p50_us), self.floor_us / 1_000);
-        writeln!(f, "p50 {p50} ms; floor for 10000 bets: < {floor} ms: {}", word(self.floor_met))
+        writeln!(f, "p50 {p50} ms; floor for 10000 bets: < {floor} ms: {}", word(self.floor_met))?;
+        let (p99, floor) = (Thousandths(self.timeline.p99_us), self.timeline_floor_us / 1_000);
+        let met = word(self.timeline.p99_us < self.timeline_floor_us);
+        writeln!(f, "timeline: p99 {p99} ms; floor: < {floor} ms: {met}")
     }
 }

@@ -31,10 +31,10 @@ Exit codes:
   130  stopped by a second signal";
 
 /// Roles of `ingest` where none is named.
-const INGEST: [Role; 3] = [Role::Line, Role::Herald, Role::Bets];
+const INGEST: [Role; 4] = [Role::Line, Role::Herald, Role::Bets, Role::History];
 /// Roles that `ingest` may run apart.
-const INGEST_APART: [Role; 5] =
-    [Role::Line, Role::Herald, Role::Bets, Role::LineProvider, Role::BetMaker];
+const INGEST_APART: [Role; 6] =
+    [Role::Line, Role::Herald, Role::Bets, Role::History, Role::LineProvider, Role::BetMaker];
 
 /// Flags of every process on the cluster engine.
 #[derive(Debug, clap::Args)]
@@ -59,11 +59,11 @@ pub(super) struct Process {
     planted: super::planted::Planted,
 }
 
-/// Take rounds and bets: the API, and the herald that judges rounds. Needs the cluster engine.
+/// Take rounds and bets: the API, the herald that judges rounds, histories. Needs the cluster engine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Ingest {
-    /// A role of this process; may be repeated [default: line, herald and bets]
+    /// A role of this process; may be repeated [default: line, herald, bets and history]
     #[arg(long = "role", value_name = "ROLE", value_parser = ingest_roles())]
     roles: Vec<Role>,
     #[command(flatten)]

@@ -37,7 +37,7 @@ pub struct Api {
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// The body; null if it is no JSON.
+    /// The body; a string if it is no JSON.
     pub body: Value,
 }
 
@@ -106,7 +106,9 @@ impl Api {
             let response = self.client.request(request).await.context("no answer")?;
             let status = response.status().as_u16();
             let body = response.into_body().collect().await.context("the answer broke off")?;
-            let body = serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null);
+            let body = body.to_bytes();
+            let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+            let body = serde_json::from_slice(&body).unwrap_or_else(|_| text());
             Ok(Reply { status, body })
         };
         timeout(CALL_WAIT_MAX, call).await.context("no answer in time")?
@@ -129,6 +131,14 @@ impl Api {
             sleep(REPEAT_WAIT).await;
         }
         bail!("POST {path} got no verdict: {last:?}")
+    }
+
+    /// What an operator is shown.
+    ///
+    /// # Errors
+    /// As [`Api::call`].
+    pub async fn look(&self, path: &str) -> anyhow::Result<Reply> {
+        self.call(Method::GET, path, &self.operator_key, None).await
     }
 
     /// Opens a round of a die for `betting_ms`; the round's id is the request's too.

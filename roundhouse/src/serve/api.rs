@@ -27,6 +27,7 @@ pub(super) fn router<E: Opened>(
         engine: engine.clone(),
         line: asks.line.clone(),
         placing: asks.placing.clone(),
+        histories: roles.has(Role::History),
         operators: Arc::new(partners::operators(config)?),
         tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
         partitions: E::PARTITIONS,

@@ -4,8 +4,9 @@ use super::measured::{Flow, Measured};
 use super::rules::RULES;
 use super::{Opened, Role, Roles, clock, partners, reconcilers, simple, tails};
 use crate::config::Config;
-use crate::engine::{DISPATCHER, HERALD, SETTLER};
+use crate::engine::{DISPATCHER, HERALD, HISTORY, SETTLER};
 use ingest::herald::Herald;
+use ingest::history::{self, History};
 use ingest::line::Line;
 use ingest::placing::Placing;
 use ingest::simple::bet_maker::book::Book;
@@ -139,6 +140,9 @@ pub(super) fn start<E: Opened>(
     if roles.has(Role::Reconciler) {
         reconcilers::start(&mut start);
     }
+    if roles.has(Role::History) {
+        histories(&mut start);
+    }
     Ok((loops, asks))
 }
 
@@ -225,6 +229,22 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+fn histories<E: Opened>(start: &mut Start<'_, E>) {
+    let [topic, also @ ..] = history::TOPICS.map(Topic);
+    let job = Job { group: HISTORY, topic, also: also.to_vec() };
+    let handles = Handles::default();
+    start.loops.memberships.push((Role::History, handles.membership()));
+    start.loops.tasks.spawn(supervise(
+        start.measured(Role::History.name()),
+        job,
+        |_, positions| History::new(positions, E::PARTITIONS),
+        Arc::new(NoCalls),
+        handles,
+        SystemClock,
+        start.stop.clone(),
+    ));
 }
 
 fn first(positions: &[(Source, u64)]) -> u64 {

@@ -21,6 +21,8 @@ pub enum Role {
     Reconciler,
     /// Carries settlements to partners
     Dispatcher,
+    /// Keeps the histories of players and partners, and shows those of partners over HTTP
+    History,
     /// Offers and finishes events over HTTP, under /line-provider
     LineProvider,
     /// Takes bets on events over HTTP, under /bet-maker
@@ -78,6 +80,7 @@ impl Role {
             Self::Settler => "settler",
             Self::Reconciler => "reconciler",
             Self::Dispatcher => "dispatcher",
+            Self::History => "history",
             Self::LineProvider => "line-provider",
             Self::BetMaker => "bet-maker",
         }
@@ -122,7 +125,8 @@ mod tests {
         }
         assert_eq!(
             Roles::all().to_string(),
-            "line, herald, bets, settler, reconciler, dispatcher, line-provider, bet-maker"
+            "line, herald, bets, settler, reconciler, dispatcher, history, line-provider, \
+             bet-maker"
         );
     }
 }

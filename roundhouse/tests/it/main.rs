@@ -31,6 +31,7 @@ mod demo;
 mod documents;
 mod feeds;
 mod frozen;
+mod histories;
 mod house;
 mod kill;
 mod metrics;

@@ -38,7 +38,7 @@ async fn a_round_over_three_parts<E: Ground>() {
     let watch = Watch::start(engine.clone());
     let (rounds, one) = part(&street, &engine, &[Role::Line, Role::Herald]).await;
     let (bets, two) = part(&street, &engine, &[Role::Bets]).await;
-    let rest = [Role::Settler, Role::Reconciler, Role::Dispatcher];
+    let rest = [Role::Settler, Role::Reconciler, Role::Dispatcher, Role::History];
     let (ops, three) = part(&street, &engine, &rest).await;
 
     for (api, path, wanted) in [
@@ -48,6 +48,8 @@ async fn a_round_over_three_parts<E: Ground>() {
         (&bets, "/v1/rounds/r", "not_served_here"),
         (&ops, "/v1/bets", "not_served_here"),
         (&ops, "/v1/rounds", "not_served_here"),
+        (&bets, "/v1/partners/p01/transactions", "not_served_here"),
+        (&ops, "/v1/partners/p01/transactions", "credential_missing"),
     ] {
         assert_eq!(code(api, path).await, wanted, "{path}");
     }

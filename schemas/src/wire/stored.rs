@@ -61,6 +61,19 @@ pub struct UnreadableRecord {
     pub value: Vec<u8>,
 }
 
+/// A record as the history of its bet keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
+pub struct HistoryRecord {
+    /// When the log took the record, ms since the Unix epoch, UTC.
+    pub logged_at: i64,
+    /// deliveries: how often the settlement was sent; absent where the record does not say it.
+    pub attempts: Option<i64>,
+    /// The record's value, framed as in its topic.
+    #[serde(with = "apache_avro::serde::bytes")]
+    #[avro(with)]
+    pub value: Vec<u8>,
+}
+
 impl UnreadableRecord {
     /// The record at (topic, partition, offset) with its headers, key and value, and why it cannot be
     /// decoded.

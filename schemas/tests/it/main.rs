@@ -28,6 +28,7 @@ fn for_each(what: &mut impl ForEach) {
     what.each::<TallyRecord>("facts/tally.avsc");
     what.each::<FreezeRecord>("facts/freeze.avsc");
     what.each::<UnreadableRecord>("facts/unreadable.avsc");
+    what.each::<HistoryRecord>("facts/history.avsc");
 }
 
 /// A file of this crate.

@@ -429,7 +429,7 @@ impl World {
                 let next = at.process + 1;
                 self.try_again(waiting.bet, waiting.stake, next);
             }
-            Told::ReferenceReused { .. } | Told::Noted => {}
+            Told::ReferenceReused { .. } | Told::Recent(_) | Told::Noted => {}
         }
     }
 
@@ -486,6 +486,7 @@ fn shown(reply: &Told) -> String {
         Told::Undecided { .. } => "undecided".to_owned(),
         Told::ReferenceReused { .. } => "reference reused".to_owned(),
         Told::NotTaken { code, .. } => format!("not taken: {code:?}"),
+        Told::Recent(_) => "recent".to_owned(),
         Told::Noted => "noted".to_owned(),
     }
 }

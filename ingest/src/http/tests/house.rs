@@ -2,6 +2,7 @@
 
 use crate::auth::{AUDIENCE, Audience, Claims, Operators, PlayerKeys, Tokens, issue};
 use crate::herald::{Herald, RoundRules};
+use crate::history::{self, History};
 use crate::http::{ApiState, Check, router};
 use crate::line::{Line, LineOptions};
 use crate::placing::{
@@ -157,6 +158,7 @@ impl House {
         let state = ApiState {
             line: Some(line(&engine, &shutdown)),
             placing: Some(placing(&engine, &shutdown)),
+            histories: true,
             engine,
             operators: Arc::new(Operators::new([("desk".to_owned(), DESK.to_owned())]).unwrap()),
             tokens: Arc::new(tokens()),
@@ -173,6 +175,25 @@ impl House {
         };
         let router = router(state.clone(), simple.router(&state));
         Self { router, state, simple, shutdown, _data: data }
+    }
+
+    /// Keeps histories from now on.
+    pub(crate) fn keep_histories(&self) {
+        let [topic, also @ ..] = history::TOPICS.map(Topic);
+        tokio::spawn(supervise(
+            self.state.engine.clone(),
+            Job { group: "history", topic, also: also.to_vec() },
+            |_, positions| History::new(positions, Partitions::EMBEDDED),
+            Arc::new(NoCalls),
+            Handles::default(),
+            SystemClock,
+            self.shutdown.clone(),
+        ));
+    }
+
+    /// Writes what a part says that is not in this house.
+    pub(crate) async fn write(&self, records: Vec<Append>) {
+        self.state.engine.append(records).await.unwrap();
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -7,13 +7,17 @@ const NOT_HERE: &str = "not_served_here";
 #[tokio::test]
 async fn what_another_process_answers_is_said_so() {
     let mut house = House::new();
-    house.answer_as(|state| (state.line, state.placing) = (None, None));
+    house.answer_as(|state| {
+        (state.line, state.placing, state.histories) = (None, None, false);
+    });
     for line in [
         "GET /v1/rounds",
         "POST /v1/rounds/r1/close",
         "PATCH /v1/rounds/r1",
         "POST /v1/bets",
         "GET /v1/bets/r1:some",
+        "GET /v1/bets/r1:some/timeline",
+        "GET /v1/partners/acme/transactions",
     ] {
         // Without a credential too: whoever calls the wrong process must learn that, and nothing else.
         let told = house.call(line, "", "").await;

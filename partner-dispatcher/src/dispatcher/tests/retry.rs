@@ -7,7 +7,7 @@ use crate::retry::{
     HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET, HEADER_RETRIED_SINCE,
 };
 use runtime::http::{CallError, HttpAnswer};
-use schemas::catalogue::{RETRY_5S, RETRY_30S, RetryTier};
+use schemas::catalogue::{DELIVERIES, RETRY_5S, RETRY_30S, RetryTier};
 use schemas::contract::{ItemOutcome, StateResult};
 use schemas::settlements::Target;
 
@@ -101,6 +101,9 @@ fn the_first_tier_rests_five_seconds_and_fails_into_the_next() {
     assert_eq!((rig.offsets(), rig.stored[&tier(RetryTier::S30)]), ((2, 1), 1));
     let (key, _) = rig.facts.iter().find(|(key, _)| key.subject.starts_with("r_1:a")).unwrap();
     assert_eq!((key.scope.topic, key.at), (MAIN.topic, 0), "the fact stands at the settlement");
+    let ends = rig.records(DELIVERIES);
+    let attempts: Vec<_> = ends.iter().map(|record| record.header(HEADER_ATTEMPT)).collect();
+    assert_eq!(attempts, [Some("1"), Some("4")], "how often b and a were sent in all");
 }
 
 #[test]

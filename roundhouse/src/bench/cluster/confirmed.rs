@@ -15,6 +15,7 @@ use crate::bench::result::{
     POOL, Played, ROUND_WAIT_MAX, ResultPlan, ResultReport, Times, check, play,
 };
 use crate::bench::tail::{Tail, Taken};
+use crate::bench::timelines;
 use anyhow::Context;
 use partner_kit::faults::SplitMix;
 use runtime::cluster::Cluster;
@@ -63,7 +64,9 @@ async fn measure(
     let ground = Ground::make(servers).await?;
     let measured = on(plan, &ground, what == "correct-old").await;
     ground.drop_all().await;
-    let Measured { mut ours, mut settled, mut plain, ratios, cpu, cpu_plain, chunks } = measured?;
+    let Measured {
+        mut ours, mut settled, mut plain, ratios, cpu, cpu_plain, chunks, timeline, ..
+    } = measured?;
     for times in [&mut ours, &mut settled, &mut plain] {
         times.sort_unstable();
     }
@@ -79,6 +82,8 @@ async fn measure(
         roundhouse: Times { last, cpu },
         settled: Spread::of(&settled),
         plain_deliver: Times { last: Spread::of(&plain), cpu: cpu_plain },
+        timeline,
+        timeline_floor_us: timelines::FLOOR_US,
         time_per_mille_median: median(ratios),
         floor_us,
         floor_met: last.p50_us < floor_us,
@@ -95,6 +100,9 @@ struct Measured {
     cpu: Cpu,
     cpu_plain: Cpu,
     chunks: usize,
+    /// The deliveries of the last round measured.
+    last: Vec<Taken>,
+    timeline: Spread,
 }
 
 async fn on(plan: &ResultPlan, ground: &Ground, corrected: bool) -> anyhow::Result<Measured> {
@@ -128,6 +136,7 @@ async fn on(plan: &ResultPlan, ground: &Ground, corrected: bool) -> anyhow::Resu
         let played = correct(&house, &round, &before).await?;
         plain.beside(&house, &round, played, &mut measured).await?;
     }
+    measured.timeline = timelines::timelines(&house, &measured.last).await?;
     house.close().await?;
     Ok(measured)
 }
@@ -223,6 +232,7 @@ impl Plain {
         measured.ratios.push(per_mille(played.took_us, plain_us));
         measured.cpu = measured.cpu.plus(played.cpu);
         measured.chunks = work.chunks();
+        measured.last = played.deliveries;
         Ok(())
     }
 

@@ -1,0 +1,291 @@
+//! Histories in JSON, and their columns in CSV.
+
+use super::bet_bodies::DecidedBody;
+use super::csv::Column;
+use crate::history::story::{Delivery, Logged, Outcome, Standing, Story};
+use schemas::contract::{MoneyBody, timestamp};
+use schemas::settlements::{REVISION_HELD, Settlement, Target};
+use schemas::{BetId, RoundId};
+use serde::{Deserialize, Serialize};
+
+/// `?limit=&cursor=&status=&from=&to=&round=&format=`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryParams {
+    pub(super) limit: Option<usize>,
+    pub(super) cursor: Option<String>,
+    pub(super) status: Option<String>,
+    /// The first moment.
+    pub(super) from: Option<String>,
+    /// The first moment that does not count any more.
+    pub(super) to: Option<String>,
+    pub(super) round: Option<RoundId>,
+    pub(super) format: Option<Format>,
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Json,
+    Csv,
+}
+
+/// A line of a list.
+pub(super) trait Line: Serialize + Sized + Send + 'static {
+    /// What the list is called in JSON.
+    const NAME: &'static str;
+    /// Every status.
+    const STATUSES: &'static [&'static str];
+    /// Its columns.
+    const COLUMNS: &'static [Column];
+    /// The days that are shown where the caller names none.
+    const DAYS: i64;
+
+    /// The line about a bet, or about one movement of it; `None` if its story does not tell it.
+    fn of(story: &Story, revision: Option<u32>) -> Option<Self>;
+
+    fn status(&self) -> &'static str;
+}
+
+/// A page.
+#[derive(Debug, Serialize)]
+pub(super) struct PageBody<'a, T> {
+    #[serde(flatten)]
+    pub(super) lines: std::collections::BTreeMap<&'static str, &'a [T]>,
+    /// The cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+/// A bet of a player.
+#[derive(Debug, Serialize)]
+pub(super) struct BetLine {
+    bet_id: BetId,
+    status: &'static str,
+    #[serde(flatten)]
+    decided: DecidedBody,
+    /// What it is worth, stake included; absent while no result stands, and where the stake went back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payout: Option<MoneyBody>,
+    /// What each result of its round made of it: two and more if it was corrected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    results: Vec<ResultBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct ResultBody {
+    /// The result version.
+    version: u32,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payout: Option<MoneyBody>,
+    reason: &'static str,
+    said_at: String,
+}
+
+impl From<&Logged<Settlement>> for ResultBody {
+    fn from(Logged { said, .. }: &Logged<Settlement>) -> Self {
+        Self {
+            version: said.result_version(),
+            status: Standing::of(said.target).name(),
+            payout: payout(said),
+            reason: said.reason.code(),
+            said_at: timestamp(said.caused_at),
+        }
+    }
+}
+
+fn payout(settlement: &Settlement) -> Option<MoneyBody> {
+    match settlement.target {
+        Target::Settled(units) => Some(settlement.stake.with_units(units).into()),
+        Target::Held | Target::Voided => None,
+    }
+}
+
+impl Line for BetLine {
+    const NAME: &'static str = "bets";
+    const STATUSES: &'static [&'static str] = Standing::NAMES;
+    const DAYS: i64 = 366;
+    const COLUMNS: &'static [Column] = &[
+        Column::text("placed_at", "/placed_at"),
+        Column::text("bet_id", "/bet_id"),
+        Column::text("round_id", "/round_id"),
+        Column::text("client_ref", "/client_ref"),
+        Column::text("selection", "/selection"),
+        Column::number("odds", "/odds"),
+        Column::number("stake_units", "/stake/units"),
+        Column::number("payout_units", "/payout/units"),
+        Column::text("currency", "/stake/currency"),
+        Column::number("exponent", "/stake/exponent"),
+        Column::text("status", "/status"),
+        Column::text("decided_at", "/decided_at"),
+        Column::text("reason", "/reason"),
+        Column::text("decline_code", "/decline_code"),
+        Column::text("cancelled_by", "/cancelled_by"),
+        Column::text("results", "/results"),
+    ];
+
+    fn of(story: &Story, _revision: Option<u32>) -> Option<Self> {
+        let (decision, standing) = (story.decision()?, story.standing()?);
+        let in_the_round = !matches!(standing, Standing::Rejected | Standing::Cancelled);
+        let results: Vec<ResultBody> =
+            story.results().filter(|_| in_the_round).map(ResultBody::from).collect();
+        Some(Self {
+            bet_id: decision.bet.id.clone(),
+            status: standing.name(),
+            decided: DecidedBody::from(decision),
+            payout: results.last().and_then(|last| last.payout.clone()),
+            results,
+        })
+    }
+
+    fn status(&self) -> &'static str {
+        self.status
+    }
+}
+
+/// A movement that a partner was asked for.
+#[derive(Debug, Serialize)]
+pub(super) struct TransactionLine {
+    bet_id: BetId,
+    /// 1 is the hold.
+    revision: u32,
+    round_id: RoundId,
+    partner_player_id: String,
+    /// The state that the bet was to be in.
+    target: &'static str,
+    stake: MoneyBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payout: Option<MoneyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    status: &'static str,
+    /// What it moved, below zero from the player; absent where no answer tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<MoneyBody>,
+    /// How often it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<u32>,
+    /// Why it was declined or parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// When what caused it was said: by this the list is ordered.
+    caused_at: String,
+    asked_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<String>,
+}
+
+impl TransactionLine {
+    fn hold(story: &Story) -> Option<Self> {
+        let bet = story.bet()?;
+        let (answered_at, _) = story.hold()?;
+        let placed_at = timestamp(bet.placed_at);
+        Some(Self {
+            bet_id: bet.id.clone(),
+            revision: REVISION_HELD,
+            round_id: bet.id.round(),
+            partner_player_id: bet.player.to_string(),
+            target: Target::Held.name(),
+            stake: bet.stake.into(),
+            payout: None,
+            reason: None,
+            status: "",
+            moved: None,
+            attempts: None,
+            superseded_by: None,
+            code: None,
+            caused_at: placed_at.clone(),
+            asked_at: placed_at,
+            answered_at: answered_at.map(timestamp),
+        })
+    }
+
+    fn settlement(story: &Story, revision: u32) -> Option<Self> {
+        let Logged { at, said } = story.settlements.get(&revision)?;
+        let ended = story.ended(revision);
+        Some(Self {
+            bet_id: said.bet.clone(),
+            revision,
+            round_id: said.bet.round(),
+            partner_player_id: said.player.to_string(),
+            target: said.target.name(),
+            stake: said.stake.into(),
+            payout: payout(said),
+            reason: Some(said.reason.code()),
+            status: "",
+            moved: None,
+            attempts: ended.and_then(|Logged { said: Delivery { attempts, .. }, .. }| *attempts),
+            superseded_by: None,
+            code: None,
+            caused_at: timestamp(said.caused_at),
+            asked_at: timestamp(*at),
+            answered_at: ended.map(|ended| timestamp(ended.at)),
+        })
+    }
+}
+
+impl Line for TransactionLine {
+    const NAME: &'static str = "transactions";
+    const STATUSES: &'static [&'static str] = Outcome::NAMES;
+    const DAYS: i64 = 31;
+    const COLUMNS: &'static [Column] = &[
+        Column::text("caused_at", "/caused_at"),
+        Column::text("bet_id", "/bet_id"),
+        Column::number("revision", "/revision"),
+        Column::text("round_id", "/round_id"),
+        Column::text("partner_player_id", "/partner_player_id"),
+        Column::text("target", "/target"),
+        Column::number("stake_units", "/stake/units"),
+        Column::number("payout_units", "/payout/units"),
+        Column::number("moved_units", "/moved/units"),
+        Column::text("currency", "/stake/currency"),
+        Column::number("exponent", "/stake/exponent"),
+        Column::text("reason", "/reason"),
+        Column::text("status", "/status"),
+        Column::number("attempts", "/attempts"),
+        Column::number("superseded_by", "/superseded_by"),
+        Column::text("code", "/code"),
+        Column::text("asked_at", "/asked_at"),
+        Column::text("answered_at", "/answered_at"),
+    ];
+
+    fn of(story: &Story, revision: Option<u32>) -> Option<Self> {
+        use crate::history::story::Hold;
+        let revision = revision?;
+        let line = match revision {
+            REVISION_HELD => Self::hold(story)?,
+            _ => Self::settlement(story, revision)?,
+        };
+        let outcome = story.outcome(revision)?;
+        let money = |units| {
+            story.settlements.get(&revision).map_or_else(
+                || story.bet().map(|bet| bet.stake.with_units(units)),
+                |settlement| Some(settlement.said.stake.with_units(units)),
+            )
+        };
+        let (superseded_by, code) = match &outcome {
+            Outcome::Superseded(by) => (Some(*by), None),
+            Outcome::Parked(code) | Outcome::Hold(Hold::Declined(code)) => {
+                (None, Some(code.clone()))
+            }
+            Outcome::Hold(Hold::Approved | Hold::Unanswered) | Outcome::Applied | Outcome::Owed => {
+                (None, None)
+            }
+        };
+        Some(Self {
+            status: outcome.name(),
+            moved: story.moved(revision).and_then(money).map(MoneyBody::from),
+            superseded_by,
+            code,
+            ..line
+        })
+    }
+
+    fn status(&self) -> &'static str {
+        self.status
+    }
+}
