@@ -81,14 +81,14 @@ pub(super) async fn watch<E: Opened>(
         gauge.set(seconds(ms));
         if let Some(placing) = &placing {
             // Nobody there is one that is being built again; it is told the next time.
-            let _ = placing.ask(Ask::Note(Note::ClockOffset(ms))).await;
+            drop(placing.ask(Ask::Note(Note::ClockOffset(ms))).await);
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
 fn seconds(ms: Millis) -> f64 {
-    ms as f64 / 1_000.0
+    let sign = if ms < 0 { -1.0 } else { 1.0 };
+    Duration::from_millis(ms.unsigned_abs()).as_secs_f64().copysign(sign)
 }
 
 /// The gauge of the offset.

@@ -20,9 +20,9 @@ macro_rules! on_every_engine {
 }
 
 mod admin;
-mod clock;
 mod bad_input;
 mod clients;
+mod clock;
 mod commands;
 mod consumer;
 mod corrections;

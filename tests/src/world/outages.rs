@@ -35,7 +35,7 @@ impl World {
 
     /// Sends again what is parked and has no final answer, as the command does.
     pub(super) fn replay_parked(&mut self) {
-        for due in self.checks.to_replay(self.now, REPLAY_WAIT) {
+        for due in self.checks.due_again(self.now, REPLAY_WAIT) {
             let Ok(append) = replayed(&due.settlement, due.orig, due.partition) else { continue };
             self.reach.hit(Moment::ReplayedParked);
             self.land_by_hand(append);

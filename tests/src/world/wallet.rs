@@ -8,8 +8,8 @@ use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateRequest,
-    StateResponse, StateResult,
+    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateItem,
+    StateRequest, StateResponse, StateResult,
 };
 use schemas::{Currency, PartnerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -270,48 +270,12 @@ impl World {
         let (mut left_out, mut lies) = (0, 0);
         for item in &request.items {
             let strange = manner != Manner::Plain && self.rng.chance(500);
-            if strange && manner == Manner::Pending {
-                results.push(said(item, ItemOutcome::Pending, item.revision));
+            if strange && let Some(said) = self.made_up(call, item, manner) {
+                lies += usize::from(manner == Manner::AppliedLie);
+                results.push(said);
                 continue;
             }
-            if strange && manner == Manner::SupersededLie {
-                self.reach.hit(Moment::SupersededLie);
-                let above = u32::try_from(self.rng.below(2)).unwrap_or(0);
-                results.push(said(item, ItemOutcome::Superseded, item.revision + above));
-                continue;
-            }
-            if strange
-                && manner == Manner::AppliedLie
-                && let Some(lie) = self.wallets.applied_lie(&call.partner, item)
-            {
-                self.reach.hit(Moment::AppliedLie);
-                lies += 1;
-                results.push(lie);
-                continue;
-            }
-            let now = self.now_ms();
-            let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
-            register.tell_time(now);
-            let (result, movements) = register.state(item);
-            for movement in &movements {
-                self.checks.moved(&call.partner, movement);
-            }
-            self.note(
-                21,
-                u64::from(item.revision),
-                movements.len().try_into().unwrap_or(0),
-                || {
-                    format!(
-                        "{} state {} r{} {:?} -> {:?} {:?}",
-                        call.partner,
-                        item.bet_id,
-                        item.revision,
-                        item.target,
-                        result.outcome,
-                        result.code
-                    )
-                },
-            );
+            let result = self.register_state(call, item)?;
             if result.outcome == ItemOutcome::Superseded && manner != Manner::Unheard {
                 self.reach.hit(Moment::Superseded);
             }
@@ -341,6 +305,47 @@ impl World {
             self.wallets.remembered.insert(known, body.clone());
         }
         Ok(body)
+    }
+
+    /// What a partner in this manner says of an item without looking at its register.
+    fn made_up(&mut self, call: &Call, item: &StateItem, manner: Manner) -> Option<StateResult> {
+        match manner {
+            Manner::Pending => Some(said(item, ItemOutcome::Pending, item.revision)),
+            Manner::SupersededLie => {
+                self.reach.hit(Moment::SupersededLie);
+                let above = u32::try_from(self.rng.below(2)).unwrap_or(0);
+                Some(said(item, ItemOutcome::Superseded, item.revision + above))
+            }
+            Manner::AppliedLie => {
+                let lie = self.wallets.applied_lie(&call.partner, item)?;
+                self.reach.hit(Moment::AppliedLie);
+                Some(lie)
+            }
+            Manner::Plain
+            | Manner::Unheard
+            | Manner::ErrorAfter
+            | Manner::Nonsense
+            | Manner::Partial => None,
+        }
+    }
+
+    /// What the partner's register says of an item, and does.
+    fn register_state(&mut self, call: &Call, item: &StateItem) -> Result<StateResult, u16> {
+        let now = self.now_ms();
+        let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
+        register.tell_time(now);
+        let (result, movements) = register.state(item);
+        for movement in &movements {
+            self.checks.moved(&call.partner, movement);
+        }
+        let moved = movements.len().try_into().unwrap_or(0);
+        self.note(21, u64::from(item.revision), moved, || {
+            format!(
+                "{} state {} r{} {:?} -> {:?} {:?}",
+                call.partner, item.bet_id, item.revision, item.target, result.outcome, result.code
+            )
+        });
+        Ok(result)
     }
 }
 

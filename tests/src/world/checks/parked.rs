@@ -43,7 +43,7 @@ impl Checks {
     }
 
     /// What is parked, has no final answer, and was not replayed within `wait`.
-    pub(in crate::world) fn to_replay(&mut self, now: Micros, wait: Micros) -> Vec<Parked> {
+    pub(in crate::world) fn due_again(&mut self, now: Micros, wait: Micros) -> Vec<Parked> {
         let finals = &self.finals;
         let due = self.parked.iter_mut().filter(|(id, parked)| {
             finals.get(&id.0).is_none_or(|last| *last < id.1) && wait < now - parked.replayed_at
