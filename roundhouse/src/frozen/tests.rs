@@ -39,10 +39,9 @@ async fn thaws(engine: &Embedded) -> Vec<(u32, Option<(BetId, PartnerId)>, Strin
             continue;
         }
         for record in engine.reader(source, begin).next(100).await.unwrap().0 {
-            match BetEvent::decode(&record.value).unwrap().said {
-                BetSaid::Thaw { bet, reason, .. } => thaws.push((partition, bet, reason)),
-                other => panic!("{other:?}"),
-            }
+            let said = BetEvent::decode(&record.value).unwrap().said;
+            let BetSaid::Thaw { bet, reason, .. } = said else { panic!("{said:?}") };
+            thaws.push((partition, bet, reason));
         }
     }
     thaws
