@@ -243,7 +243,8 @@ async fn what_is_no_http() {
         ("\u{16}\u{3}\u{1}\u{0}hello\r\n\r\n".to_owned(), 400),
         ("hello\r\n\r\n".to_owned(), 400),
         ("GET /healthz HTTP/9.9\r\nhost: h\r\n\r\n".to_owned(), 400),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400),
+        // Another protocol: closed without a word.
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 0),
         ("GET / /healthz HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(), 400),
         ("GET /healthz HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400),
         ("POST /v1/bets HTTP/1.1\r\nhost: h\r\ncontent-length: -1\r\n\r\n".to_owned(), 400),
