@@ -6,7 +6,7 @@
 mod bets;
 pub(crate) mod raw;
 mod rounds;
-mod scene;
+pub(crate) mod scene;
 mod simple;
 
 use crate::house::{Ground, bet_events, books, movements};

@@ -137,8 +137,9 @@ impl Scene {
             "client_ref": "mine", "round_id": round, "selection": "even", "odds": "1.93",
             "stake": stake,
         });
-        let told = self.call(Method::POST, "/v1/bets", token, &body, 201).await;
-        told["bet_id"].as_str().unwrap().to_owned()
+        let told = placed(&self.api, token, &body).await;
+        assert_eq!(told.status, 201, "{}", told.body);
+        told.text("bet_id").to_owned()
     }
 
     /// Places a bet of bet-maker under a key.
@@ -220,6 +221,20 @@ impl Scene {
         }
         seen
     }
+}
+
+/// Places a bet on a round that the line knows, once bet placing has read of it too.
+pub(crate) async fn placed(api: &Api, token: &str, body: &Value) -> Reply {
+    let told = timeout(WAIT_MAX, async {
+        loop {
+            let told = api.call(Method::POST, "/v1/bets", token, Some(body)).await.unwrap();
+            if told.text("code") != "round_unknown" {
+                return told;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    told.await.expect("bet placing does not learn of the round")
 }
 
 fn owned((one, other): (&str, &str)) -> (String, String) {
