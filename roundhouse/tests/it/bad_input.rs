@@ -6,14 +6,13 @@
 mod bets;
 pub(crate) mod raw;
 mod rounds;
-mod scene;
+pub(crate) mod scene;
 mod simple;
 
 use crate::house::{Ground, bet_events, books, movements};
 use raw::Answer;
 use scene::Scene;
 use schemas::bets::BetSaid;
-use serde_json::Value;
 use std::path::Path;
 
 on_every_engine!(nothing_bad_gets_in);
@@ -144,13 +143,4 @@ async fn nothing_bad_gets_in<E: Ground>() {
 fn with(good: &str, part: &str, other: &str) -> String {
     assert!(good.contains(part), "{part} is not in {good}");
     good.replace(part, other)
-}
-
-/// Everything of `list` but what was refused: the history of a round has that too, by design.
-fn admitted(mut list: Value) -> Value {
-    for round in list["rounds"].as_array_mut().unwrap() {
-        let history = round["history"].as_array_mut().unwrap();
-        history.retain(|line| line.get("refused").is_none());
-    }
-    list
 }

@@ -1,6 +1,5 @@
 //! What stands before the table: rounds and events in every state, and a bet of each player on them.
 
-use super::admitted;
 use crate::house::{EXE, Ground, OPERATOR_KEY, Street, WAIT_MAX, journals};
 use http::Method;
 use roundhouse::rig::api::{Api, Reply};
@@ -137,8 +136,9 @@ impl Scene {
             "client_ref": "mine", "round_id": round, "selection": "even", "odds": "1.93",
             "stake": stake,
         });
-        let told = self.call(Method::POST, "/v1/bets", token, &body, 201).await;
-        told["bet_id"].as_str().unwrap().to_owned()
+        let told = placed(&self.api, token, &body).await;
+        assert_eq!(told.status, 201, "{}", told.body);
+        told.text("bet_id").to_owned()
     }
 
     /// Places a bet of bet-maker under a key.
@@ -197,9 +197,7 @@ impl Scene {
         ] {
             let reply = self.get(path, bearer).await;
             assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-            let rounds = path.starts_with("/v1/rounds");
-            let body = if rounds { admitted(reply.body) } else { reply.body };
-            seen.insert(path.to_owned(), body);
+            seen.insert(path.to_owned(), reply.body);
         }
         for [alices, bobs] in [&self.open, &self.done] {
             for (token, bet) in [(&self.alice, alices), (&self.bob, bobs)] {
@@ -220,6 +218,20 @@ impl Scene {
         }
         seen
     }
+}
+
+/// Places a bet on a round that the line knows, once bet placing has read of it too.
+pub(crate) async fn placed(api: &Api, token: &str, body: &Value) -> Reply {
+    let told = timeout(WAIT_MAX, async {
+        loop {
+            let told = api.call(Method::POST, "/v1/bets", token, Some(body)).await.unwrap();
+            if told.text("code") != "round_unknown" {
+                return told;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    told.await.expect("bet placing does not learn of the round")
 }
 
 fn owned((one, other): (&str, &str)) -> (String, String) {
