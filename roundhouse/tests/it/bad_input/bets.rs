@@ -139,7 +139,7 @@ fn ids(scene: &Scene) -> Vec<Row> {
         rows.push(row(&format!("GET /v1/bets/{bet}"), &scene.alice, "", 404, "bet_unknown"));
     }
     rows.push(row("GET /v1/bets/", &scene.alice, "", 404, "not_found"));
-    rows.push(row("GET /v1/bets", &scene.alice, "", 405, "method_not_allowed"));
+    rows.push(row("PUT /v1/bets", &scene.alice, "", 405, "method_not_allowed"));
     rows.push(row("DELETE /v1/bets/a:b", &scene.alice, "", 405, "method_not_allowed"));
     rows.push(row("BREW /v1/bets", &scene.alice, "", 405, "method_not_allowed"));
     rows

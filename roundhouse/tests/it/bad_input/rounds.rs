@@ -108,7 +108,7 @@ fn changing() -> Vec<Row> {
         desk("PATCH /v1/rounds/done", odds("odd", "2.00"), 409, "not_betting"),
         desk("PATCH /v1/rounds/nowhere", odds("odd", "2.00"), 404, "round_unknown"),
         desk("POST /v1/rounds/late/close", "", 409, "not_betting"),
-        desk("POST /v1/rounds/done/close", "", 409, "not_betting"),
+        desk("POST /v1/rounds/done/close", r#"{"request_id":"another"}"#, 409, "not_betting"),
         desk("POST /v1/rounds/nowhere/close", "", 404, "round_unknown"),
         desk("POST /v1/rounds/%FF/close", "", 404, "round_unknown"),
     ]

@@ -39,7 +39,7 @@ const NO_NUMBERS: &[&str] = &[
     "{\"a\":1}",
 ];
 /// What no parser of JSON takes for a number.
-const NO_JSON: &[&str] = &["NaN", "Infinity", "-Infinity", "01", "+1", "1.", ".5", "0x1", "1_0"];
+const NO_JSON: &[&str] = &["NaN", "Infinity", "-Infinity", "01", "+1", "1.", ".5", "1_0"];
 
 /// What is no deadline of an event, or has passed.
 const NO_TIMES: &[&str] = &[
