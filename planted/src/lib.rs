@@ -69,8 +69,6 @@ bugs! {
     ParkedMeansDone = "parked-means-done",
     /// R18, H22: what is not answered in time is dropped instead of parked.
     RetriesDropped = "retries-dropped",
-    /// DESIGN 7: what was read ahead of its tier's head counts as answered when the head comes to it.
-    AheadMeansDone = "ahead-means-done",
     /// DESIGN 7: the item kept as the probe is not moved to a tier like the others.
     ProbeNotMoved = "probe-not-moved",
     /// R17: `superseded` is believed whatever it names.

@@ -6,7 +6,6 @@ use crate::judge::ParkCode;
 use crate::offsets::Place;
 use crate::output;
 use crate::retry::{History, later};
-use planted::Bug;
 use runtime::{Effect, Millis, Record, Scope, Source};
 use schemas::catalogue::RetryTier;
 use schemas::settlements::Settlement;
@@ -95,10 +94,6 @@ impl Dispatcher {
     /// often, and the store is asked at once: so the heads come on behind a drain.
     fn rest_or_ask(&mut self, id: u64, tier: RetryTier, source: Source, offset: u64) {
         if self.was_read_ahead(id, source, offset) {
-            if planted::active(Bug::AheadMeansDone) {
-                self.book.done(id);
-                return;
-            }
             self.ask_first(id);
         } else if FIRST_WORD_FROM <= tier && self.is_first_word(id) {
             self.wake_one(id);

@@ -152,6 +152,32 @@ fn a_crash_in_a_drain_loses_nothing() {
 }
 
 #[test]
+fn what_was_read_ahead_and_failed_is_owed_by_its_head() {
+    let mut rig = down(60);
+    rig.advance(500);
+    rig.answer(applied);
+    rig.peek();
+    rig.load();
+    assert!(1 < rig.sent().concat().len(), "read ahead of the head");
+    // The partner is away again before it answers.
+    for _ in 0..20 {
+        rig.answer_with(|_| Err(CallError::Connect));
+        rig.advance(300);
+        rig.load();
+        rig.apply();
+    }
+    assert_ne!(circuit(&mut rig), Circuit::Closed);
+    for _ in 0..20 {
+        read_all(&mut rig);
+        rig.advance(5_000);
+        rig.load();
+        rig.answer(applied);
+        drain(&mut rig);
+    }
+    assert_eq!((rig.offsets(), rig.facts.len()), ((60, 60), 60));
+}
+
+#[test]
 fn planted_bug_probe_not_moved_is_lost_in_a_crash() {
     for (bug, moved) in [(None, 40), (Some(Bug::ProbeNotMoved), 36)] {
         planted::arm_thread(bug);
