@@ -16,9 +16,10 @@ const AGE_MS: HeaderName = HeaderName::from_static("age-ms");
 
 /// List the events that take bets
 ///
-/// Newest first: those whose deadline is ahead; one that is over is shown by its id. The list is kept in memory and follows line-provider; its
-/// age is in the headers `Age` (s) and `Age-Ms` (ms). While the topic behind it stands still the list is
-/// served as it is, the age grows, and above 5 s the process is not ready (`/readyz`).
+/// Newest first: those whose deadline is ahead; one that is over is shown by its id. The list is kept in
+/// memory and follows line-provider; its age is in the headers `Age` (s) and `Age-Ms` (ms). While the topic
+/// behind it stands still the list is served as it is, the age grows, and above 5 s the process is not ready
+/// (`/readyz`).
 #[utoipa::path(
     get, path = "/events", tag = "events",
     responses(
