@@ -3,9 +3,10 @@
 use super::books::{BetLine, Books, FactLine, FactSaid, Lines, Unread};
 use super::checks::{DISPATCHER, HERALD, SETTLER};
 use crate::serve::open;
+use crate::topics::whole;
 use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use runtime::{Engine, Fact, Reader, Record, Scope, Source, Topic};
+use runtime::{Engine, Fact, Record, Scope, Source, Topic};
 use schemas::bets::BetEvent;
 use schemas::catalogue::{
     BETS, CASES, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS,
@@ -19,8 +20,6 @@ use schemas::{facts, frame};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Records read at once.
-const RECORDS_MAX: usize = 4096;
 /// Partitions read side by side, and scopes of facts: on a cluster each waits for a server.
 const READS_AT_ONCE: usize = 8;
 const SCANS_AT_ONCE: usize = 64;
@@ -120,21 +119,12 @@ async fn page<T>(
     source: Source,
     decode: impl Fn(&Record) -> Result<T, String>,
 ) -> anyhow::Result<Page<T>> {
-    let unread = || format!("{source} cannot be read");
-    let (begin, end) = engine.range(source).await.with_context(unread)?;
-    let mut page = Page { source, begin, lines: Vec::new(), unreadable: Vec::new() };
-    let mut reader = engine.reader(source, begin);
-    let mut next = begin;
-    while next < end {
-        let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
-        for record in records.iter().filter(|record| record.offset < end) {
-            match decode(record) {
-                Ok(line) => page.lines.push((record.offset, line)),
-                Err(why) => page.unreadable.push((record.offset, why)),
-            }
-        }
-        next = records.last().map_or(end, |last| last.offset + 1);
-    }
+    let mut page = Page { source, begin: 0, lines: Vec::new(), unreadable: Vec::new() };
+    page.begin = whole(engine, source, |record| match decode(record) {
+        Ok(line) => page.lines.push((record.offset, line)),
+        Err(why) => page.unreadable.push((record.offset, why)),
+    })
+    .await?;
     Ok(page)
 }
 

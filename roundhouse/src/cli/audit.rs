@@ -1,11 +1,11 @@
 //! `roundhouse audit`.
 
-use super::{EXIT_FINDING, EXIT_OK};
+use super::{EXIT_FINDING, EXIT_OK, lines};
 use crate::audit::books::Books;
 use crate::audit::{audit, explain, journal, load};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
 use crate::serve::{Opened, open};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -72,11 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(EXIT_OK);
     }
     let report = audit(&books, args.at_rest).map_err(|why| anyhow!(why))?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report).context("the report is not JSON")?);
-    } else {
-        print!("{report}");
-    }
+    lines::report(&report, args.json)?;
     Ok(if report.clean { EXIT_OK } else { EXIT_FINDING })
 }
 

@@ -6,13 +6,12 @@ mod cluster;
 mod hand_over;
 mod outage;
 
+use super::lines::report as print;
 use super::{EXIT_OK, Logs};
 use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use runtime::{Clock, SystemClock};
-use serde::Serialize;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -193,13 +192,4 @@ async fn measure(
         }
     }
     Ok(MEASURED)
-}
-
-fn print(report: &(impl Serialize + Display), json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(report).context("the report is not JSON")?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `roundhouse demo`.
 
+use super::lines::report as print;
 use super::{EXIT_FINDING, EXIT_OK, Logs};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
 use crate::demo::prepared::{Prepared, prepare};
@@ -120,15 +121,6 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         eprintln!("demo: everything is kept in {}", data_dir.display());
     }
     Ok(if report.ok { EXIT_OK } else { EXIT_FINDING })
-}
-
-fn print(report: &DemoReport, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(report).context("the report is not JSON")?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
 }
 
 /// The configuration of who reads the log of other processes: `flags` over `file`.

@@ -1,6 +1,7 @@
 //! `roundhouse frozen`.
 
 use super::EXIT_OK;
+use super::lines::json;
 use super::place::Place;
 use crate::config::EngineKind;
 use crate::frozen::{self, Frozen};
@@ -160,7 +161,7 @@ async fn show<E: Opened>(engine: &E, list: &List) -> anyhow::Result<()> {
     let frozen = frozen::read(engine, E::PARTITIONS, &rounds, progress).await?;
     let lines: Vec<Line<'_>> = frozen.iter().map(Line::of).collect();
     if list.json {
-        return print(&Listed { rounds: total, frozen: lines });
+        return json(&Listed { rounds: total, frozen: lines });
     }
     table(&lines);
     println!("{} frozen in {total} rounds", lines.len());
@@ -188,7 +189,7 @@ async fn go_on<E: Opened>(engine: &E, thaw: Thaw) -> anyhow::Result<()> {
     }
     let lines: Vec<Line<'_>> = items.into_iter().map(Line::of).collect();
     if thaw.json {
-        return print(&Thawed { dry_run: thaw.dry_run, thawed: lines });
+        return json(&Thawed { dry_run: thaw.dry_run, thawed: lines });
     }
     table(&lines);
     match (lines.len(), thaw.dry_run) {
@@ -215,9 +216,4 @@ fn table(lines: &[Line<'_>]) {
             line.text
         );
     }
-}
-
-fn print(document: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(document).context("the answer is not JSON")?);
-    Ok(())
 }

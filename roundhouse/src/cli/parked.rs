@@ -1,6 +1,7 @@
 //! `roundhouse parked`.
 
 use super::EXIT_OK;
+use super::lines::json;
 use super::place::Place;
 use crate::config::EngineKind;
 use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, Sum, Sums, sums};
@@ -310,11 +311,6 @@ async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
     if 0 < done.unreadable {
         println!("skipped: {} that cannot be read", done.unreadable);
     }
-    Ok(())
-}
-
-fn json(document: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(document).context("the answer is not JSON")?);
     Ok(())
 }
 

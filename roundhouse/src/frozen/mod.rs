@@ -6,9 +6,10 @@
 #[cfg(test)]
 mod tests;
 
+use crate::topics::whole;
 use anyhow::{Context, bail};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use runtime::{Append, Engine, Fact, Millis, Reader, Scope, Source, Topic};
+use runtime::{Append, Engine, Fact, Millis, Scope, Source, Topic};
 use schemas::bets::{BetEvent, BetSaid};
 use schemas::catalogue::{BETS, ROUNDS};
 use schemas::decisions::DecisionSaid;
@@ -18,8 +19,6 @@ use schemas::wire::FreezeRecord;
 use schemas::{BetId, ContentHash, PartnerId, RequestId, RoundId, facts, frame};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records read at once.
-const RECORDS_MAX: usize = 4_096;
 /// Scopes of facts read side by side.
 const SCANS_AT_ONCE: usize = 64;
 
@@ -55,19 +54,16 @@ pub async fn rounds_since(
     let mut rounds = BTreeSet::new();
     for partition in 0..counts.rounds {
         let source = Source { topic: Topic(ROUNDS), partition };
-        let unread = || format!("{source} cannot be read");
-        let (mut next, end) = engine.range(source).await.with_context(unread)?;
-        let mut reader = engine.reader(source, next);
-        while next < end {
-            let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
-            next = records.last().map_or(end, |last| last.offset + 1);
-            let late = records.iter().filter(|record| since <= record.appended_at);
+        whole(engine, source, |record| {
+            if record.appended_at < since {
+                return;
+            }
             // One that cannot be read freezes its round all the same, under the name in its header.
-            rounds.extend(late.filter_map(|record| {
-                let said = RoundEvent::decode(&record.value).map(|event| event.round);
-                said.ok().or_else(|| record.header(facts::HEADER_ROUND)?.parse().ok())
-            }));
-        }
+            let said = RoundEvent::decode(&record.value).map(|event| event.round);
+            let named = || record.header(facts::HEADER_ROUND)?.parse().ok();
+            rounds.extend(said.ok().or_else(named));
+        })
+        .await?;
     }
     Ok(rounds)
 }

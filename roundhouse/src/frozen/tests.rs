@@ -2,7 +2,7 @@
 
 use super::*;
 use runtime::embedded::{Embedded, Options};
-use runtime::{Batch, RecordLog, SystemClock};
+use runtime::{Batch, Record, SystemClock};
 
 const COUNTS: Partitions = Partitions::EMBEDDED;
 
@@ -34,15 +34,15 @@ async fn thaws(engine: &Embedded) -> Vec<(u32, Option<(BetId, PartnerId)>, Strin
     let mut thaws = Vec::new();
     for partition in 0..COUNTS.lanes {
         let source = Source { topic: Topic(BETS), partition };
-        let (begin, end) = engine.range(source).await.unwrap();
-        if begin == end {
-            continue;
-        }
-        for record in engine.reader(source, begin).next(100).await.unwrap().0 {
-            let said = BetEvent::decode(&record.value).unwrap().said;
-            let BetSaid::Thaw { bet, reason, .. } = said else { panic!("{said:?}") };
-            thaws.push((partition, bet, reason));
-        }
+        let said = |record: &Record| match BetEvent::decode(&record.value).unwrap().said {
+            BetSaid::Thaw { bet, reason, .. } => thaws.push((partition, bet, reason)),
+            said @ (BetSaid::Intent(_)
+            | BetSaid::Answer { .. }
+            | BetSaid::Cancel { .. }
+            | BetSaid::Marker(_)
+            | BetSaid::Tick) => panic!("{said:?}"),
+        };
+        whole(engine, source, said).await.unwrap();
     }
     thaws
 }

@@ -10,10 +10,11 @@ mod tests;
 
 pub use replay::{Pace, Replayed, replay};
 
+use crate::topics::whole;
 use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use partner_dispatcher::retry::{HEADER_CODE, HEADER_ORIG_OFFSET};
-use runtime::{Engine, Fact, Millis, Reader, Record, Scope, Source, Topic};
+use runtime::{Engine, Fact, Millis, Record, Scope, Source, Topic};
 use schemas::catalogue::{PARKED, SETTLEMENTS};
 use schemas::outgoing::Partitions;
 use schemas::settlements::{Settlement, Target};
@@ -21,8 +22,6 @@ use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use schemas::{Currency, PartnerId, RoundId, facts, frame};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records read at once.
-const RECORDS_MAX: usize = 4_096;
 /// Scopes of facts read side by side.
 const SCANS_AT_ONCE: usize = 64;
 /// The code of what must not be sent without a look: two contents stand under one revision.
@@ -154,24 +153,16 @@ async fn read_partition(
     lot: &mut Lot,
 ) -> anyhow::Result<()> {
     let source = Source { topic: Topic(PARKED), partition };
-    let unread = || format!("{source} cannot be read");
-    let (mut next, end) = engine.range(source).await.with_context(unread)?;
-    let mut reader = engine.reader(source, next);
-    while next < end {
-        let (records, _) = reader.next(RECORDS_MAX).await.with_context(unread)?;
-        next = records.last().map_or(end, |last| last.offset + 1);
-        for record in &records {
-            match item(record, partition) {
-                None => lot.unreadable += 1,
-                Some(item) if !filter.takes(&item) => {}
-                Some(mut item) => {
-                    let id = item.settlement.id();
-                    item.times += lot.owed.get(&id).map_or(0, |before| before.times);
-                    lot.owed.insert(id, item);
-                }
-            }
+    let taken = |record: &Record| match item(record, partition) {
+        None => lot.unreadable += 1,
+        Some(item) if !filter.takes(&item) => {}
+        Some(mut item) => {
+            let id = item.settlement.id();
+            item.times += lot.owed.get(&id).map_or(0, |before| before.times);
+            lot.owed.insert(id, item);
         }
-    }
+    };
+    whole(engine, source, taken).await?;
     Ok(())
 }
 

@@ -4,11 +4,13 @@ mod filter;
 mod line;
 mod list;
 mod tail;
+mod whole;
 
 pub use filter::Filter;
 pub use line::line;
 pub use list::{Offsets, TopicInfo, infos, offsets};
 pub use tail::{Begin, Tail, tail};
+pub use whole::whole;
 
 use anyhow::{Context, bail};
 use schemas::catalogue::{TOPICS, TopicSpec};

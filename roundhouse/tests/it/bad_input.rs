@@ -9,10 +9,9 @@ mod rounds;
 pub(crate) mod scene;
 mod simple;
 
-use crate::house::{Ground, bet_events, books, movements};
+use crate::house::{Ground, books, movements, placed};
 use raw::Answer;
 use scene::Scene;
-use schemas::bets::BetSaid;
 use std::path::Path;
 
 on_every_engine!(nothing_bad_gets_in);
@@ -129,19 +128,8 @@ async fn nothing_bad_gets_in<E: Ground>() {
     let books = books::<E>(&street).await;
     let report = roundhouse::audit::audit(&books, true).unwrap();
     assert!(report.clean, "{report}");
-    let mut placed: Vec<String> = bet_events(&books)
-        .filter_map(|(_, _, event)| match &event.said {
-            BetSaid::Intent(intent) => Some(intent.bet.id.to_string()),
-            BetSaid::Answer { .. }
-            | BetSaid::Cancel { .. }
-            | BetSaid::Marker(_)
-            | BetSaid::Tick
-            | BetSaid::Thaw { .. } => None,
-        })
-        .collect();
-    placed.sort();
-    placed.dedup();
-    assert_eq!(placed, known, "bets that were written down");
+    let written: Vec<String> = placed(&books).into_iter().collect();
+    assert_eq!(written, known, "bets that were written down");
     let mut asked: Vec<&String> = movements(&books).map(|movement| &movement.bet).collect();
     asked.sort();
     asked.dedup();

@@ -1,6 +1,6 @@
 //! Histories of players, partners and bets, against the journals of the wallets.
 
-use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, bet_events, clean, movements};
+use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean, movements, placed};
 use http::Method;
 use partner_kit::faults::FaultSettings;
 use roundhouse::audit::books::Books;
@@ -8,7 +8,6 @@ use roundhouse::engine::HISTORY;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::players::Wager;
 use runtime::{Clock, Source, SystemClock, Topic};
-use schemas::bets::BetSaid;
 use schemas::catalogue::{DECISIONS, DELIVERIES, SETTLEMENTS};
 use schemas::settlements::Target;
 use serde_json::Value;
@@ -140,17 +139,7 @@ impl Histories {
 
     /// Every bet that was placed is told to its player, worth what the wallet's row is.
     fn players_agree(&self, books: &Books) {
-        let placed: BTreeSet<String> = bet_events(books)
-            .filter_map(|(_, _, event)| match &event.said {
-                BetSaid::Intent(intent) => Some(intent.bet.id.to_string()),
-                BetSaid::Answer { .. }
-                | BetSaid::Cancel { .. }
-                | BetSaid::Marker(_)
-                | BetSaid::Tick
-                | BetSaid::Thaw { .. } => None,
-            })
-            .collect();
-        assert_eq!(self.bets.keys().cloned().collect::<BTreeSet<_>>(), placed);
+        assert_eq!(self.bets.keys().cloned().collect::<BTreeSet<_>>(), placed(books));
         let mut rows = BTreeMap::new();
         for movement in movements(books) {
             let row = rows.entry(movement.bet.as_str()).or_insert(movement);

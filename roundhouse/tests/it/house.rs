@@ -23,7 +23,7 @@ use runtime::embedded::Embedded;
 use runtime::{Clock, SystemClock};
 use schemas::bets::{Bet, BetEvent, BetSaid};
 use schemas::settlements::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -274,6 +274,19 @@ pub(crate) fn bet_events(books: &Books) -> impl Iterator<Item = (usize, u64, &Be
             BetLine::Unread(unread) => panic!("{partition}/{at} is not to be read: {unread:?}"),
         })
     })
+}
+
+/// Every bet that was placed.
+pub(crate) fn placed(books: &Books) -> BTreeSet<String> {
+    let intent = |said: &BetSaid| match said {
+        BetSaid::Intent(intent) => Some(intent.bet.id.to_string()),
+        BetSaid::Answer { .. }
+        | BetSaid::Cancel { .. }
+        | BetSaid::Marker(_)
+        | BetSaid::Tick
+        | BetSaid::Thaw { .. } => None,
+    };
+    bet_events(books).filter_map(|(_, _, event)| intent(&event.said)).collect()
 }
 
 /// The bets of a round that wallets hold or held, and that were not taken back or rejected.
