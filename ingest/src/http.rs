@@ -12,6 +12,7 @@
 mod bet_bodies;
 mod bets;
 pub(crate) mod body;
+mod corrections;
 pub(crate) mod credentials;
 mod csv;
 mod histories;
@@ -28,6 +29,7 @@ pub use body::{BODY_BYTES_MAX, Json};
 pub use ops::{Check, is_ready};
 
 use crate::auth::{Operators, Tokens};
+use crate::corrections::Corrections;
 use crate::line::Line;
 use crate::placing::Placing;
 use crate::problem::{Kind, Problem};
@@ -55,6 +57,8 @@ pub struct ApiState<E> {
     pub operators: Arc<Operators>,
     /// Who may place bets.
     pub tokens: Arc<Tokens>,
+    /// Who says what a correction would change.
+    pub corrections: Arc<dyn Corrections>,
     /// Partition counts, by which facts are found.
     pub partitions: Partitions,
     /// The rules under which rounds are opened.
@@ -110,6 +114,10 @@ fn rounds_routes<E: Engine>() -> Router<ApiState<E>> {
         .route("/v1/rounds/{round}/correct", post(rounds::correct::<E>))
         .route("/v1/rounds/{round}/withdraw", post(rounds::withdraw::<E>))
         .route("/v1/rounds/{round}/void", post(rounds::void::<E>))
+        .route("/v1/rounds/{round}/corrections", post(corrections::propose::<E>))
+        .route("/v1/rounds/{round}/corrections/{proposal}", get(corrections::show::<E>))
+        .route("/v1/rounds/{round}/corrections/{proposal}/approve", post(corrections::approve::<E>))
+        .route("/v1/rounds/{round}/corrections/{proposal}/reject", post(corrections::reject::<E>))
 }
 
 fn bets_routes<E: Engine>() -> Router<ApiState<E>> {

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod authorize;
 pub mod bet_view;
+pub mod corrections;
 pub mod history;
 pub mod http;
 pub mod line;

@@ -171,7 +171,9 @@ impl Line {
                 | RoundSaid::Closing
                 | RoundSaid::Closed
                 | RoundSaid::Sealed
-                | RoundSaid::Version { .. } => None,
+                | RoundSaid::Version { .. }
+                | RoundSaid::Proposed { .. }
+                | RoundSaid::Rejected { .. } => None,
             };
             self.view.read(source, record.offset, event);
             if let Some((judged, verdict)) = judged {
@@ -262,6 +264,8 @@ impl Line {
                     | RoundSaid::Closed
                     | RoundSaid::Sealed
                     | RoundSaid::Version { .. }
+                    | RoundSaid::Proposed { .. }
+                    | RoundSaid::Rejected { .. }
                     | RoundSaid::Verdict(_) => Batch::of_records(records),
                 };
                 effects.push(Effect::Apply { token: id, batch });

@@ -69,6 +69,12 @@ kinds! {
     NOT_CLOSED = "not_closed", 409, "The round is not closed", false;
     NOT_SEALED = "not_sealed", 409, "The round is not sealed yet", true;
     VERSION_CONFLICT = "version_conflict", 409, "Another result version stands", false;
+    SAME_OPERATOR = "same_operator", 403, "Another operator must approve", false;
+    PROPOSAL_UNKNOWN = "proposal_unknown", 404, "There is no such proposal", false;
+    PROPOSAL_DIFFERS = "proposal_differs", 409, "The proposal says something else", false;
+    PROPOSAL_STALE = "proposal_stale", 409, "What would happen has changed", false;
+    PROPOSAL_CLOSED = "proposal_closed", 409, "The proposal is not open", false;
+    PREVIEW_UNAVAILABLE = "preview_unavailable", 503, "What would happen cannot be told yet", true;
     TOO_LATE = "too_late", 409, "The round can no longer be corrected", false;
     NOTHING_TO_WITHDRAW = "nothing_to_withdraw", 409, "There is no result to withdraw", false;
     TOO_MANY_VERSIONS = "too_many_versions", 409, "The round has too many result versions", false;
@@ -131,6 +137,7 @@ struct Refused {
     request_id: Option<String>,
     last: Option<bool>,
     bet: Option<serde_json::Value>,
+    preview: Option<serde_json::Value>,
 }
 
 /// The body. `status` is the HTTP status, as the RFC has it; a bet's own status stands in `bet`.
@@ -149,13 +156,16 @@ struct Body<'a> {
     last: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bet: Option<&'a serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<&'a serde_json::Value>,
 }
 
 impl Problem {
     /// A problem; `detail` says what happened here and, where it helps, what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, detail) = (kind.status, detail.into());
-        Self(Box::new(Refused { kind, status, detail, request_id: None, last: None, bet: None }))
+        let (request_id, last, bet, preview) = (None, None, None, None);
+        Self(Box::new(Refused { kind, status, detail, request_id, last, bet, preview }))
     }
 
     /// Names the request.
@@ -173,6 +183,12 @@ impl Problem {
     /// Carries the bet.
     pub fn bet(mut self, bet: serde_json::Value) -> Self {
         self.0.bet = Some(bet);
+        self
+    }
+
+    /// Carries what a correction would change now.
+    pub fn preview(mut self, preview: serde_json::Value) -> Self {
+        self.0.preview = Some(preview);
         self
     }
 
@@ -201,6 +217,7 @@ impl IntoResponse for Problem {
             request_id: refused.request_id.as_deref(),
             last: refused.last,
             bet: refused.bet.as_ref(),
+            preview: refused.preview.as_ref(),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers: Vec<(HeaderName, HeaderValue)> =

@@ -6,10 +6,12 @@
 //! kept is a cache: a view that starts again from the beginning of the log ends at the same state.
 
 mod info;
+mod proposals;
 #[cfg(test)]
 mod tests;
 
 pub use info::{HISTORY_LINES_MAX, HistoryLine, RoundInfo, RoundStatus};
+pub use proposals::{Proposal, ProposalEnd};
 
 use runtime::Source;
 use schemas::rounds::{Opened, RoundEvent, RoundSaid, Verdict};
@@ -176,7 +178,8 @@ impl RoundsView {
                 kept.amended_by.pop_first();
             }
         }
-        let changed = kept.info.admit(&judged.said, version);
+        let proposed = kept.info.take_step(judged, version);
+        let changed = kept.info.admit(&judged.said, version) || proposed;
         if !kept.info.status.is_open() {
             kept.amended_by.clear();
             self.closed.insert((kept.info.opened_at, judged.round.clone()));

@@ -208,6 +208,10 @@ pub(crate) fn round_event() -> impl Strategy<Value = RoundEvent> {
         (any::<u32>(), outcome(), ".{0,40}").prop_map(|(replaces, outcome, reason)| {
             RoundSaid::Version { replaces, outcome, reason }
         }),
+        (any::<u32>(), outcome(), ".{0,40}").prop_map(|(replaces, outcome, reason)| {
+            RoundSaid::Proposed { replaces, outcome, reason }
+        }),
+        ".{0,40}".prop_map(|reason| RoundSaid::Rejected { reason }),
         verdict().prop_map(RoundSaid::Verdict),
     ];
     (round(), request(), ".{0,20}", any::<i64>(), said).prop_map(

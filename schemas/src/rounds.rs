@@ -89,6 +89,21 @@ pub enum RoundSaid {
         /// Why, in words.
         reason: String,
     },
+    /// A result version is proposed. Its request id names what was shown, see
+    /// [`crate::proposal::Step`].
+    Proposed {
+        /// The version it would replace, 1 or above.
+        replaces: u32,
+        /// What it would say.
+        outcome: Outcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A proposal, the one that the request id names, is off the table.
+    Rejected {
+        /// Why, in words.
+        reason: String,
+    },
     /// The herald's word.
     Verdict(Verdict),
 }
@@ -166,6 +181,12 @@ impl RoundEvent {
                 Outcome::Withdrawn => RoundKind::Withdrawn,
                 Outcome::Voided => RoundKind::Voided,
             },
+            RoundSaid::Proposed { outcome, .. } => match outcome {
+                Outcome::Game(_) | Outcome::Named { .. } => RoundKind::Proposed,
+                Outcome::Withdrawn => RoundKind::ProposedWithdrawal,
+                Outcome::Voided => RoundKind::ProposedVoid,
+            },
+            RoundSaid::Rejected { .. } => RoundKind::Rejected,
             RoundSaid::Verdict(_) => RoundKind::Verdict,
         }
     }
@@ -214,11 +235,13 @@ impl From<&RoundEvent> for RoundRecord {
                 record.closes_at = *closes_at;
             }
             RoundSaid::Closing | RoundSaid::Closed | RoundSaid::Sealed => {}
-            RoundSaid::Version { replaces, outcome, reason } => {
+            RoundSaid::Version { replaces, outcome, reason }
+            | RoundSaid::Proposed { replaces, outcome, reason } => {
                 record.replaces = Some(i64::from(*replaces));
                 (record.outcome, record.won, record.void) = outcome.to_columns();
                 record.reason = Some(reason.clone());
             }
+            RoundSaid::Rejected { reason } => record.reason = Some(reason.clone()),
             RoundSaid::Verdict(verdict) => record.set_verdict(verdict),
         }
         record
@@ -242,6 +265,16 @@ impl RoundRecord {
             outcome,
             reason: self.reason.clone().unwrap_or_default(),
         })
+    }
+
+    fn proposed(&self, outcome: Outcome) -> Result<RoundSaid, Unreadable> {
+        let replaces = small(need(self.replaces, "replaces")?, "replaces")?;
+        let reason = need(self.reason.clone(), "reason")?;
+        Ok(RoundSaid::Proposed { replaces, outcome, reason })
+    }
+
+    fn named_outcome(&self) -> Result<Outcome, Unreadable> {
+        Outcome::from_columns(self.outcome.as_deref(), &self.won, &self.void)
     }
 
     fn verdict(&self) -> Result<Verdict, Unreadable> {
@@ -283,13 +316,15 @@ impl TryFrom<RoundRecord> for RoundEvent {
             RoundKind::Closing => RoundSaid::Closing,
             RoundKind::Closed => RoundSaid::Closed,
             RoundKind::Sealed => RoundSaid::Sealed,
-            RoundKind::Result => record.version(Outcome::from_columns(
-                record.outcome.as_deref(),
-                &record.won,
-                &record.void,
-            )?)?,
+            RoundKind::Result => record.version(record.named_outcome()?)?,
             RoundKind::Withdrawn => record.version(Outcome::Withdrawn)?,
             RoundKind::Voided => record.version(Outcome::Voided)?,
+            RoundKind::Proposed => record.proposed(record.named_outcome()?)?,
+            RoundKind::ProposedWithdrawal => record.proposed(Outcome::Withdrawn)?,
+            RoundKind::ProposedVoid => record.proposed(Outcome::Voided)?,
+            RoundKind::Rejected => {
+                RoundSaid::Rejected { reason: need(record.reason.clone(), "reason")? }
+            }
             RoundKind::Verdict => RoundSaid::Verdict(record.verdict()?),
         };
         Ok(Self {

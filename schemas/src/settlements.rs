@@ -32,6 +32,16 @@ impl Target {
         self.to_columns().0.name()
     }
 
+    /// What the player has of it beside what was had before the bet, in minor units: the stake is gone
+    /// while it is held, and nothing has moved once it does not count.
+    pub fn net(self, stake_units: i64) -> i128 {
+        match self {
+            Self::Held => -i128::from(stake_units),
+            Self::Settled(payout) => i128::from(payout) - i128::from(stake_units),
+            Self::Voided => 0,
+        }
+    }
+
     fn to_columns(self) -> (TargetKind, i64) {
         match self {
             Self::Held => (TargetKind::Held, 0),

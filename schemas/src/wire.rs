@@ -133,6 +133,14 @@ wire_enum! {
         Voided = "voided",
         /// The herald's word on an earlier record.
         Verdict = "verdict",
+        /// Another outcome is proposed; nothing changes until somebody else approves.
+        Proposed = "proposed",
+        /// It is proposed to take the result back.
+        ProposedWithdrawal = "proposed_withdrawal",
+        /// It is proposed that the round does not count.
+        ProposedVoid = "proposed_void",
+        /// A proposal is off the table.
+        Rejected = "rejected",
     }
 }
 
@@ -159,13 +167,13 @@ pub struct RoundRecord {
     pub closes_at: Option<i64>,
     /// opened: ms between `closing` and `closed`.
     pub grace_ms: Option<i64>,
-    /// result, withdrawn, voided: the result version this replaces; 0 for none.
+    /// result, withdrawn, voided, their proposals: the result version this replaces; 0 for none.
     pub replaces: Option<i64>,
-    /// result: the outcome of the game; absent where winners are named.
+    /// result, proposed: the outcome of the game; absent where winners are named.
     pub outcome: Option<String>,
-    /// result: selections that won, where they are named directly.
+    /// result, proposed: selections that won, where they are named directly.
     pub won: Vec<String>,
-    /// result: selections that are void, where they are named directly.
+    /// result, proposed: selections that are void, where they are named directly.
     pub void: Vec<String>,
     /// Why, in words, for people.
     pub reason: Option<String>,

@@ -16,9 +16,14 @@ mod load;
 mod machine;
 mod memory;
 mod output;
+mod preview;
 mod reconciler;
 
 pub use machine::{Settler, SettlerOptions};
+pub use preview::{
+    Correction, Done, Flip, MOVERS_MAX, Mover, PartnerMoney, Preview, PreviewError, Units, preview,
+    progress,
+};
 pub use reconciler::{Owed, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub use ask::{Owed, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
 
 use crate::load::Loaded;
 use crate::memory::Memory;
-use compare::compare;
+pub(crate) use compare::{Answers, compare};
 use lane::{Lane, Look, Next};
 use rounds::Rounds;
 use runtime::machine::{Alarm, Effect, Input, Machine};
@@ -205,10 +205,7 @@ impl Reconciler {
     fn total(&self) -> BTreeMap<PartnerId, Owed> {
         let mut total: BTreeMap<PartnerId, Owed> = BTreeMap::new();
         for (partner, line) in self.lanes.values().flat_map(Lane::owed) {
-            let sum = total.entry(partner.clone()).or_default();
-            sum.settlements += line.settlements;
-            sum.parked += line.parked;
-            sum.frozen += line.frozen;
+            total.entry(partner.clone()).or_default().add(*line);
         }
         total
     }

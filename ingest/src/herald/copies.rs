@@ -26,6 +26,8 @@ pub(super) fn marker(event: &RoundEvent, admitted: Admitted) -> Option<BetEvent>
         RoundSaid::Amended { .. }
         | RoundSaid::Closing
         | RoundSaid::Sealed
+        | RoundSaid::Proposed { .. }
+        | RoundSaid::Rejected { .. }
         | RoundSaid::Verdict(_) => return None,
     };
     Some(BetEvent {

@@ -5,6 +5,7 @@
 
 use planted::Bug;
 use schemas::outgoing::round_content;
+use schemas::proposal::Step;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
 use schemas::{ContentHash, RequestId, Selection};
 use std::collections::BTreeMap;
@@ -54,6 +55,16 @@ pub enum Judgement {
     Refused(&'static str),
 }
 
+/// A correction that somebody proposed.
+#[derive(Clone, Debug)]
+struct Proposal {
+    actor: String,
+    replaces: u32,
+    outcome: Outcome,
+    /// False once it was approved or rejected.
+    is_open: bool,
+}
+
 /// One round as its partition of `rounds` has it.
 #[derive(Clone, Debug)]
 pub struct Round {
@@ -77,6 +88,7 @@ pub struct Round {
     pub outcome: Option<Outcome>,
     first_result_at: i64,
     requests: BTreeMap<RequestId, (ContentHash, Admitted)>,
+    proposals: BTreeMap<ContentHash, Proposal>,
 }
 
 /// The rounds of one partition that are in memory.
@@ -149,7 +161,7 @@ impl Fold {
             }
             (Some(_), RoundSaid::Opened(_)) => Err("round_exists"),
             (None, _) => Err("round_unknown"),
-            (Some(round), said) => round.judge(rules, event.said_at, said),
+            (Some(round), _) => round.judge(rules, event),
         };
         match (judged, slot) {
             (Err(code), _) => Judgement::Refused(code),
@@ -176,6 +188,8 @@ fn is_marker(said: &RoundSaid) -> bool {
         RoundSaid::Amended { .. }
         | RoundSaid::Closing
         | RoundSaid::Sealed
+        | RoundSaid::Proposed { .. }
+        | RoundSaid::Rejected { .. }
         | RoundSaid::Verdict(_) => false,
     }
 }
@@ -194,16 +208,13 @@ impl Round {
             outcome: None,
             first_result_at: 0,
             requests: BTreeMap::new(),
+            proposals: BTreeMap::new(),
         }
     }
 
-    fn judge(
-        &mut self,
-        rules: RoundRules,
-        said_at: i64,
-        said: &RoundSaid,
-    ) -> Result<(), &'static str> {
-        match said {
+    fn judge(&mut self, rules: RoundRules, event: &RoundEvent) -> Result<(), &'static str> {
+        let said_at = event.said_at;
+        match &event.said {
             RoundSaid::Opened(_) => Err("round_exists"),
             RoundSaid::Amended { offers, closes_at } => {
                 self.amend(rules, said_at, offers, *closes_at)
@@ -216,7 +227,31 @@ impl Round {
             RoundSaid::Closed => self.step(Status::Closing, Status::Closed, "not_closing"),
             RoundSaid::Sealed => self.step(Status::Closed, Status::Sealed, "not_closed"),
             RoundSaid::Version { replaces, outcome, .. } => {
-                self.take_version(rules, said_at, *replaces, outcome)
+                let approved = self.approved(event, *replaces, outcome)?;
+                self.take_version(rules, said_at, *replaces, outcome)?;
+                self.end(approved);
+                Ok(())
+            }
+            RoundSaid::Proposed { replaces, outcome, .. } => {
+                let Some((Step::Proposed, id)) = Step::of(&event.request) else {
+                    return Err("proposal_unknown");
+                };
+                if *replaces == 0 {
+                    return Err("version_conflict");
+                }
+                self.check_version(rules, said_at, *replaces, outcome)?;
+                let (actor, outcome) = (event.actor.clone(), outcome.clone());
+                let proposal = Proposal { actor, replaces: *replaces, outcome, is_open: true };
+                self.proposals.insert(id, proposal);
+                Ok(())
+            }
+            RoundSaid::Rejected { .. } => {
+                let Some((Step::Rejected, id)) = Step::of(&event.request) else {
+                    return Err("proposal_unknown");
+                };
+                self.open_proposal(id)?;
+                self.end(Some(id));
+                Ok(())
             }
             RoundSaid::Verdict(_) => Err("not_judged"),
         }
@@ -256,8 +291,58 @@ impl Round {
         Ok(())
     }
 
+    /// The proposal that a result version approves, if it approves one: by another operator than made it,
+    /// and saying what was proposed.
+    fn approved(
+        &self,
+        event: &RoundEvent,
+        replaces: u32,
+        outcome: &Outcome,
+    ) -> Result<Option<ContentHash>, &'static str> {
+        let Some((step, id)) = Step::of(&event.request) else { return Ok(None) };
+        if step != Step::Approved {
+            return Err("proposal_unknown");
+        }
+        let proposal = self.open_proposal(id)?;
+        if proposal.actor == event.actor {
+            return Err("same_operator");
+        }
+        if proposal.replaces != replaces || proposal.outcome != *outcome {
+            return Err("proposal_differs");
+        }
+        Ok(Some(id))
+    }
+
+    fn open_proposal(&self, id: ContentHash) -> Result<&Proposal, &'static str> {
+        let proposal = self.proposals.get(&id).ok_or("proposal_unknown")?;
+        if proposal.is_open { Ok(proposal) } else { Err("proposal_closed") }
+    }
+
+    fn end(&mut self, proposal: Option<ContentHash>) {
+        if let Some(proposal) = proposal.and_then(|id| self.proposals.get_mut(&id)) {
+            proposal.is_open = false;
+        }
+    }
+
     fn take_version(
         &mut self,
+        rules: RoundRules,
+        said_at: i64,
+        replaces: u32,
+        outcome: &Outcome,
+    ) -> Result<(), &'static str> {
+        self.check_version(rules, said_at, replaces, outcome)?;
+        if self.version == 0 {
+            self.first_result_at = said_at;
+        }
+        self.version = self.version.checked_add(1).ok_or("too_many_versions")?;
+        self.outcome = Some(outcome.clone());
+        Ok(())
+    }
+
+    /// Whether the version could be taken now.
+    fn check_version(
+        &self,
         rules: RoundRules,
         said_at: i64,
         replaces: u32,
@@ -288,11 +373,6 @@ impl Round {
         if self.status < enough {
             return Err("not_sealed");
         }
-        if self.version == 0 {
-            self.first_result_at = said_at;
-        }
-        self.version = self.version.checked_add(1).ok_or("too_many_versions")?;
-        self.outcome = Some(outcome.clone());
         Ok(())
     }
 }

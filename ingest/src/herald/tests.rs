@@ -6,8 +6,9 @@ use runtime::{Append, Fact, Record, RecordHeaders, Step};
 use schemas::bets::{BetEvent, BetSaid, MarkerBody};
 use schemas::catalogue::{BETS, ROUNDS};
 use schemas::outgoing::Partitions;
+use schemas::proposal;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
-use schemas::{Odds, Selection};
+use schemas::{ContentHash, Odds, Selection};
 
 const CLOSES_AT: i64 = 20_000;
 const GRACE_MS: i64 = 1_500;
@@ -137,6 +138,63 @@ fn the_first_in_the_log_wins_and_the_rest_are_refused() {
 }
 
 /// H11 with a feed that repeats its first result after the correction: it stays version 1.
+/// A step of the proposal called `name`, by `actor`.
+fn step(step: proposal::Step, name: &str, actor: &str, said: RoundSaid) -> RoundEvent {
+    let (round, request) = ("r1".parse().unwrap(), step.request(ContentHash::of(&[name])));
+    RoundEvent { round, request, actor: actor.to_owned(), said_at: 40_000, said }
+}
+
+fn proposed(name: &str, actor: &str, replaces: u32, face: &str) -> RoundEvent {
+    let (outcome, reason) = (Outcome::Game(face.to_owned()), "misread".to_owned());
+    step(proposal::Step::Proposed, name, actor, RoundSaid::Proposed { replaces, outcome, reason })
+}
+
+fn approved(name: &str, actor: &str, replaces: u32, face: &str) -> RoundEvent {
+    let (outcome, reason) = (Outcome::Game(face.to_owned()), "misread".to_owned());
+    step(proposal::Step::Approved, name, actor, RoundSaid::Version { replaces, outcome, reason })
+}
+
+fn rejected(name: &str, actor: &str) -> RoundEvent {
+    step(proposal::Step::Rejected, name, actor, RoundSaid::Rejected { reason: "right".to_owned() })
+}
+
+/// A proposal is no marker and no version; it becomes one by the word of somebody else, once.
+#[test]
+fn a_correction_takes_two() {
+    check(vec![
+        (opened("open", "die"), "1/0"),
+        (proposed("a", "ann", 0, "5"), "version_conflict"),
+        (closing(), "0/0"),
+        (closed(), "2/0"),
+        (sealed(), "0/0"),
+        (proposed("a", "ann", 1, "5"), "version_conflict"),
+        (result("r", 0, "3"), "3/1"),
+        (approved("a", "ben", 1, "5"), "proposal_unknown"),
+        (proposed("a", "ann", 1, "7"), "unknown_outcome"),
+        (proposed("a", "ann", 1, "5"), "0/1"),
+        (proposed("a", "cleo", 1, "5"), "again 0/1"),
+        (proposed("b", "ben", 1, "6"), "0/1"),
+        (approved("a", "ann", 1, "5"), "same_operator"),
+        (approved("a", "ben", 1, "6"), "proposal_differs"),
+        (approved("a", "ben", 1, "5"), "4/2"),
+        (approved("a", "cleo", 1, "5"), "again 4/2"),
+        (rejected("a", "ben"), "proposal_closed"),
+        (approved("b", "ann", 1, "6"), "version_conflict"),
+        (rejected("b", "ben"), "0/2"),
+        (rejected("b", "ann"), "again 0/2"),
+        (approved("b", "ann", 1, "6"), "proposal_closed"),
+        (rejected("c", "ben"), "proposal_unknown"),
+        // A request that is no step says a version by itself, and a version cannot go by another step's name.
+        (result("direct", 2, "6"), "5/3"),
+        (step(proposal::Step::Proposed, "d", "ann", result("x", 3, "1").said), "proposal_unknown"),
+        (
+            step(proposal::Step::Approved, "d", "ann", proposed("d", "ann", 3, "1").said),
+            "proposal_unknown",
+        ),
+        (step(proposal::Step::Approved, "d", "ann", rejected("d", "ann").said), "proposal_unknown"),
+    ]);
+}
+
 #[test]
 fn a_repeated_first_result_is_not_version_3() {
     check(vec![

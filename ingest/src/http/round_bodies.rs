@@ -2,7 +2,7 @@
 
 use super::body::Object;
 use crate::line::Judged;
-use crate::rounds_view::RoundInfo;
+use crate::rounds_view::{Proposal, ProposalEnd, RoundInfo};
 use schemas::contract::timestamp;
 use schemas::rounds::{Offer, Outcome};
 use schemas::{Odds, RequestId, RoundId, Selection};
@@ -167,6 +167,59 @@ pub(super) struct RoundBody {
     result: Option<OutcomeBody>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     history: Vec<LineBody>,
+    /// The corrections that were proposed, and what became of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrections: Vec<ProposalBody>,
+}
+
+/// A proposed correction.
+#[derive(Debug, Serialize)]
+pub(super) struct ProposalBody {
+    proposal_id: String,
+    /// `open`, `approved` or `rejected`.
+    status: &'static str,
+    proposed_by: String,
+    proposed_at: String,
+    replaces: u32,
+    proposed: OutcomeBody,
+    reason: String,
+    /// Who approved or rejected it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<String>,
+    /// Approved: the result version it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_because: Option<String>,
+}
+
+impl ProposalBody {
+    pub(super) fn of(proposal: &Proposal) -> Self {
+        let (status, end, version, rejected_because) = match &proposal.end {
+            None => ("open", None, None, None),
+            Some(ProposalEnd::Approved { by, at, version }) => {
+                ("approved", Some((by, at)), Some(*version), None)
+            }
+            Some(ProposalEnd::Rejected { by, at, reason }) => {
+                ("rejected", Some((by, at)), None, Some(reason.clone()))
+            }
+        };
+        Self {
+            proposal_id: proposal.id.to_string(),
+            status,
+            proposed_by: proposal.by.clone(),
+            proposed_at: timestamp(proposal.at),
+            replaces: proposal.replaces,
+            proposed: OutcomeBody::from(&proposal.outcome),
+            reason: proposal.reason.clone(),
+            ended_by: end.map(|(by, _)| by.clone()),
+            ended_at: end.map(|(_, at)| timestamp(*at)),
+            version,
+            rejected_because,
+        }
+    }
 }
 
 /// Something that was said, and the herald's word on it.
@@ -206,6 +259,7 @@ impl From<&RoundInfo> for RoundBody {
             version: info.version,
             result: info.outcome.as_ref().map(OutcomeBody::from),
             history: history.collect(),
+            corrections: info.proposals.iter().map(ProposalBody::of).collect(),
         }
     }
 }

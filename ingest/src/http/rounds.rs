@@ -25,9 +25,10 @@ use schemas::catalogue::ROUNDS;
 use schemas::contract::parse_timestamp;
 use schemas::facts::ADMITTED;
 use schemas::outgoing::round_content;
+use schemas::proposal::Step;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
 use schemas::wire::RoundKind;
-use schemas::{ContentHash, RequestId, RoundId};
+use schemas::{ContentHash, RequestId, RoundId, Selection};
 use std::hash::{BuildHasher, RandomState};
 
 /// Rounds on a page where the caller names no number.
@@ -239,10 +240,16 @@ impl<E: Engine> ApiState<E> {
     /// Says it and waits for the verdict: admitted, or the problem.
     pub(crate) async fn say(&self, event: RoundEvent, hold: bool) -> Result<Judged, Problem> {
         let request = event.request.clone();
-        if request.as_str().starts_with(RESERVED) {
-            let why = format!("ids that begin with `{RESERVED}` are the herald's");
+        if request.as_str().starts_with(RESERVED) || Step::is_reserved(&request) {
+            let why = "ids that begin like this are the herald's, or name a step of a correction";
             return Err(invalid("request_id", why));
         }
+        self.say_any(event, hold).await
+    }
+
+    /// The same under any request id.
+    pub(super) async fn say_any(&self, event: RoundEvent, hold: bool) -> Result<Judged, Problem> {
+        let request = event.request.clone();
         let told = self.ask(Ask::Say(Say { event, hold })).await;
         match told.map_err(|problem| problem.request(&request))? {
             Told::Verdict(judged) => admitted(judged),
@@ -329,7 +336,7 @@ pub(crate) fn gone() -> Problem {
     Problem::new(Kind::UNAVAILABLE, "the line is being started again")
 }
 
-fn unknown(round: &RoundId) -> Problem {
+pub(super) fn unknown(round: &RoundId) -> Problem {
     Problem::new(Kind::ROUND_UNKNOWN, format!("no round {round} was admitted"))
 }
 
@@ -339,16 +346,25 @@ fn time(field: &str, text: &str) -> Result<i64, Problem> {
 }
 
 fn version(body: ResultBody) -> Result<(RoundSaid, Option<RequestId>), Problem> {
-    let outcome = match (body.outcome, body.won, body.void) {
-        (Some(outcome), None, None) => Outcome::Game(outcome),
-        (None, Some(won), void) => Outcome::Named { won, void: void.unwrap_or_default() },
-        (None, None, Some(void)) => Outcome::Named { won: Vec::new(), void },
-        (Some(_), _, _) | (None, None, None) => {
-            return Err(invalid("outcome", "name either it or `won` and `void`"));
-        }
-    };
+    let outcome = outcome(body.outcome, body.won, body.void)?;
     let reason = body.reason.unwrap_or_default();
     Ok((RoundSaid::Version { replaces: body.replaces, outcome, reason }, body.request_id))
+}
+
+/// The outcome of the game, or the winners and void selections by name.
+pub(super) fn outcome(
+    outcome: Option<String>,
+    won: Option<Vec<Selection>>,
+    void: Option<Vec<Selection>>,
+) -> Result<Outcome, Problem> {
+    match (outcome, won, void) {
+        (Some(outcome), None, None) => Ok(Outcome::Game(outcome)),
+        (None, Some(won), void) => Ok(Outcome::Named { won, void: void.unwrap_or_default() }),
+        (None, None, Some(void)) => Ok(Outcome::Named { won: Vec::new(), void }),
+        (Some(_), _, _) | (None, None, None) => {
+            Err(invalid("outcome", "name either it or `won` and `void`"))
+        }
+    }
 }
 
 fn take_back(
@@ -360,7 +376,7 @@ fn take_back(
     Ok((said, body.request_id))
 }
 
-fn because(reason: Option<&str>) -> Result<(), Problem> {
+pub(super) fn because(reason: Option<&str>) -> Result<(), Problem> {
     match reason {
         Some(reason) if !reason.trim().is_empty() => Ok(()),
         Some(_) | None => Err(invalid("reason", "say why, in words")),

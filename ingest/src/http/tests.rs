@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod bets;
+mod corrections;
 mod histories;
 pub(crate) mod house;
 mod ops;
 mod roles;
 mod rounds;
+mod shows;

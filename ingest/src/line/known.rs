@@ -32,6 +32,8 @@ impl Call {
             | RoundSaid::Closed
             | RoundSaid::Sealed
             | RoundSaid::Version { .. }
+            | RoundSaid::Proposed { .. }
+            | RoundSaid::Rejected { .. }
             | RoundSaid::Verdict(_) => None,
         };
         Self { content: round_content(event), relative }

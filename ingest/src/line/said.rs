@@ -67,6 +67,8 @@ impl Judged {
                 | RoundSaid::Closed
                 | RoundSaid::Sealed
                 | RoundSaid::Version { .. }
+                | RoundSaid::Proposed { .. }
+                | RoundSaid::Rejected { .. }
                 | RoundSaid::Verdict(_) => None,
             },
         }

@@ -1,5 +1,6 @@
 //! One round as it is shown.
 
+use super::proposals::Proposal;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
 use schemas::wire::RoundKind;
 use schemas::{RequestId, RoundId};
@@ -79,13 +80,21 @@ impl HistoryLine {
     /// What `event` says, with the herald's word on it.
     pub(super) fn of(event: &RoundEvent, refused: Option<String>, version: u32) -> Self {
         let reason = match &event.said {
-            RoundSaid::Version { reason, .. } if !reason.is_empty() => Some(reason.clone()),
+            RoundSaid::Version { reason, .. }
+            | RoundSaid::Proposed { reason, .. }
+            | RoundSaid::Rejected { reason }
+                if !reason.is_empty() =>
+            {
+                Some(reason.clone())
+            }
             RoundSaid::Version { .. }
             | RoundSaid::Opened(_)
             | RoundSaid::Amended { .. }
             | RoundSaid::Closing
             | RoundSaid::Closed
             | RoundSaid::Sealed
+            | RoundSaid::Proposed { .. }
+            | RoundSaid::Rejected { .. }
             | RoundSaid::Verdict(_) => None,
         };
         Self {
@@ -127,6 +136,8 @@ pub struct RoundInfo {
     pub outcome: Option<Outcome>,
     /// What was said and judged, oldest first, at most [`HISTORY_LINES_MAX`].
     pub history: Vec<HistoryLine>,
+    /// The corrections that were proposed, oldest first.
+    pub proposals: Vec<Proposal>,
 }
 
 impl RoundInfo {
@@ -145,6 +156,7 @@ impl RoundInfo {
             version: 0,
             outcome: None,
             history: Vec::new(),
+            proposals: Vec::new(),
         }
     }
 
@@ -167,9 +179,12 @@ impl RoundInfo {
                         | RoundSaid::Closing
                         | RoundSaid::Closed
                         | RoundSaid::Sealed
+                        | RoundSaid::Proposed { .. }
+                        | RoundSaid::Rejected { .. }
                         | RoundSaid::Verdict(_) => info.version,
                     };
                     info.admit(said, version);
+                    info.take_step(&event, version);
                     version
                 }
             };
@@ -180,7 +195,7 @@ impl RoundInfo {
         info
     }
 
-    /// The round without its history.
+    /// The round without its history and proposals.
     pub fn without_history(&self) -> Self {
         // The history is most of it, so the parts are copied one by one.
         Self {
@@ -196,6 +211,7 @@ impl RoundInfo {
             version: self.version,
             outcome: self.outcome.clone(),
             history: Vec::new(),
+            proposals: Vec::new(),
         }
     }
 
@@ -203,7 +219,10 @@ impl RoundInfo {
     /// whether the round changed: steps never go back, so a repeat changes nothing.
     pub fn admit(&mut self, said: &RoundSaid, version: u32) -> bool {
         match said {
-            RoundSaid::Opened(_) | RoundSaid::Verdict(_) => false,
+            RoundSaid::Opened(_)
+            | RoundSaid::Proposed { .. }
+            | RoundSaid::Rejected { .. }
+            | RoundSaid::Verdict(_) => false,
             RoundSaid::Amended { offers, closes_at } => self.amend(offers, *closes_at),
             RoundSaid::Closing => self.advance(RoundStatus::Closing),
             RoundSaid::Closed => self.advance(RoundStatus::Closed),

@@ -270,6 +270,10 @@ impl Seen {
             | RoundKind::Closing
             | RoundKind::Closed
             | RoundKind::Sealed
+            | RoundKind::Proposed
+            | RoundKind::ProposedWithdrawal
+            | RoundKind::ProposedVoid
+            | RoundKind::Rejected
             | RoundKind::Verdict => false,
         };
         if is_version && verdict.refused.is_none() && self.looks_at(round.as_str()) {

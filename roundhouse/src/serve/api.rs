@@ -1,6 +1,7 @@
 //! The HTTP API over the machines.
 
 use super::admin::Checks;
+use super::corrections::Previews;
 use super::loops::Asks;
 use super::{Opened, Role, Roles, partners, simple};
 use crate::config::Config;
@@ -30,6 +31,7 @@ pub(super) fn router<E: Opened>(
         histories: roles.has(Role::History),
         operators: Arc::new(partners::operators(config)?),
         tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
+        corrections: Arc::new(Previews::new(engine.clone())),
         partitions: E::PARTITIONS,
         rules_version: settlement::RULES_VERSION,
         grace_ms: GRACE_MS,

@@ -13,6 +13,7 @@ mod admin;
 mod api;
 mod clock;
 mod connections;
+mod corrections;
 mod descriptors;
 mod loops;
 mod measured;

@@ -36,6 +36,7 @@ mod house;
 mod kill;
 mod metrics;
 mod parked;
+mod proposals;
 mod readiness;
 mod reconciling;
 mod roles;

@@ -221,8 +221,10 @@ pub fn round_content(event: &RoundEvent) -> ContentHash {
             parts.push(closes_at.map(|at| at.to_string()).unwrap_or_default());
             parts.extend(offers.iter().map(|offer| format!("{}={}", offer.selection, offer.odds)));
         }
-        RoundSaid::Closing | RoundSaid::Closed | RoundSaid::Sealed => {}
-        RoundSaid::Version { replaces, outcome, .. } => {
+        RoundSaid::Closing | RoundSaid::Closed | RoundSaid::Sealed | RoundSaid::Rejected { .. } => {
+        }
+        RoundSaid::Version { replaces, outcome, .. }
+        | RoundSaid::Proposed { replaces, outcome, .. } => {
             parts.push(replaces.to_string());
             match outcome {
                 Outcome::Game(outcome) => parts.push(outcome.clone()),

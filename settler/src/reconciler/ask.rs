@@ -1,6 +1,7 @@
 //! What a reconciler is told and asked.
 
 use schemas::PartnerId;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a reconciler is told at its start.
@@ -19,7 +20,7 @@ pub struct ReconcilerOptions {
 }
 
 /// What a partner is owed in the partitions reconciled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Owed {
     /// Settlements without a final answer, parked ones among them.
     pub settlements: u64,
@@ -27,6 +28,15 @@ pub struct Owed {
     pub parked: u64,
     /// Bets that a broken invariant stopped.
     pub frozen: u64,
+}
+
+impl Owed {
+    /// Adds what is owed in another partition.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.settlements += other.settlements;
+        self.parked += other.parked;
+        self.frozen += other.frozen;
+    }
 }
 
 /// What a reconciler is asked. Each may be asked again and changes nothing then.

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a comparison found.
 #[derive(Debug, Default)]
-pub(super) struct Compared {
+pub(crate) struct Compared {
     /// By partner; partners that are owed nothing are absent.
-    pub(super) owed: BTreeMap<PartnerId, Owed>,
+    pub(crate) owed: BTreeMap<PartnerId, Owed>,
     /// Without a final answer and not parked.
     pub(super) unanswered: Vec<Settlement>,
     /// The first bet that cannot be graded.
@@ -24,7 +24,7 @@ pub(super) struct Compared {
 }
 
 /// Compares every decision of `round` with the delivery facts of its scope.
-pub(super) fn compare(round: &Round, facts: &[Fact]) -> Compared {
+pub(crate) fn compare(round: &Round, facts: &[Fact]) -> Compared {
     let answers = Answers::of(facts);
     let mut found = Compared::default();
     for state in round.bets.values() {
@@ -77,14 +77,14 @@ fn newest(round: &Round, decision: &Decision) -> Result<Option<Settlement>, Rule
 }
 
 #[derive(Debug, Default)]
-struct Answers {
+pub(crate) struct Answers {
     /// The highest revision with a final answer.
     finals: BTreeMap<String, u32>,
     parked: BTreeSet<(String, u32)>,
 }
 
 impl Answers {
-    fn of(facts: &[Fact]) -> Self {
+    pub(crate) fn of(facts: &[Fact]) -> Self {
         let mut answers = Self::default();
         for fact in facts.iter().filter(|fact| fact.key.kind == DELIVERED) {
             let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
@@ -104,12 +104,12 @@ impl Answers {
     }
 
     /// A final answer closes its own revision and those below, never one above (R17).
-    fn is_final(&self, settlement: &Settlement) -> bool {
+    pub(crate) fn is_final(&self, settlement: &Settlement) -> bool {
         let newest = self.finals.get(settlement.bet.as_str());
         newest.is_some_and(|newest| settlement.revision <= *newest)
     }
 
-    fn is_parked(&self, settlement: &Settlement) -> bool {
+    pub(crate) fn is_parked(&self, settlement: &Settlement) -> bool {
         self.parked.contains(&(settlement.bet.to_string(), settlement.revision))
     }
 }

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod freezing;
+mod previewing;
 mod reconciling;
 
 use crate::{Settler, SettlerOptions};

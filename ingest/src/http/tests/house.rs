@@ -1,6 +1,8 @@
 //! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
 
+use super::shows::Shows;
 use crate::auth::{AUDIENCE, Audience, Claims, Operators, PlayerKeys, Tokens, issue};
+use crate::corrections::Corrections;
 use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
 use crate::http::{ApiState, Check, router};
@@ -42,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) const DESK: &str = "desk-key-of-the-operator";
+pub(crate) const NIGHT: &str = "night-key-of-the-operator";
 /// Stakes that the toy wallet declines, and those to which it says nothing.
 pub(crate) const DECLINED: i64 = 666;
 pub(crate) const SILENT: i64 = 777;
@@ -52,6 +55,8 @@ pub(crate) struct House {
     pub(crate) router: Router,
     state: ApiState<Embedded>,
     simple: Simple,
+    /// What corrections are shown to change.
+    pub(crate) shows: Arc<Shows>,
     shutdown: CancellationToken,
     _data: TempDir,
 }
@@ -154,13 +159,15 @@ impl House {
             tokio::spawn(settle(engine.clone(), partition));
         }
         draw(&engine, &shutdown);
+        let shows = Arc::new(Shows::default());
         let simple = Simple { open: true, book: Some(book(&engine, &shutdown)) };
         let state = ApiState {
             line: Some(line(&engine, &shutdown)),
             placing: Some(placing(&engine, &shutdown)),
             histories: true,
             engine,
-            operators: Arc::new(Operators::new([("desk".to_owned(), DESK.to_owned())]).unwrap()),
+            operators: Arc::new(operators()),
+            corrections: Arc::clone(&shows) as Arc<dyn Corrections>,
             tokens: Arc::new(tokens()),
             partitions: Partitions::EMBEDDED,
             rules_version: 1,
@@ -174,7 +181,7 @@ impl House {
             version: "1.2.3",
         };
         let router = router(state.clone(), simple.router(&state));
-        Self { router, state, simple, shutdown, _data: data }
+        Self { router, state, simple, shows, shutdown, _data: data }
     }
 
     /// Keeps histories from now on.
@@ -267,6 +274,11 @@ impl House {
         }
         panic!("{line} never came to what was wanted");
     }
+}
+
+fn operators() -> Operators {
+    let keys = [("desk", DESK), ("night", NIGHT)];
+    Operators::new(keys.map(|(name, key)| (name.to_owned(), key.to_owned()))).unwrap()
 }
 
 fn tokens() -> Tokens {

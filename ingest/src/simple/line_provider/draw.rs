@@ -180,7 +180,9 @@ fn is_early(event: &RoundEvent) -> bool {
         | RoundSaid::Closing
         | RoundSaid::Closed
         | RoundSaid::Sealed
-        | RoundSaid::Version { .. } => false,
+        | RoundSaid::Version { .. }
+        | RoundSaid::Proposed { .. }
+        | RoundSaid::Rejected { .. } => false,
     }
 }
 

@@ -65,7 +65,9 @@ fn heralds(scene: &Scene<'_>) -> Finding {
                 | RoundSaid::Closing
                 | RoundSaid::Closed
                 | RoundSaid::Sealed
-                | RoundSaid::Version { .. } => {}
+                | RoundSaid::Version { .. }
+                | RoundSaid::Proposed { .. }
+                | RoundSaid::Rejected { .. } => {}
             }
             finding.that(
                 verdict.is_some() || stored <= *offset,

@@ -99,6 +99,8 @@ fn body_of(admitted: &Admitted<'_>) -> Option<MarkerBody> {
         RoundSaid::Amended { .. }
         | RoundSaid::Closing
         | RoundSaid::Sealed
+        | RoundSaid::Proposed { .. }
+        | RoundSaid::Rejected { .. }
         | RoundSaid::Verdict(_) => None,
     }
 }
@@ -215,6 +217,10 @@ fn sealed(rounds: &BTreeMap<&str, Vec<Admitted<'_>>>) -> Finding {
                     version = record.verdict.version;
                     phase == Phase::Sealed && next
                 }
+                RoundSaid::Proposed { replaces, .. } => {
+                    phase == Phase::Sealed && *replaces == version
+                }
+                RoundSaid::Rejected { .. } => phase == Phase::Sealed,
                 RoundSaid::Verdict(_) => true,
             };
             finding.that(
