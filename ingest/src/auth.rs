@@ -8,7 +8,7 @@ mod operators;
 mod tests;
 mod tokens;
 
-pub use operators::{KEY_CHARS_MIN, KeyTooShort, Operators};
+pub use operators::{Duty, KEY_CHARS_MIN, KeyTooShort, Operators};
 pub use tokens::{
     AUDIENCE, Audience, CACHED_MAX, Claims, LIFETIME_S_MAX, Player, PlayerKeys, TokenError,
     TokenKeyError, Tokens, issue,

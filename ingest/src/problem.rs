@@ -69,6 +69,7 @@ kinds! {
     NOT_CLOSED = "not_closed", 409, "The round is not closed", false;
     NOT_SEALED = "not_sealed", 409, "The round is not sealed yet", true;
     VERSION_CONFLICT = "version_conflict", 409, "Another result version stands", false;
+    ROLE_MISSING = "role_missing", 403, "The operator may not do this", false;
     SAME_OPERATOR = "same_operator", 403, "Another operator must approve", false;
     PROPOSAL_UNKNOWN = "proposal_unknown", 404, "There is no such proposal", false;
     PROPOSAL_DIFFERS = "proposal_differs", 409, "The proposal says something else", false;

@@ -196,11 +196,15 @@ pub struct Operator {
     pub name: String,
     /// The key.
     pub key: String,
+    /// What they may do; everything where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for Operator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Operator").field("name", &self.name).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Operator");
+        shown.field("name", &self.name).field("roles", &self.roles).finish_non_exhaustive()
     }
 }
 

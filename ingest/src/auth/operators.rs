@@ -1,6 +1,7 @@
 //! Operators' keys.
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use thiserror::Error;
 
@@ -15,38 +16,86 @@ pub struct KeyTooShort {
     pub operator: String,
 }
 
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// Open, amend and close rounds, say a first result, and void a round that has none.
+    Rounds,
+    /// Replace a result version in one step: meant for feeds.
+    Correct,
+    /// Propose a correction, and reject one.
+    Propose,
+    /// Approve what somebody else proposed, and reject it.
+    Approve,
+    /// Look at rounds, proposals and histories.
+    Read,
+}
+
+impl Duty {
+    /// Every duty.
+    pub const ALL: &[Self] =
+        &[Self::Rounds, Self::Correct, Self::Propose, Self::Approve, Self::Read];
+
+    /// Its word in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rounds => "rounds",
+            Self::Correct => "correct",
+            Self::Propose => "propose",
+            Self::Approve => "approve",
+            Self::Read => "read",
+        }
+    }
+
+    /// The duty of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|duty| duty.name() == name)
+    }
+}
+
 /// The operators by their keys. Keeps hashes alone.
 #[derive(Clone, Default)]
 pub struct Operators {
-    hashes: Vec<([u8; 32], String)>,
+    hashes: Vec<([u8; 32], String, BTreeSet<Duty>)>,
 }
 
 impl Operators {
-    /// Operators as (name, key). The name becomes the `actor` of what they say.
+    /// Operators as (name, key), who may do everything. The name becomes the `actor` of what they say.
     ///
     /// # Errors
     /// [`KeyTooShort`].
     pub fn new(keys: impl IntoIterator<Item = (String, String)>) -> Result<Self, KeyTooShort> {
+        let all: BTreeSet<Duty> = Duty::ALL.iter().copied().collect();
+        Self::with_duties(keys.into_iter().map(|(name, key)| (name, key, all.clone())))
+    }
+
+    /// Operators as (name, key, what they may do).
+    ///
+    /// # Errors
+    /// [`KeyTooShort`].
+    pub fn with_duties(
+        operators: impl IntoIterator<Item = (String, String, BTreeSet<Duty>)>,
+    ) -> Result<Self, KeyTooShort> {
         let mut hashes = Vec::new();
-        for (operator, key) in keys {
+        for (operator, key, duties) in operators {
             if key.len() < KEY_CHARS_MIN {
                 return Err(KeyTooShort { operator });
             }
-            hashes.push((hash(&key), operator));
+            hashes.push((hash(&key), operator, duties));
         }
         Ok(Self { hashes })
     }
 
-    /// The name of the operator with this key.
+    /// The operator with this key: the name, and what that one may do.
     ///
     /// Takes the same time for every key of one length: all hashes are compared, to their ends.
-    pub fn named(&self, key: &str) -> Option<&str> {
+    pub fn known(&self, key: &str) -> Option<(&str, &BTreeSet<Duty>)> {
         let given = hash(key);
         let mut found = None;
-        for (known, operator) in &self.hashes {
+        for (known, operator, duties) in &self.hashes {
             let different = known.iter().zip(&given).fold(0, |seen, (a, b)| seen | (a ^ b));
             if std::hint::black_box(different) == 0 {
-                found = Some(operator.as_str());
+                found = Some((operator.as_str(), duties));
             }
         }
         found
@@ -55,7 +104,7 @@ impl Operators {
 
 impl fmt::Debug for Operators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.hashes.iter().map(|(_, operator)| operator)).finish()
+        f.debug_list().entries(self.hashes.iter().map(|(_, operator, _)| operator)).finish()
     }
 }
 

@@ -9,6 +9,7 @@ use super::body::{Id, Json, invalid};
 use super::credentials::Operator;
 use super::round_bodies::{AdmittedBody, ProposalBody};
 use super::rounds::{because, outcome, unknown};
+use crate::auth::Duty;
 use crate::corrections::{Correction, NotShown, Shown};
 use crate::line::Judged;
 use crate::problem::{Kind, Problem};
@@ -99,10 +100,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Of {
 
 pub(super) async fn propose<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Json(body): Json<ProposeBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Propose)?;
     if body.replaces == 0 {
         return Err(invalid("replaces", "a correction replaces 1 or above"));
     }
@@ -137,9 +139,10 @@ pub(super) async fn propose<E: Engine>(
 
 pub(super) async fn show<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(_): Operator,
+    operator: Operator,
     Of(round, id): Of,
 ) -> Answer {
+    operator.on(Duty::Read)?;
     let (info, proposal) = api.proposal(&round, id).await?;
     let mut body = OneBody {
         proposal: ProposalBody::of(&proposal),
@@ -164,10 +167,11 @@ pub(super) async fn show<E: Engine>(
 
 pub(super) async fn approve<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Of(round, id): Of,
     Json(body): Json<ApproveBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Approve)?;
     let (info, proposal) = api.proposal(&round, id).await?;
     if proposal.by == actor {
         let detail = format!("{actor} proposed it; somebody else must approve");
@@ -195,10 +199,12 @@ pub(super) async fn approve<E: Engine>(
 
 pub(super) async fn reject<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Of(round, id): Of,
     Json(body): Json<RejectBody>,
 ) -> Answer {
+    operator.may(&[Duty::Propose, Duty::Approve])?;
+    let actor = operator.name;
     because(Some(&body.reason))?;
     let (_, proposal) = api.proposal(&round, id).await?;
     if let Some(ProposalEnd::Approved { .. }) = proposal.end {

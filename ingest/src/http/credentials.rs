@@ -1,16 +1,38 @@
 //! Who is calling: the bearer credential of a request, checked before its body is read.
 
 use super::ApiState;
-use crate::auth::{Player, TokenError};
+use crate::auth::{Duty, Player, TokenError};
 use crate::placing::SessionToken;
 use crate::problem::{Kind, Problem};
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use runtime::Engine;
+use std::collections::BTreeSet;
 
-/// An operator, by name.
-pub(crate) struct Operator(pub(crate) String);
+/// An operator, whose name is told for a duty.
+pub(crate) struct Operator {
+    pub(super) name: String,
+    duties: BTreeSet<Duty>,
+}
+
+impl Operator {
+    /// The name, if the operator has the duty.
+    pub(crate) fn on(self, duty: Duty) -> Result<String, Problem> {
+        self.may(&[duty])?;
+        Ok(self.name)
+    }
+
+    /// Refuses an operator who has none of these duties.
+    pub(crate) fn may(&self, duties: &[Duty]) -> Result<(), Problem> {
+        if duties.iter().any(|duty| self.duties.contains(duty)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = duties.iter().map(|duty| duty.name()).collect();
+        let detail = format!("{} needs role {} for this", self.name, names.join(" or "));
+        Err(Problem::new(Kind::ROLE_MISSING, detail))
+    }
+}
 
 /// A player with the token that says so.
 pub(super) struct Bearer {
@@ -24,7 +46,9 @@ impl<E: Engine> FromRequestParts<ApiState<E>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState<E>) -> Result<Self, Problem> {
         let key = bearer(parts)?;
-        let operator = api.operators.named(key).map(|name| Self(name.to_owned()));
+        let operator = api.operators.known(key);
+        let operator =
+            operator.map(|(name, duties)| Self { name: name.to_owned(), duties: duties.clone() });
         let detail = "the bearer credential is no operator's key";
         operator.ok_or_else(|| Problem::new(Kind::OPERATOR_UNKNOWN, detail))
     }

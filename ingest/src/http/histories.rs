@@ -11,6 +11,7 @@ use super::body::{Id, Params};
 use super::credentials::{Bearer, Operator};
 use super::csv::{TEXT_CSV, head, lines};
 use super::history_bodies::{BetLine, Format, HistoryParams, Line, PageBody, TransactionLine};
+use crate::auth::Duty;
 use crate::history::lists::{List, Place, Step, Walk};
 use crate::history::story::Story;
 use crate::history::story_scope;
@@ -60,11 +61,12 @@ pub(super) async fn bets<E: Engine>(
 /// `GET /v1/partners/{partner}/transactions`. A partner that nobody knows has none.
 pub(super) async fn transactions<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(_): Operator,
+    operator: Operator,
     Id(partner): Id<PartnerId>,
     Params(params): Params<HistoryParams>,
     headers: HeaderMap,
 ) -> Answer {
+    operator.on(Duty::Read)?;
     answer::<TransactionLine, E>(api, Whose::Partner(partner), params, &headers).await
 }
 

@@ -11,6 +11,7 @@ use super::round_bodies::{
     AdmittedBody, AmendBody, CloseBody, ListParams, OpenBody, ResultBody, ResultParams, RoundBody,
     RoundsBody, TakeBackBody,
 };
+use crate::auth::Duty;
 use crate::line::{Ask, Judged, LIST_ROUNDS_MAX, NOT_SEALED, NotTaken, Say, Told};
 use crate::problem::{Kind, Problem};
 use crate::rounds_view::RoundInfo;
@@ -40,9 +41,10 @@ type Answer = Result<Response, Problem>;
 
 pub(super) async fn open<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Json(body): Json<OpenBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Rounds)?;
     let said_at = (api.now)();
     let closes_at = match (&body.closes_at, body.betting_ms) {
         (Some(text), None) => time("closes_at", text)?,
@@ -77,10 +79,11 @@ pub(super) async fn open<E: Engine>(
 
 pub(super) async fn amend<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Json(body): Json<AmendBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Rounds)?;
     let closes_at = body.closes_at.as_deref().map(|text| time("closes_at", text)).transpose()?;
     let offers: Vec<Offer> = body.selections.into_iter().map(Offer::from).collect();
     if offers.is_empty() && closes_at.is_none() {
@@ -107,20 +110,22 @@ pub(super) async fn amend<E: Engine>(
 
 pub(super) async fn close<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     OptionalJson(body): OptionalJson<CloseBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Rounds)?;
     api.answer(round, actor, RoundSaid::Closing, body.request_id, false).await
 }
 
 pub(super) async fn result<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Params(params): Params<ResultParams>,
     Json(body): Json<ResultBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Rounds)?;
     if body.replaces != 0 {
         return Err(invalid("replaces", "a result replaces 0; use /correct for another"));
     }
@@ -130,10 +135,11 @@ pub(super) async fn result<E: Engine>(
 
 pub(super) async fn correct<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Json(body): Json<ResultBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Correct)?;
     if body.replaces == 0 {
         return Err(invalid("replaces", "a correction replaces 1 or above"));
     }
@@ -144,38 +150,43 @@ pub(super) async fn correct<E: Engine>(
 
 pub(super) async fn withdraw<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Json(body): Json<TakeBackBody>,
 ) -> Answer {
+    let actor = operator.on(Duty::Correct)?;
     let (said, request) = take_back(body, Outcome::Withdrawn)?;
     api.answer(round, actor, said, request, false).await
 }
 
 pub(super) async fn void<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(actor): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
     Json(body): Json<TakeBackBody>,
 ) -> Answer {
+    let duty = if body.replaces == 0 { Duty::Rounds } else { Duty::Correct };
+    let actor = operator.on(duty)?;
     let (said, request) = take_back(body, Outcome::Voided)?;
     api.answer(round, actor, said, request, true).await
 }
 
 pub(super) async fn show<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(_): Operator,
+    operator: Operator,
     Id(round): Id<RoundId>,
 ) -> Answer {
+    operator.on(Duty::Read)?;
     let info = api.any_round(&round).await?.ok_or_else(|| unknown(&round))?;
     Ok(axum::Json(RoundBody::from(&info)).into_response())
 }
 
 pub(super) async fn list<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(_): Operator,
+    operator: Operator,
     Params(params): Params<ListParams>,
 ) -> Answer {
+    operator.on(Duty::Read)?;
     let limit = params.limit.unwrap_or(PAGE_ROUNDS);
     if !(1..=LIST_ROUNDS_MAX).contains(&limit) {
         let detail = format!("`limit` is 1 to {LIST_ROUNDS_MAX}");

@@ -6,6 +6,7 @@ use super::ApiState;
 use super::body::Id;
 use super::credentials::Operator;
 use super::round_bodies::OutcomeBody;
+use crate::auth::Duty;
 use crate::history::story::{Delivery, Hold, Logged, Story};
 use crate::problem::{Kind, Problem};
 use axum::extract::State;
@@ -73,9 +74,10 @@ struct SaidBody {
 /// `GET /v1/bets/{id}/timeline`. A bet that has no decision has no timeline yet.
 pub(super) async fn timeline<E: Engine>(
     State(api): State<ApiState<E>>,
-    Operator(_): Operator,
+    operator: Operator,
     Id(bet): Id<BetId>,
 ) -> Result<axum::Json<TimelineBody>, Problem> {
+    operator.on(Duty::Read)?;
     let story = api.story(&bet).await?;
     let unknown = || {
         let problem = Problem::new(Kind::BET_UNKNOWN, format!("no bet {bet} is known here"));

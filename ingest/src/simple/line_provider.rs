@@ -17,12 +17,14 @@ pub use draw::{Coin, DrawOptions, Drawer};
 
 use super::docs;
 use super::routes::{Slashed, below};
+use crate::auth::Duty;
 use crate::http::credentials::Operator;
 use crate::http::{ApiState, elsewhere};
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::routing::{get, patch, post, put};
+use http::Method;
 use http::request::Parts;
 use runtime::Engine;
 use std::sync::Arc;
@@ -57,7 +59,13 @@ impl<E: Engine> FromRequestParts<LineProvider<E>> for Actor {
         if state.open {
             return Ok(Self(ANYBODY.to_owned()));
         }
-        Operator::from_request_parts(parts, &state.api).await.map(|Operator(name)| Self(name))
+        let operator = Operator::from_request_parts(parts, &state.api).await?;
+        if parts.method == Method::GET {
+            return operator.on(Duty::Read).map(Self);
+        }
+        // One call opens an event, finishes it, or changes its end: whoever may do one may do all.
+        operator.may(&[Duty::Rounds])?;
+        operator.on(Duty::Correct).map(Self)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::{Config, CurrencyLimits, EngineKind, Partner};
 use crate::rig::keys::PartnerKey;
-use ingest::auth::{Operators, PlayerKeys};
+use ingest::auth::{Duty, Operators, PlayerKeys};
 use partner_dispatcher::PartnerBook;
 use runtime::telemetry;
 use schemas::contract::STATE_ITEMS_MAX;
@@ -99,6 +99,13 @@ impl Findings {
             } else if !keys.insert(&operator.key) {
                 let text = "another operator has the same key: nobody could tell who said what";
                 self.add(format!("{path}.key"), text);
+            }
+            let known: Vec<String> = Duty::ALL.iter().map(|duty| duty.name().to_owned()).collect();
+            for (index, role) in operator.roles.iter().flatten().enumerate() {
+                if Duty::named(role).is_none() {
+                    let path = format!("{path}.roles[{index}]");
+                    self.0.push(Finding::unknown(path, role, known.iter()));
+                }
             }
         }
     }

@@ -165,6 +165,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         [[operators]]
         name = "desk"
         key = "short"
+        roles = ["rounds", "aprove"]
         [[operators]]
         name = "desk"
         [[partners]]
@@ -199,6 +200,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("dispatcher.chunk_items_max", "at most 500"),
         ("telemetry.log", "does not parse"),
         ("operators[0].key", "shorter than 20"),
+        ("operators[0].roles[1]", "did you mean `approve`?"),
         ("operators[1].name", "two operators desk"),
         ("operators[1].key", "is missing"),
         ("partners[0].wallet_url", ""),

@@ -36,7 +36,8 @@ pub fn config(
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.server.admin_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.server.drain_notice_ms = 0;
-    config.operators = vec![Operator { name: OPERATOR.to_owned(), key: operator_key.to_owned() }];
+    let (name, key) = (OPERATOR.to_owned(), operator_key.to_owned());
+    config.operators = vec![Operator { name, key, roles: None }];
     config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
     Ok(config)
 }

@@ -1,8 +1,8 @@
 //! The partners and operators of the configuration, as each part takes them.
 
-use crate::config::{Config, CurrencyLimits};
+use crate::config::{self, Config, CurrencyLimits};
 use anyhow::{Context, bail};
-use ingest::auth::{Operators, PlayerKeys};
+use ingest::auth::{Duty, Operators, PlayerKeys};
 use ingest::placing;
 use partner_dispatcher::PartnerBook;
 use schemas::{Currency, Money, PartnerId};
@@ -84,7 +84,18 @@ pub(super) fn player_keys(config: &Config) -> anyhow::Result<PlayerKeys> {
 
 /// The operators by their keys.
 pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
-    let keys =
-        config.operators.iter().map(|operator| (operator.name.clone(), operator.key.clone()));
-    Operators::new(keys).context("operators[].key")
+    let mut operators = Vec::new();
+    for operator in &config.operators {
+        let config::Operator { name, key, roles } = operator;
+        let duties = match roles {
+            None => Duty::ALL.iter().copied().collect(),
+            Some(roles) => roles
+                .iter()
+                .map(|role| Duty::named(role).with_context(|| format!("there is no role {role}")))
+                .collect::<anyhow::Result<_>>()
+                .context("operators[].roles")?,
+        };
+        operators.push((name.clone(), key.clone(), duties));
+    }
+    Operators::with_duties(operators).context("operators[].key")
 }

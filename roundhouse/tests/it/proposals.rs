@@ -28,7 +28,7 @@ fn progress(reply: &Reply) -> (u64, u64, u64) {
 
 async fn two_people_correct_a_round<E: Ground>() {
     let mut street = Street::on::<E>(3, 14, &[]).await;
-    let night = Operator { name: "night".to_owned(), key: NIGHT_KEY.to_owned() };
+    let night = Operator { name: "night".to_owned(), key: NIGHT_KEY.to_owned(), roles: None };
     street.config.operators.push(night);
     let house = House::<E>::open(&street.config).await;
     house.bet("wrong", street.wagers("wrong", BETS, 7)).await;

@@ -1,6 +1,7 @@
 //! A correction in two steps, and every way in which it is refused.
 
-use super::house::{House, NIGHT};
+use super::house::{House, NIGHT, key_for};
+use crate::auth::Duty;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -168,4 +169,47 @@ async fn what_is_no_proposal_is_refused() {
     let told = house.call(PROPOSE, "nobody's key", FIVE).await;
     assert_eq!(told.code(), "operator_unknown");
     assert_eq!(version(&house).await, 1);
+}
+
+/// Who has one role may do what it is for, and nothing else.
+#[tokio::test]
+async fn roles() {
+    let house = resulted().await;
+    let (path, hash) = proposed(&house, FIVE).await;
+    let (approve, reject) = (format!("POST {path}/approve"), format!("POST {path}/reject"));
+    let (show, void) = (format!("GET {path}"), "POST /v1/rounds/r1/void");
+    for (line, body, duties) in [
+        ("POST /v1/rounds", "{}", vec![Duty::Rounds]),
+        ("PATCH /v1/rounds/r1", "{}", vec![Duty::Rounds]),
+        ("POST /v1/rounds/r1/close", "", vec![Duty::Rounds]),
+        ("POST /v1/rounds/r1/result", r#"{"replaces":0,"outcome":"3"}"#, vec![Duty::Rounds]),
+        (void, r#"{"replaces":0,"reason":"x"}"#, vec![Duty::Rounds]),
+        (void, r#"{"replaces":9,"reason":"x"}"#, vec![Duty::Correct]),
+        (
+            "POST /v1/rounds/r1/correct",
+            r#"{"replaces":9,"outcome":"3","reason":"x"}"#,
+            vec![Duty::Correct],
+        ),
+        ("POST /v1/rounds/r1/withdraw", r#"{"replaces":9,"reason":"x"}"#, vec![Duty::Correct]),
+        (PROPOSE, FIVE, vec![Duty::Propose]),
+        (&approve, r#"{"hash":""}"#, vec![Duty::Approve]),
+        (&reject, r#"{"reason":""}"#, vec![Duty::Propose, Duty::Approve]),
+        (&show, "", vec![Duty::Read]),
+        ("GET /v1/rounds", "", vec![Duty::Read]),
+        ("GET /v1/rounds/r1", "", vec![Duty::Read]),
+    ] {
+        for duty in Duty::ALL {
+            let told = house.call(line, &key_for(*duty), body).await;
+            let refused = (told.status.as_u16(), told.code()) == (403, "role_missing");
+            // A body that is no good is told to whoever sends it.
+            let unread = told.code() == "invalid_field" && body == "{}";
+            assert!(
+                unread || refused != duties.contains(duty),
+                "{line} by {duty:?}: {}",
+                told.body
+            );
+        }
+    }
+    let told = house.call(&approve, &key_for(Duty::Approve), &hash).await;
+    assert_eq!(told.status, 200, "{}", told.body);
 }

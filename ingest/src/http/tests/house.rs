@@ -1,7 +1,7 @@
 //! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
 
 use super::shows::Shows;
-use crate::auth::{AUDIENCE, Audience, Claims, Operators, PlayerKeys, Tokens, issue};
+use crate::auth::{AUDIENCE, Audience, Claims, Duty, Operators, PlayerKeys, Tokens, issue};
 use crate::corrections::Corrections;
 use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
@@ -276,9 +276,19 @@ impl House {
     }
 }
 
+/// The key of somebody who may do this alone.
+pub(crate) fn key_for(duty: Duty) -> String {
+    format!("the key of {} and of nobody else", duty.name())
+}
+
 fn operators() -> Operators {
-    let keys = [("desk", DESK), ("night", NIGHT)];
-    Operators::new(keys.map(|(name, key)| (name.to_owned(), key.to_owned()))).unwrap()
+    let all: BTreeSet<Duty> = Duty::ALL.iter().copied().collect();
+    let whole = [("desk", DESK), ("night", NIGHT)];
+    let whole = whole.map(|(name, key)| (name.to_owned(), key.to_owned(), all.clone()));
+    let single = Duty::ALL
+        .iter()
+        .map(|duty| (duty.name().to_owned(), key_for(*duty), BTreeSet::from([*duty])));
+    Operators::with_duties(whole.into_iter().chain(single)).unwrap()
 }
 
 fn tokens() -> Tokens {
