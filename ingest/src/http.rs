@@ -18,6 +18,7 @@ mod csv;
 mod histories;
 mod history_bodies;
 mod ops;
+mod partners;
 mod round_bodies;
 pub(crate) mod rounds;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use ops::{Check, is_ready};
 use crate::auth::{Operators, Tokens};
 use crate::corrections::Corrections;
 use crate::line::Line;
+use crate::pauses::Pauses;
 use crate::placing::Placing;
 use crate::problem::{Kind, Problem};
 use axum::Router;
@@ -59,6 +61,8 @@ pub struct ApiState<E> {
     pub tokens: Arc<Tokens>,
     /// Who says what a correction would change.
     pub corrections: Arc<dyn Corrections>,
+    /// The partners, and whether their players may bet.
+    pub pauses: Pauses,
     /// Partition counts, by which facts are found.
     pub partitions: Partitions,
     /// The rules under which rounds are opened.
@@ -85,18 +89,19 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
     };
     let bets = match state.placing {
         Some(_) => bets_routes(),
-        None => elsewhere("/v1/bets", "/v1/bets/{*rest}"),
+        None => elsewhere("/v1/bets", "/v1/bets/{*rest}")
+            .merge(elsewhere("/v1/partners", "/v1/partners/{partner}/pause"))
+            .route("/v1/partners/{partner}/resume", any(not_served_here)),
     };
-    let histories = match state.histories {
-        true => Router::new()
-            .route("/v1/partners/{partner}/transactions", get(histories::transactions::<E>)),
-        false => elsewhere("/v1/partners", "/v1/partners/{*rest}"),
+    let transactions = match state.histories {
+        true => get(histories::transactions::<E>),
+        false => any(not_served_here),
     };
     let ops =
         Router::new().route("/healthz", get(ops::healthz)).route("/readyz", get(ops::readyz::<E>));
     rounds
         .merge(bets)
-        .merge(histories)
+        .route("/v1/partners/{partner}/transactions", transactions)
         .merge(ops)
         .merge(further.with_state(()))
         .fallback(not_found)
@@ -126,6 +131,9 @@ fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
         .route("/v1/bets/{bet}", get(bets::show::<E>))
         .route("/v1/bets/{bet}/timeline", get(timelines::timeline::<E>))
         .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
+        .route("/v1/partners", get(partners::list::<E>))
+        .route("/v1/partners/{partner}/pause", post(partners::pause::<E>))
+        .route("/v1/partners/{partner}/resume", post(partners::resume::<E>))
 }
 
 /// What another process answers.

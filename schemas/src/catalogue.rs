@@ -145,7 +145,7 @@ pub const TOPICS: &[TopicSpec] = &[
         partitioned_by: PartitionedBy::Partner,
         partitions_embedded: 1,
         partitions_cluster: 12,
-        key: "<partner_id>/profile or <partner_id>/health",
+        key: "<partner_id>/profile, <partner_id>/health or <partner_id>/pause",
         money: false,
         forever: true,
         what: "keys, wallet, limits; betting paused or not, and why",

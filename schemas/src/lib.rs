@@ -16,6 +16,7 @@ pub mod ids;
 pub mod money;
 pub mod odds;
 pub mod outgoing;
+pub mod partners;
 pub mod proposal;
 pub mod rounds;
 pub mod settlements;

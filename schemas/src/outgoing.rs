@@ -10,11 +10,13 @@ pub use rows::{
 
 use crate::bets::{BetEvent, BetSaid};
 use crate::catalogue::{
-    BETS, CASES, DECISIONS, DELIVERIES, PARKED, ROUNDS, RetryTier, SETTLEMENTS, partition_of,
+    BETS, CASES, DECISIONS, DELIVERIES, PARKED, PARTNERS, ROUNDS, RetryTier, SETTLEMENTS,
+    partition_of,
 };
 use crate::decisions::DecisionSaid;
 use crate::facts;
 use crate::frame::{self, FrameError};
+use crate::partners::Pause;
 use crate::rounds::RoundEvent;
 use crate::settlements::Settlement;
 use crate::wire::{CaseRecord, DecisionKind, DeliveryOutcome, DeliveryRecord};
@@ -188,6 +190,20 @@ pub fn settlement(
         key: settlement.id(),
         headers: bet_headers(bet.round_str(), bet.as_str(), partner, kind, partition),
         value: settlement.encode()?,
+    })
+}
+
+/// A record of `partners.v1`, which has so many partitions.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub fn pause(pause: &Pause, partitions: u32) -> Result<Outgoing, FrameError> {
+    Ok(Outgoing {
+        topic: PARTNERS,
+        partition: partition_of(pause.partner.as_str(), partitions),
+        key: pause.key(),
+        headers: vec![(facts::HEADER_PARTNER, pause.partner.to_string())],
+        value: pause.encode()?,
     })
 }
 

@@ -443,14 +443,18 @@ pub struct CaseRecord {
 pub struct PartnerRecord {
     /// The partner.
     pub partner_id: String,
-    /// `profile` or `health`.
+    /// `profile`, `health` or `pause`.
     pub kind: String,
     /// profile: base URL of the wallet.
     pub wallet_url: Option<String>,
     /// profile: the public key that verifies players' tokens, base64url of 32 bytes (Ed25519).
     pub token_key: Option<String>,
-    /// health: whether betting is paused.
+    /// health, pause: whether betting is paused.
     pub paused: Option<bool>,
-    /// health: why, in words.
+    /// health, pause: why, in words.
     pub reason: Option<String>,
+    /// pause: the operator who said so.
+    pub actor: Option<String>,
+    /// pause: when, in ms since the Unix epoch.
+    pub said_at: Option<i64>,
 }

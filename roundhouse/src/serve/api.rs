@@ -32,6 +32,7 @@ pub(super) fn router<E: Opened>(
         operators: Arc::new(partners::operators(config)?),
         tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
         corrections: Arc::new(Previews::new(engine.clone())),
+        pauses: asks.pauses.clone(),
         partitions: E::PARTITIONS,
         rules_version: settlement::RULES_VERSION,
         grace_ms: GRACE_MS,

@@ -8,6 +8,7 @@ use crate::engine::{DISPATCHER, HERALD, HISTORY, SETTLER};
 use ingest::herald::Herald;
 use ingest::history::{self, History};
 use ingest::line::Line;
+use ingest::pauses::Pauses;
 use ingest::placing::Placing;
 use ingest::simple::bet_maker::book::Book;
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
@@ -41,6 +42,8 @@ pub(super) struct Asks {
     pub(super) line: Option<Handle<Line>>,
     /// Bets: for the roles `bets` and `bet-maker`.
     pub(super) placing: Option<Handle<Placing>>,
+    /// The partners, and whether their players may bet.
+    pub(super) pauses: Pauses,
     /// What bet-maker lists, where somebody's bets are placed here.
     pub(super) book: Option<Handle<Book>>,
 }
@@ -113,9 +116,11 @@ pub(super) fn start<E: Opened>(
         [Role::Line, Role::Bets, Role::LineProvider].iter().any(|role| roles.has(*role));
     let better = simple::better(config)?.filter(|_| roles.has(Role::BetMaker));
     let with_placing = roles.has(Role::Bets) || better.is_some();
+    let pauses = Pauses::new(partners::ids(config)?);
     let asks = Asks {
         line: with_line.then(|| tails::line(&mut start)),
-        placing: with_placing.then(|| tails::placing(&mut start)).transpose()?,
+        placing: with_placing.then(|| tails::placing(&mut start, &pauses)).transpose()?,
+        pauses,
         book: better.map(|better| simple::book(&mut start, better)),
     };
     let watch =

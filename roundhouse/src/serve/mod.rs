@@ -19,6 +19,7 @@ mod loops;
 mod measured;
 pub mod open;
 mod partners;
+mod pauses;
 mod ready;
 mod reconcilers;
 mod roles;

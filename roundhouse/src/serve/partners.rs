@@ -17,6 +17,11 @@ fn partners(
     })
 }
 
+/// Who they are.
+pub(super) fn ids(config: &Config) -> anyhow::Result<Vec<PartnerId>> {
+    partners(config).map(|partner| partner.map(|(id, _)| id)).collect()
+}
+
 /// The wallets for settlements.
 pub(super) fn wallets(config: &Config) -> anyhow::Result<PartnerBook> {
     let mut book = PartnerBook::default();

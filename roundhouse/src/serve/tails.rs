@@ -2,15 +2,17 @@
 
 use super::loops::{Start, logged};
 use super::measured::MeasuredCalls;
-use super::{Opened, Role, partners};
+use super::{Opened, Role, partners, pauses};
 use anyhow::Context;
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::line::{Line, LineOptions};
+use ingest::pauses::Pauses;
 use ingest::placing::{Limits, Placing, PlacingOptions};
 use runtime::drive::NoCalls;
 use runtime::{EngineError, Handle, Source, SystemClock, Topic, keep};
 use schemas::catalogue::{DECISIONS, ROUNDS};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
 /// bets are answered without an intent.
@@ -31,7 +33,10 @@ pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
     handle
 }
 
-pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<Handle<Placing>> {
+pub(super) fn placing<E: Opened>(
+    start: &mut Start<'_, E>,
+    pauses: &Pauses,
+) -> anyhow::Result<Handle<Placing>> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
     let wallets = partners::addresses(config)?;
@@ -54,9 +59,19 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<Han
     };
     let log = start.engine.clone();
     let (engine, stop) = (start.measured(Role::Bets.name()), start.stop.clone());
+    let (known, is_known) = watch::channel(false);
+    let follow =
+        pauses::follow(log.clone(), pauses.clone(), handle.clone(), known, start.stop.clone());
+    start.loops.tasks.spawn(follow);
+    let pauses = pauses.clone();
     let build = move || {
-        let (log, options) = (log.clone(), options.clone());
+        let (log, mut options) = (log.clone(), options.clone());
+        let (pauses, mut is_known) = (pauses.clone(), is_known.clone());
         async move {
+            is_known.wait_for(|known| *known).await.map_err(|_| EngineError::Closed)?;
+            for (partner, entry) in &mut options.partners {
+                entry.betting_paused = pauses.reason(partner);
+            }
             let rounds_from = begins(&log).await?;
             let decisions_from = recent(&log).await?;
             Ok(Placing::new(PlacingOptions { rounds_from, decisions_from, ..options }))

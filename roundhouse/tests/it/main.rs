@@ -36,6 +36,7 @@ mod house;
 mod kill;
 mod metrics;
 mod parked;
+mod pauses;
 mod proposals;
 mod readiness;
 mod reconciling;

@@ -9,11 +9,12 @@ use apache_avro::AvroSchema;
 use schemas::bets::{BetEvent, Unreadable};
 use schemas::decisions::DecisionSaid;
 use schemas::frame::{self, FrameError};
+use schemas::partners::Pause;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
 use schemas::wire::{
-    BetKind, BetRecord, DecisionKind, DecisionRecord, DeliveryOutcome, DeliveryRecord, RoundKind,
-    RoundRecord, SettlementRecord, TargetKind, Wire,
+    BetKind, BetRecord, DecisionKind, DecisionRecord, DeliveryOutcome, DeliveryRecord,
+    PartnerRecord, RoundKind, RoundRecord, SettlementRecord, TargetKind, Wire,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,10 @@ fn understood<T: Wire>(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
         BetRecord::SCHEMA_ID => BetEvent::decode(bytes)?.encode()?,
         DecisionRecord::SCHEMA_ID => DecisionSaid::decode(bytes)?.encode()?,
         SettlementRecord::SCHEMA_ID => Settlement::decode(bytes)?.encode()?,
+        PartnerRecord::SCHEMA_ID => match Pause::decode(bytes)? {
+            Some(pause) => pause.encode()?,
+            None => frame::encode(&frame::decode::<T>(bytes)?)?,
+        },
         _ => frame::encode(&frame::decode::<T>(bytes)?)?,
     })
 }

@@ -7,6 +7,7 @@ use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
 use crate::http::{ApiState, Check, router};
 use crate::line::{Line, LineOptions};
+use crate::pauses::Pauses;
 use crate::placing::{
     AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions,
     SessionToken,
@@ -169,6 +170,7 @@ impl House {
             operators: Arc::new(operators()),
             corrections: Arc::clone(&shows) as Arc<dyn Corrections>,
             tokens: Arc::new(tokens()),
+            pauses: Pauses::new(["acme".parse().unwrap(), "bolt".parse().unwrap()]),
             partitions: Partitions::EMBEDDED,
             rules_version: 1,
             grace_ms: 20,
