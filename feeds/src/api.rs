@@ -109,6 +109,28 @@ impl RoundsApi {
         }
     }
 
+    /// What the API answers to one call, for people.
+    ///
+    /// # Errors
+    /// In words, if it refuses or does not answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
+        let bytes = body.map(|body| Bytes::from(body.to_string()));
+        let answer = self.call(method, path, bytes).await?;
+        if (200..300).contains(&answer.status) {
+            let read = serde_json::from_slice(&answer.body);
+            return read.map_err(|error| format!("the answer is not JSON: {error}"));
+        }
+        Err(match problem(&answer.body) {
+            Some(Problem { code, detail, .. }) => format!("{code}: {detail}"),
+            None => format!("{} without a problem's code", answer.status),
+        })
+    }
+
     /// The round as the API shows it; `None` if it was never opened.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ pub struct Preview {
     /// What partners have not confirmed of what they were told so far. Not part of the hash.
     pub undelivered: BTreeMap<PartnerId, Owed>,
     #[serde(skip)]
-    hash: Option<ContentHash>,
+    hash: ContentHash,
 }
 
 impl Preview {
@@ -100,7 +100,7 @@ impl Preview {
     /// and how many bets are frozen. What is undelivered is left out: it changes by the second and moves
     /// nobody's money.
     pub fn hash(&self) -> ContentHash {
-        self.hash.unwrap_or_else(|| ContentHash::of(&[]))
+        self.hash
     }
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn shown(correction: &Correction, mut all: Gathered) -> Preview {
         money,
         movers,
         frozen: all.frozen,
-        hash: Some(hash(correction, &all)),
+        hash: hash(correction, &all),
         undelivered: all.undelivered,
     }
 }

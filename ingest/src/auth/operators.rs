@@ -27,14 +27,16 @@ pub enum Duty {
     Propose,
     /// Approve what somebody else proposed, and reject it.
     Approve,
-    /// Look at rounds, proposals and histories.
+    /// Pause and resume a partner's betting.
+    Partners,
+    /// Look at rounds, proposals, partners and histories.
     Read,
 }
 
 impl Duty {
     /// Every duty.
     pub const ALL: &[Self] =
-        &[Self::Rounds, Self::Correct, Self::Propose, Self::Approve, Self::Read];
+        &[Self::Rounds, Self::Correct, Self::Propose, Self::Approve, Self::Partners, Self::Read];
 
     /// Its word in the configuration.
     pub const fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Duty {
             Self::Correct => "correct",
             Self::Propose => "propose",
             Self::Approve => "approve",
+            Self::Partners => "partners",
             Self::Read => "read",
         }
     }

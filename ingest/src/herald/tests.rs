@@ -137,7 +137,6 @@ fn the_first_in_the_log_wins_and_the_rest_are_refused() {
     ]);
 }
 
-/// H11 with a feed that repeats its first result after the correction: it stays version 1.
 /// A step of the proposal called `name`, by `actor`.
 fn step(step: proposal::Step, name: &str, actor: &str, said: RoundSaid) -> RoundEvent {
     let (round, request) = ("r1".parse().unwrap(), step.request(ContentHash::of(&[name])));
@@ -195,6 +194,7 @@ fn a_correction_takes_two() {
     ]);
 }
 
+/// H11 with a feed that repeats its first result after the correction: it stays version 1.
 #[test]
 fn a_repeated_first_result_is_not_version_3() {
     check(vec![

@@ -77,7 +77,7 @@ pub(super) async fn pause<E: Engine>(
     Id(partner): Id<PartnerId>,
     Json(body): Json<PauseBody>,
 ) -> Answer {
-    api.say_pause(partner, true, body.reason, operator.on(Duty::Rounds)?).await
+    api.say_pause(partner, true, body.reason, operator.on(Duty::Partners)?).await
 }
 
 pub(super) async fn resume<E: Engine>(
@@ -86,7 +86,7 @@ pub(super) async fn resume<E: Engine>(
     Id(partner): Id<PartnerId>,
     Json(body): Json<PauseBody>,
 ) -> Answer {
-    api.say_pause(partner, false, body.reason, operator.on(Duty::Rounds)?).await
+    api.say_pause(partner, false, body.reason, operator.on(Duty::Partners)?).await
 }
 
 impl<E: Engine> ApiState<E> {

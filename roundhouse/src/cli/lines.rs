@@ -36,3 +36,34 @@ pub(super) fn report(report: &(impl Serialize + Display), as_json: bool) -> anyh
     print!("{report}");
     Ok(())
 }
+
+/// Minor units, as digits with or without a sign, in words of the major one.
+pub(super) fn major(units: &str, exponent: u8) -> String {
+    let digits = usize::from(exponent);
+    if digits == 0 {
+        return units.to_owned();
+    }
+    let (sign, units) = units.strip_prefix('-').map_or(("", units), |units| ("-", units));
+    let padded = format!("{units:0>width$}", width = digits + 1);
+    let (whole, rest) = padded.split_at(padded.len() - digits);
+    format!("{sign}{whole}.{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_units_in_words_of_the_major_one() {
+        for (units, exponent, words) in [
+            ("0", 2, "0.00"),
+            ("5", 2, "0.05"),
+            ("-5", 2, "-0.05"),
+            ("-12345", 2, "-123.45"),
+            ("12345", 0, "12345"),
+            ("1", 8, "0.00000001"),
+        ] {
+            assert_eq!(major(units, exponent), words);
+        }
+    }
+}

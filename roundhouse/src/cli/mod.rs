@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod completions;
 mod config;
+mod correction;
 mod demo;
 mod feed;
 mod frozen;
@@ -12,6 +13,7 @@ mod lines;
 mod operator;
 mod parent;
 mod parked;
+mod partner;
 mod place;
 mod planted;
 mod process;
@@ -84,6 +86,8 @@ enum Command {
     Audit(audit::Args),
     Parked(parked::Args),
     Frozen(frozen::Args),
+    Correction(correction::Args),
+    Partner(partner::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Table(Box<table::Args>),
@@ -132,6 +136,8 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Parked(args) => parked::run(args).await,
             Command::Frozen(args) => frozen::run(args).await,
+            Command::Correction(args) => correction::run(args).await,
+            Command::Partner(args) => partner::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,

@@ -1,7 +1,7 @@
 //! `roundhouse parked`.
 
 use super::EXIT_OK;
-use super::lines::json;
+use super::lines::{json, major};
 use super::place::Place;
 use crate::config::EngineKind;
 use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, Sum, Sums, sums};
@@ -257,17 +257,6 @@ fn table(lines: &[MoneyLine]) {
             major(&line.payout_units, line.exponent)
         );
     }
-}
-
-/// Minor units in words of the major one; all amounts here are positive.
-fn major(units: &str, exponent: u8) -> String {
-    let digits = usize::from(exponent);
-    if digits == 0 {
-        return units.to_owned();
-    }
-    let padded = format!("{units:0>width$}", width = digits + 1);
-    let (whole, rest) = padded.split_at(padded.len() - digits);
-    format!("{whole}.{rest}")
 }
 
 async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {

@@ -25,6 +25,7 @@ use schemas::bets::{Bet, BetEvent, BetSaid};
 use schemas::settlements::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -221,6 +222,14 @@ impl<E: Ground> House<E> {
         let told = place_all(&self.api, wagers, 64, &Arc::new(AtomicUsize::new(0))).await;
         self.api.close(round).await.unwrap();
         told
+    }
+
+    /// Runs a command of the binary against this server, as the operator with this key.
+    pub(crate) fn command(&self, key: &str, arguments: &[&str]) -> Output {
+        let target = format!("http://{}", self.running.address);
+        let mut command = Command::new(EXE);
+        command.args(arguments).args(["--target", &target, "--json"]);
+        command.env("ROUNDHOUSE_OPERATOR_KEY", key).output().unwrap()
     }
 
     /// Waits until nothing is undecided or owed.

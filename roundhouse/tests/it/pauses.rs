@@ -5,7 +5,7 @@ use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean};
 use http::Method;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::players::Wager;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -18,9 +18,12 @@ async fn code(api: &Api, wager: &Wager) -> String {
     reply.text("code").to_owned()
 }
 
-async fn say(api: &Api, partner: &str, word: &str, reason: &str) {
-    let path = format!("/v1/partners/{partner}/{word}");
-    api.operate(&path, &json!({"reason": reason})).await.unwrap();
+/// What a command of `partner` says.
+#[track_caller]
+fn said<E: Ground>(house: &House<E>, arguments: &[&str]) -> Value {
+    let output = house.command(OPERATOR_KEY, &[&["partner"], arguments].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Bets of `wagers` until one is answered with `wanted`; empty for one that is taken.
@@ -48,7 +51,7 @@ async fn a_pause_is_for_one_partner_and_outlives_the_process<E: Ground>() {
     let house = House::<E>::open(&street.config).await;
     house.api.open_die("r", 600_000, 200).await.unwrap();
     until(&house.api, &mut of_paused, "").await;
-    say(&house.api, paused, "pause", "their wallet moves tonight").await;
+    said(&house, &["pause", paused, "--reason", "their wallet moves tonight"]);
     until(&house.api, &mut of_paused, "betting_paused").await;
     assert_eq!(code(&house.api, &of_other.next().unwrap()).await, "", "others bet on");
     house.close().await;
@@ -56,12 +59,12 @@ async fn a_pause_is_for_one_partner_and_outlives_the_process<E: Ground>() {
     let house = House::<E>::open(&street.config).await;
     let first = code(&house.api, &of_paused.next().unwrap()).await;
     assert_eq!(first, "betting_paused", "not one bet is taken before it is known");
-    let listed = house.api.call(Method::GET, "/v1/partners", OPERATOR_KEY, None).await.unwrap();
-    let words: Vec<&Value> =
-        listed.body["partners"].as_array().unwrap().iter().map(|p| &p["betting"]).collect();
+    let listed = said(&house, &["list"]);
+    let partners = listed["partners"].as_array().unwrap();
+    let words: Vec<&Value> = partners.iter().map(|partner| &partner["betting"]).collect();
     assert_eq!(words, ["paused", "open"]);
-    assert_eq!(listed.body["partners"][0]["reason"], "their wallet moves tonight");
-    say(&house.api, paused, "resume", "it moved").await;
+    assert_eq!(partners[0]["reason"], "their wallet moves tonight");
+    said(&house, &["resume", paused, "--reason", "it moved"]);
     until(&house.api, &mut of_paused, "").await;
     house.api.close("r").await.unwrap();
     house.api.result("r", "3").await.unwrap();

@@ -1,40 +1,89 @@
-//! A correction by two people: what was shown is what the wallets then move, to the cent.
+//! A correction by two people, over the API and by command: what was shown is what the wallets then move, to
+//! the cent.
 
-use crate::house::{Ground, House, Street, WAIT_MAX, clean};
+use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean};
 use crate::second;
 use http::Method;
 use roundhouse::config::Operator;
-use roundhouse::rig::api::Reply;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::process::Output;
 
 /// Bets of the round.
 const BETS: usize = 80;
 /// The key of the operator who approves.
 const NIGHT_KEY: &str = "the night's key, long enough";
 
-on_every_engine!(two_people_correct_a_round);
+on_every_engine!(two_people_correct_a_round, two_people_correct_a_round_by_command);
 
 fn units(line: &Value, field: &str) -> i128 {
     line[field].as_str().unwrap().parse().unwrap()
 }
 
 /// The bets of an approved correction: those that change, are settled, and are confirmed.
-fn progress(reply: &Reply) -> (u64, u64, u64) {
-    let lines = reply.body["progress"].as_object().unwrap();
+fn progress(body: &Value) -> (u64, u64, u64) {
+    let lines = body["progress"].as_object().unwrap();
     let sum = |field| lines.values().map(|line| line[field].as_u64().unwrap()).sum();
     (sum("changed"), sum("settled"), sum("confirmed"))
 }
 
-async fn two_people_correct_a_round<E: Ground>() {
-    let mut street = Street::on::<E>(3, 14, &[]).await;
+/// A house with two operators and a round that has a result.
+async fn resulted<E: Ground>(street: &mut Street) -> House<E> {
     let night = Operator { name: "night".to_owned(), key: NIGHT_KEY.to_owned(), roles: None };
     street.config.operators.push(night);
     let house = House::<E>::open(&street.config).await;
     house.bet("wrong", street.wagers("wrong", BETS, 7)).await;
     house.api.result("wrong", "4").await.unwrap();
     house.settled().await;
+    house
+}
 
+/// What a command of `correction` says.
+#[track_caller]
+fn said(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn two_people_correct_a_round_by_command<E: Ground>() {
+    let mut street = Street::on::<E>(3, 15, &[]).await;
+    let house = resulted::<E>(&mut street).await;
+    let propose = |what: &[&str]| {
+        let flags = [&["correction", "propose", "wrong", "--reason", "swapped"], what].concat();
+        let proposed = said(&house.command(OPERATOR_KEY, &flags));
+        assert_eq!(proposed["preview"]["undelivered"], json!({}), "everything was confirmed");
+        proposed["proposal_id"].as_str().unwrap().to_owned()
+    };
+    let proposal = propose(&["--replaces", "1", "--outcome", "5"]);
+    let approve = ["correction", "approve", "wrong", &proposal];
+    let refused = house.command(OPERATOR_KEY, &approve);
+    assert_eq!(refused.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("same_operator"), "{errors}");
+    let approved = said(&house.command(NIGHT_KEY, &approve));
+    let (changed, settled, confirmed) = progress(&approved);
+    assert!(0 < changed && changed == settled && settled == confirmed, "{approved}");
+
+    let withdrawal = propose(&["--replaces", "2", "--withdrawn"]);
+    let because = ["--reason", "the second result is right"];
+    let reject = [&["correction", "reject", "wrong", &withdrawal], &because[..]].concat();
+    said(&house.command(NIGHT_KEY, &reject));
+    let listed = said(&house.command(NIGHT_KEY, &["correction", "list", "wrong"]));
+    let ends: Vec<&str> = listed["corrections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["status"].as_str().unwrap())
+        .collect();
+    assert_eq!((ends, &listed["version"]), (vec!["approved", "rejected"], &json!(2)));
+    house.settled().await;
+    house.close().await;
+    clean::<E>(&street).await;
+}
+
+async fn two_people_correct_a_round<E: Ground>() {
+    let mut street = Street::on::<E>(3, 14, &[]).await;
+    let house = resulted::<E>(&mut street).await;
     let body = json!({"replaces": 1, "outcome": "5", "reason": "the feed swapped the sides"});
     let proposed = house.api.operate("/v1/rounds/wrong/corrections", &body).await.unwrap();
     let (preview, hash) = (&proposed.body["preview"], proposed.body["hash"].clone());
@@ -57,7 +106,7 @@ async fn two_people_correct_a_round<E: Ground>() {
     let until = tokio::time::Instant::now() + WAIT_MAX;
     loop {
         let shown = house.api.call(Method::GET, &path, NIGHT_KEY, None).await.unwrap();
-        let at = progress(&shown);
+        let at = progress(&shown.body);
         assert!(at.0 == changed && at.2 <= at.1 && at.1 <= at.0, "{at:?}");
         if at.2 == changed {
             break;

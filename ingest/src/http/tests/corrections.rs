@@ -196,6 +196,9 @@ async fn roles() {
         (&reject, r#"{"reason":""}"#, vec![Duty::Propose, Duty::Approve]),
         (&show, "", vec![Duty::Read]),
         ("GET /v1/rounds", "", vec![Duty::Read]),
+        ("GET /v1/partners", "", vec![Duty::Read]),
+        ("POST /v1/partners/acme/pause", r#"{"reason":""}"#, vec![Duty::Partners]),
+        ("POST /v1/partners/acme/resume", r#"{"reason":""}"#, vec![Duty::Partners]),
         ("GET /v1/rounds/r1", "", vec![Duty::Read]),
     ] {
         for duty in Duty::ALL {
