@@ -1,6 +1,7 @@
 //! The one binary's parts: the audit, the configuration, the server, the demo, the bench, and the reading of
 //! topics.
 
+pub mod acts;
 pub mod audit;
 pub mod bench;
 pub mod cli;

@@ -11,6 +11,7 @@ mod frozen;
 mod health;
 mod lines;
 mod operator;
+mod operators;
 mod parent;
 mod parked;
 mod partner;
@@ -88,6 +89,7 @@ enum Command {
     Frozen(frozen::Args),
     Correction(correction::Args),
     Partner(partner::Args),
+    Operator(operators::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
     Table(Box<table::Args>),
@@ -138,6 +140,7 @@ impl Cli {
             Command::Frozen(args) => frozen::run(args).await,
             Command::Correction(args) => correction::run(args).await,
             Command::Partner(args) => partner::run(args).await,
+            Command::Operator(args) => operators::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,
