@@ -47,7 +47,8 @@ pub struct Acts {
 /// If the log cannot be read.
 pub async fn since(engine: &impl Engine, since: Millis) -> anyhow::Result<Acts> {
     let mut found = Acts::default();
-    for (topic, take) in [(ROUNDS, rounds as Take), (PARTNERS, partners)] {
+    let topics: [(&str, Take); 2] = [(ROUNDS, rounds), (PARTNERS, partners)];
+    for (topic, take) in topics {
         let topic = Topic(topic);
         for partition in 0..engine.partitions(topic) {
             let mut said = BTreeMap::new();

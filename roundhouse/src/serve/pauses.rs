@@ -121,6 +121,9 @@ async fn again(error: EngineError) -> Result<(), EngineError> {
             sleep(AGAIN_WAIT).await;
             Ok(())
         }
-        other => Err(other),
+        EngineError::Full(_)
+        | EngineError::Fenced(_)
+        | EngineError::OutOfRange { .. }
+        | EngineError::Closed => Err(error),
     }
 }

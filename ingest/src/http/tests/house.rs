@@ -161,6 +161,7 @@ impl House {
         }
         draw(&engine, &shutdown);
         let shows = Arc::new(Shows::default());
+        let corrections: Arc<dyn Corrections> = shows.clone();
         let simple = Simple { open: true, book: Some(book(&engine, &shutdown)) };
         let state = ApiState {
             line: Some(line(&engine, &shutdown)),
@@ -168,7 +169,7 @@ impl House {
             histories: true,
             engine,
             operators: Arc::new(operators()),
-            corrections: Arc::clone(&shows) as Arc<dyn Corrections>,
+            corrections,
             tokens: Arc::new(tokens()),
             pauses: Pauses::new(["acme".parse().unwrap(), "bolt".parse().unwrap()]),
             partitions: Partitions::EMBEDDED,
