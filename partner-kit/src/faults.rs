@@ -44,6 +44,9 @@ pub struct FaultSettings {
     /// Decline stakes for the wallet's own reasons, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub decline_rate: u32,
+    /// Leave so many rows of each round, from the first, out of its close and of its list of rows
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub rows_lost: usize,
 }
 
 fn rate() -> clap::builder::RangedI64ValueParser<u32> {
@@ -74,6 +77,7 @@ impl FaultSettings {
         swap_rate: 0,
         repeat_rate: 0,
         decline_rate: 0,
+        rows_lost: 0,
     };
 
     /// The same switches but for those that `change` names: a JSON object.

@@ -139,9 +139,10 @@ async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body
     Ok(Json(answer).into_response())
 }
 
-async fn close(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
+async fn close(State(app): State<App>, headers: HeaderMap, body: Body) -> Answer {
     let request: CloseRequest = read(&headers, body)?;
-    Ok(Json(wallet.close(&request).await?).into_response())
+    let lost = app.mischief.settings().rows_lost;
+    Ok(Json(app.wallet.close(&request, lost).await?).into_response())
 }
 
 async fn query(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
@@ -161,13 +162,14 @@ struct Page {
 }
 
 async fn round_bets(
-    State(wallet): State<Arc<Wallet>>,
+    State(app): State<App>,
     Path(round_id): Path<String>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Answer {
     let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let limit = page.limit.unwrap_or(ROUND_BETS_MAX);
-    Ok(Json(wallet.round_bets(&round_id, &page.after, limit).await?).into_response())
+    let lost = app.mischief.settings().rows_lost;
+    Ok(Json(app.wallet.round_bets(&round_id, &page.after, limit, lost).await?).into_response())
 }
 
 async fn capabilities(State(wallet): State<Arc<Wallet>>) -> Response {

@@ -149,12 +149,21 @@ impl Wallet {
         .await
     }
 
-    /// This side's view of a round.
+    /// This side's view of a round, as if its first `lost` rows were not there.
     ///
     /// # Errors
     /// [`JournalStopped`] if what it shows could not be made durable.
-    pub async fn close(&self, request: &CloseRequest) -> Result<CloseResponse, JournalStopped> {
-        self.read(|register| register.close(request)).await
+    pub async fn close(
+        &self,
+        request: &CloseRequest,
+        lost: usize,
+    ) -> Result<CloseResponse, JournalStopped> {
+        let close = |register: &Register| register.close(request);
+        self.read(|register| match lost {
+            0 => close(register),
+            _ => close(&register.without(&request.round_id, lost)),
+        })
+        .await
     }
 
     /// How these bets stand.
@@ -165,7 +174,7 @@ impl Wallet {
         self.read(|register| register.query(request)).await
     }
 
-    /// A page of the rows of a round.
+    /// A page of the rows of a round, as if its first `lost` rows were not there.
     ///
     /// # Errors
     /// [`JournalStopped`] if what it shows could not be made durable.
@@ -174,8 +183,14 @@ impl Wallet {
         round_id: &str,
         after: &str,
         limit: usize,
+        lost: usize,
     ) -> Result<RoundBetsResponse, JournalStopped> {
-        self.read(|register| register.round_bets(round_id, after, limit)).await
+        let page = |register: &Register| register.round_bets(round_id, after, limit);
+        self.read(|register| match lost {
+            0 => page(register),
+            _ => page(&register.without(round_id, lost)),
+        })
+        .await
     }
 
     /// Puts money into a player's account, or takes it out.

@@ -122,6 +122,8 @@ pub struct Settler {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciler {
+    /// Age in s of a result at which its round is first closed with partners.
+    pub close_after_s: i64,
     /// Age in s at which a settlement without a final answer is said again.
     pub stale_s: i64,
     /// Shortest time in s between two repeats of one settlement.

@@ -18,6 +18,8 @@ pub const FREEZE: &str = "freeze";
 pub const ADMITTED: &str = "admitted";
 /// A final delivery answer, or a parking: framed `DeliveryRecord`.
 pub const DELIVERED: &str = "delivered";
+/// What came of closing a round with a partner: framed `CloseRecord`.
+pub const CLOSE: &str = "close";
 /// History of a bet: a record of `decisions.v1`. Like the three below it a framed `HistoryRecord`.
 pub const HISTORY_DECISION: &str = "history_decision";
 /// History of a bet: a record of `settlements.v1`.
@@ -40,6 +42,7 @@ pub const KINDS: &[&str] = &[
     FREEZE,
     ADMITTED,
     DELIVERED,
+    CLOSE,
     HISTORY_DECISION,
     HISTORY_SETTLEMENT,
     HISTORY_DELIVERY,

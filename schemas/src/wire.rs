@@ -6,7 +6,7 @@
 
 mod stored;
 
-pub use stored::{FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
+pub use stored::{CloseRecord, FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
@@ -91,6 +91,7 @@ wire!(TallyRecord, 8, "facts/tally.avsc");
 wire!(FreezeRecord, 9, "facts/freeze.avsc");
 wire!(UnreadableRecord, 10, "facts/unreadable.avsc");
 wire!(HistoryRecord, 11, "facts/history.avsc");
+wire!(CloseRecord, 12, "facts/close.avsc");
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

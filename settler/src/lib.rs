@@ -24,7 +24,10 @@ pub use preview::{
     Correction, Done, Flip, MOVERS_MAX, Mover, PartnerMoney, Preview, PreviewError, Units, preview,
     progress,
 };
-pub use reconciler::{Owed, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
+pub use reconciler::{
+    CloseAnswer, CloseAsk, CloseCall, Closer, Metrics, Owed, Reconciler, ReconcilerAsk,
+    ReconcilerOptions, ReconcilerTold, Standing,
+};
 
 #[cfg(test)]
 mod tests;

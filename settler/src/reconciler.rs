@@ -4,23 +4,38 @@
 //! of retention, to learn which rounds there are; and for each of its partitions the facts of (round,
 //! partition) some time after each change. What has no final answer, is not parked and is old enough is
 //! said again in `settlements.v1`: the same content, the current revision, at most once a day while it
-//! runs; a restart forgets when it last did. It never pays by itself and never decides: a difference it
-//! cannot explain is an alarm.
+//! runs; a restart forgets when it last did. It never pays by itself and never decides.
+//!
+//! Once a partner has confirmed all it was told of a round, or the rest is parked or frozen, the round is
+//! closed with it: it is asked for its totals and digest. The same is a fact, and is not asked again until
+//! there is another version or another list of bets set aside. A difference, found twice in a row, is a case
+//! in `cases.v1` that names the bets; it ends when a later close finds none.
 //!
 //! It is told which partitions it has ([`ReconcilerAsk`]): what was read of rounds is no memory of a
 //! partition and stays when one comes or goes. Two owners for a while only repeat more.
 //!
-//! Not yet here: closing rounds with partners, cases, and breakers; every partner counts as reachable.
+//! Not yet here: breakers; a settlement is said again to a partner that is down, too.
 
 mod ask;
+mod book;
+mod closing;
 mod compare;
+mod desk;
+mod differ;
 mod lane;
+mod metrics;
 mod rounds;
+mod send;
 
-pub use ask::{Owed, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
+pub use ask::{Owed, ReconcilerAsk, ReconcilerOptions, ReconcilerTold, Standing};
+pub use desk::{CloseAnswer, CloseAsk, CloseCall};
+pub use metrics::Metrics;
+pub use send::Closer;
 
 use crate::load::Loaded;
 use crate::memory::Memory;
+use closing::{Seen, Writing};
+use compare::compare_with;
 pub(crate) use compare::{Answers, compare};
 use lane::{Lane, Look, Next};
 use rounds::Rounds;
@@ -32,7 +47,6 @@ use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::settlements::Settlement;
 use schemas::{PartnerId, RoundId};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 /// The machine.
 #[derive(Debug)]
@@ -40,19 +54,32 @@ pub struct Reconciler {
     options: ReconcilerOptions,
     rounds: Rounds,
     lanes: BTreeMap<u32, Lane>,
+    /// What closes are writing, by the token of their batch.
+    writing: BTreeMap<u64, Writing>,
     /// The last token given out: an answer to a load of a partition that was dropped finds nobody.
     token: u64,
     timer_set: bool,
 }
 
 const TIMER: u64 = 0;
+/// A round rests between looks for a 16th of the time since it changed, at most 10 minutes: an outage of days
+/// must not have its thousands of rounds read every second.
+const AGE_TO_WAIT: Millis = 16;
+const WAIT_MS_MAX: Millis = 10 * 60 * 1_000;
 
 impl Reconciler {
     /// A reconciler that knows no round yet.
     pub fn new(options: ReconcilerOptions) -> Self {
         let lanes = options.partitions.iter().map(|partition| (*partition, Lane::default()));
         let lanes = lanes.collect();
-        Self { options, rounds: Rounds::default(), lanes, token: TIMER, timer_set: false }
+        Self {
+            options,
+            rounds: Rounds::default(),
+            lanes,
+            writing: BTreeMap::new(),
+            token: TIMER,
+            timer_set: false,
+        }
     }
 
     fn token(&mut self) -> u64 {
@@ -68,9 +95,9 @@ impl Reconciler {
             match lane.next(now) {
                 Next::Look(round) => {
                     self.token += 1;
-                    let scope = scope(&round, BETS, *partition);
+                    let scope = scope(&round, SETTLEMENTS, *partition);
                     effects.push(Effect::Load { token: self.token, scope });
-                    lane.looking = Some((self.token, round, Look::Bets));
+                    lane.looking = Some((self.token, round, Look::Answers));
                 }
                 Next::Wait(at) => earliest = Some(earliest.map_or(at, |other| other.min(at))),
                 Next::Nothing => {}
@@ -97,35 +124,62 @@ impl Reconciler {
     fn loaded(&mut self, now: Millis, token: u64, facts: &[Fact]) -> Vec<Effect<Self>> {
         let Some((partition, round, look)) = self.looking(token) else { return Vec::new() };
         let mut effects = match look {
-            Look::Bets => match Memory::load(&round, u64::MAX, facts) {
+            Look::Answers => {
+                let token = self.token();
+                let scope = scope(&round, BETS, partition);
+                let answers = Box::new(Answers::of(facts));
+                if let Some(lane) = self.lanes.get_mut(&partition) {
+                    lane.looking = Some((token, round, Look::Bets { answers }));
+                }
+                vec![Effect::Load { token, scope }]
+            }
+            Look::Bets { answers } => match Memory::load(&round, u64::MAX, facts) {
                 Ok(Loaded { differs: Some((loaded, tallied)), .. }) => {
                     let why = format!("{loaded} bets loaded, {tallied} tallied");
                     self.look_later(now, partition, &round, &why)
                 }
-                Ok(loaded) => {
-                    let token = self.token();
-                    let scope = scope(&round, SETTLEMENTS, partition);
-                    let answers = Look::Answers { bets: Box::new(loaded.round) };
-                    if let Some(lane) = self.lanes.get_mut(&partition) {
-                        lane.looking = Some((token, round, answers));
-                    }
-                    vec![Effect::Load { token, scope }]
+                Ok(Loaded { round: bets, .. }) => {
+                    let seen = Seen { round: &round, bets: &bets, facts };
+                    self.seen(now, partition, &seen, &answers)
                 }
                 Err(error) => self.look_later(now, partition, &round, &error.to_string()),
             },
-            Look::Answers { bets } => {
-                let found = compare(&bets, facts);
-                let ungraded = found.ungraded.as_ref().map(ToString::to_string);
-                let is_closed = bets.closed_at.is_some();
-                let Some(lane) = self.lanes.get_mut(&partition) else { return Vec::new() };
-                let again = lane.found(now, round, is_closed, found, &self.options);
-                let mut effects = self.say_again(now, partition, again);
-                effects.extend(ungraded.map(|why| alarm(format!("partition {partition}: {why}"))));
-                effects
-            }
         };
         effects.extend(self.next(now));
         effects
+    }
+
+    /// All of a round in a partition was loaded: says again what is to be, and closes it where it can.
+    fn seen(
+        &mut self,
+        now: Millis,
+        partition: u32,
+        seen: &Seen<'_>,
+        answers: &Answers,
+    ) -> Vec<Effect<Self>> {
+        let found = compare_with(seen.bets, answers);
+        let books = book::books(seen.bets, answers);
+        let (mut standings, mut effects) = self.close(now, partition, seen, books);
+        for (partner, owed) in found.owed {
+            standings.entry(partner).or_default().owed = owed;
+        }
+        let said_by_now = usize::try_from(self.rounds.version(seen.round)).unwrap_or(usize::MAX);
+        let is_over = seen.bets.closed_at.is_some() && said_by_now <= seen.bets.versions.len();
+        let wait = self.wait(now, seen.round);
+        let Some(lane) = self.lanes.get_mut(&partition) else { return effects };
+        lane.found(now, seen.round.clone(), is_over, standings, wait);
+        let again = lane.stale(now, found.unanswered, &self.options);
+        effects.extend(self.say_again(now, partition, again));
+        let ungraded = found.ungraded.as_ref().map(ToString::to_string);
+        effects.extend(ungraded.map(|why| alarm(format!("partition {partition}: {why}"))));
+        effects
+    }
+
+    /// Ms until the next look at a round that is not done.
+    fn wait(&self, now: Millis, round: &RoundId) -> Millis {
+        let age = now.saturating_sub(self.rounds.changed_at(round).unwrap_or(now));
+        let look_ms = self.options.look_ms;
+        (age / AGE_TO_WAIT).clamp(look_ms, look_ms.max(WAIT_MS_MAX))
     }
 
     fn look_later(
@@ -135,8 +189,9 @@ impl Reconciler {
         round: &RoundId,
         why: &str,
     ) -> Vec<Effect<Self>> {
+        let wait = self.wait(now, round);
         if let Some(lane) = self.lanes.get_mut(&partition) {
-            lane.plan_by(round, now.saturating_add(self.options.look_ms));
+            lane.plan_by(round, now.saturating_add(wait));
         }
         vec![alarm(format!("round {round} in partition {partition}: {why}"))]
     }
@@ -185,9 +240,9 @@ impl Reconciler {
     }
 
     /// Something was admitted about a round.
-    fn changed(&mut self, now: Millis, event: &RoundEvent) {
-        let due = event.said_at.saturating_add(self.options.stale_ms);
-        self.rounds.changed(&event.round, event.said_at, now);
+    fn changed(&mut self, now: Millis, event: &RoundEvent, version: u32) {
+        let due = event.said_at.saturating_add(self.options.close_after_ms);
+        self.rounds.changed(&event.round, version, event.said_at, now);
         self.lanes.values_mut().for_each(|lane| lane.plan(&event.round, due));
     }
 
@@ -197,15 +252,15 @@ impl Reconciler {
         }
         let mut lane = Lane::default();
         for (round, changed) in self.rounds.iter() {
-            lane.plan(round, changed.saturating_add(self.options.stale_ms));
+            lane.plan(round, changed.saturating_add(self.options.close_after_ms));
         }
         self.lanes.insert(partition, lane);
     }
 
-    fn total(&self) -> BTreeMap<PartnerId, Owed> {
-        let mut total: BTreeMap<PartnerId, Owed> = BTreeMap::new();
-        for (partner, line) in self.lanes.values().flat_map(Lane::owed) {
-            total.entry(partner.clone()).or_default().add(*line);
+    fn total(&self) -> BTreeMap<PartnerId, Standing> {
+        let mut total: BTreeMap<PartnerId, Standing> = BTreeMap::new();
+        for (partner, line) in self.lanes.values().flat_map(Lane::standings) {
+            total.entry(partner.clone()).or_default().add(line);
         }
         total
     }
@@ -220,8 +275,8 @@ fn alarm(text: String) -> Effect<Reconciler> {
 }
 
 impl Machine for Reconciler {
-    type Call = Infallible;
-    type Answer = Infallible;
+    type Call = CloseCall;
+    type Answer = CloseAnswer;
     type Request = ReconcilerAsk;
     type Reply = ReconcilerTold;
 
@@ -240,7 +295,8 @@ impl Machine for Reconciler {
                     if let RoundSaid::Verdict(verdict) = &event.said
                         && verdict.refused.is_none()
                     {
-                        self.changed(now, &event);
+                        let version = verdict.version;
+                        self.changed(now, &event, version);
                     }
                 }
                 self.next(now)
@@ -252,7 +308,7 @@ impl Machine for Reconciler {
             }
             Input::Request { token, request } => {
                 let reply = match request {
-                    ReconcilerAsk::Owed => ReconcilerTold::Owed(self.total()),
+                    ReconcilerAsk::Standings => ReconcilerTold::Standings(self.total()),
                     ReconcilerAsk::Take(partition) => {
                         self.take(partition);
                         ReconcilerTold::Done
@@ -268,14 +324,15 @@ impl Machine for Reconciler {
             }
             Input::Applied { token } => {
                 self.said(token, false);
-                Vec::new()
+                self.wrote(token).into_iter().collect()
             }
             Input::Failed { token, .. } => {
                 self.said(token, true);
+                self.writing.remove(&token);
                 Vec::new()
             }
             Input::Peeked { .. } => Vec::new(),
-            Input::Answered { answer, .. } => match answer {},
+            Input::Answered { token, answer } => self.answered(now, token, &answer),
         }
     }
 

@@ -90,6 +90,15 @@ impl Register {
         }
     }
 
+    /// This register without the first rows of a round: what a wallet would say that has lost them.
+    pub fn without(&self, round_id: &str, lost: usize) -> Self {
+        let rows: Vec<String> =
+            self.rows_of(round_id).take(lost).map(|(bet, _)| bet.to_owned()).collect();
+        let mut register = self.clone();
+        register.rows.retain(|bet, _| !rows.contains(bet));
+        register
+    }
+
     /// What this wallet can do.
     pub fn capabilities(&self) -> CapabilitiesResponse {
         let options = self.options();

@@ -29,6 +29,7 @@ impl<'a> Answers<'a> {
             | FactSaid::Freeze(_)
             | FactSaid::Unreadable(_)
             | FactSaid::Admitted(_)
+            | FactSaid::Close(_)
             | FactSaid::Broken(_) => None,
         });
         for delivery in records.chain(facts) {

@@ -7,7 +7,9 @@ use schemas::decisions::{Decision, DecisionSaid};
 use schemas::outgoing::Partitions;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::{Settlement, Target};
-use schemas::wire::{CaseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord};
+use schemas::wire::{
+    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord,
+};
 use std::collections::BTreeMap;
 
 /// What stands in one partition, in order, with the offsets.
@@ -50,6 +52,8 @@ pub enum FactSaid {
     Admitted(RoundEvent),
     /// A final delivery answer or a parking.
     Delivered(DeliveryRecord),
+    /// What came of closing the round with a partner.
+    Close(CloseRecord),
     /// A body that does not decode, with the error.
     Broken(String),
 }

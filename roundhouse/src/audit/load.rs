@@ -15,7 +15,9 @@ use schemas::decisions::DecisionSaid;
 use schemas::outgoing::Partitions;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
-use schemas::wire::{CaseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord};
+use schemas::wire::{
+    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord,
+};
 use schemas::{facts, frame};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -232,6 +234,7 @@ fn fact_line(fact: Fact) -> FactLine {
         facts::FREEZE => said(frame::decode::<FreezeRecord>(body), FactSaid::Freeze),
         facts::UNREADABLE => said(frame::decode::<UnreadableRecord>(body), FactSaid::Unreadable),
         facts::DELIVERED => said(frame::decode::<DeliveryRecord>(body), FactSaid::Delivered),
+        facts::CLOSE => said(frame::decode::<CloseRecord>(body), FactSaid::Close),
         kind => Err(format!("the kind {kind} is not known")),
     };
     FactLine {

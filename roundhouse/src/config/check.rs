@@ -50,6 +50,7 @@ impl Findings {
             ("placing.in_flight_max", at_least_1(placing.in_flight_max)),
             ("placing.partner_in_flight_max", at_least_1(placing.partner_in_flight_max)),
             ("settler.rounds_kept", at_least_1(settler.rounds_kept)),
+            ("reconciler.close_after_s", 0 <= reconciler.close_after_s),
             ("reconciler.stale_s", 1 <= reconciler.stale_s),
             ("reconciler.repeat_s", 1 <= reconciler.repeat_s),
             ("dispatcher.chunk_items_max", at_least_1(dispatcher.chunk_items_max)),

@@ -143,7 +143,7 @@ pub(super) fn start<E: Opened>(
         dispatchers(&mut start)?;
     }
     if roles.has(Role::Reconciler) {
-        reconcilers::start(&mut start);
+        reconcilers::start(&mut start)?;
     }
     if roles.has(Role::History) {
         histories(&mut start);

@@ -5,18 +5,30 @@
 
 use super::loops::{Start, logged};
 use super::tails::begins;
-use super::{Opened, Role};
+use super::{Opened, Role, partners};
 use crate::engine::RECONCILER;
-use runtime::drive::NoCalls;
+use anyhow::Context;
+use runtime::http::{HttpClient, HttpOptions};
 use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
 use schemas::catalogue::BETS;
-use settler::{Reconciler, ReconcilerAsk, ReconcilerOptions};
+use settler::{Closer, Metrics, Reconciler, ReconcilerAsk, ReconcilerOptions};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Ms between two looks of a reconciler at a round that still owes something.
 const LOOK_MS: i64 = 1_000;
+
+/// How often how partners stand is asked for /metrics.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+/// Connections for closes: a partner is asked one thing at a time.
+const CLOSE_POOL: HttpOptions = HttpOptions {
+    connect_wait_max: Duration::from_secs(1),
+    // Below the 5 s after which common servers close an idle connection.
+    idle_max: Duration::from_secs(4),
+    idle_connections_max: 1,
+};
 
 /// The partitions reconciled here.
 type Owned = Arc<Mutex<BTreeSet<u32>>>;
@@ -25,15 +37,30 @@ type Owned = Arc<Mutex<BTreeSet<u32>>>;
 ///
 /// It stores no offset, and the embedded engine keeps a topic for ever for a group without one: where
 /// one process has everything, it belongs to no group.
-pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
+///
+/// # Errors
+/// If a partner of the configuration cannot be.
+pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
+    let metrics = Metrics::register(start.metrics);
+    let wallets = partners::addresses(start.config).context("partners[].wallet_url")?;
+    let call_wait_max = Duration::from_millis(start.config.dispatcher.call_ms_max);
+    let client = HttpClient::new(CLOSE_POOL);
+    let closer = Arc::new(Closer::new(client, wallets, call_wait_max, metrics.clone()));
     let options = ReconcilerOptions {
         partitions: BTreeSet::new(),
         rounds_from: Vec::new(),
+        counts: E::PARTITIONS,
+        close_after_ms: start.config.reconciler.close_after_s.saturating_mul(1_000),
         stale_ms: start.config.reconciler.stale_s.saturating_mul(1_000),
         repeat_ms: start.config.reconciler.repeat_s.saturating_mul(1_000),
         look_ms: LOOK_MS,
     };
     let (handle, requests) = Handle::channel();
+    let (asked, stop) = (handle.clone(), start.stop.clone());
+    start.loops.tasks.spawn(async move {
+        metrics.watch(asked, WATCH_PERIOD, stop).await;
+        Ok(())
+    });
     let owned = Owned::default();
     if E::SHARED {
         let membership = Membership::default();
@@ -55,9 +82,10 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
         }
     };
     start.loops.tasks.spawn(async move {
-        logged(keep(engine, build, Arc::new(NoCalls), requests, SystemClock, stop).await);
+        logged(keep(engine, build, closer, requests, SystemClock, stop).await);
         Ok(())
     });
+    Ok(())
 }
 
 fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {

@@ -23,6 +23,7 @@ mod admin;
 mod bad_input;
 mod clients;
 mod clock;
+mod closing;
 mod commands;
 mod consumer;
 mod corrections;

@@ -39,6 +39,15 @@ const IN_TROUBLE: &[&str] = &[
     "roundhouse_partner_owed_records",
     "roundhouse_partner_parked_records",
     "roundhouse_partner_retry_backlog",
+    "roundhouse_reconciler_conservation_minor_units",
+    "roundhouse_reconciler_frozen_bets",
+    "roundhouse_reconciler_in_flight_minor_units",
+    "roundhouse_reconciler_oldest_unclosed_timestamp_seconds",
+    "roundhouse_reconciler_oldest_unconfirmed_timestamp_seconds",
+    "roundhouse_reconciler_open_cases",
+    "roundhouse_reconciler_owed_settlements",
+    "roundhouse_reconciler_parked_settlements",
+    "roundhouse_reconciler_unclosed_rounds",
 ];
 /// Words that name a unit, but not the base unit; or a kind of metric.
 const NO_WORDS: &[&str] = &[

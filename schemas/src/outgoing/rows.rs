@@ -8,7 +8,8 @@ use crate::facts;
 use crate::frame::{self, FrameError};
 use crate::rounds::{Outcome, RoundEvent, RoundSaid};
 use crate::wire::{
-    DecisionRecord, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord, UnreadableRecord,
+    CloseRecord, DecisionRecord, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord,
+    UnreadableRecord,
 };
 use crate::{ContentHash, Lane, PartnerId, RoundId};
 
@@ -261,6 +262,31 @@ pub fn delivered_fact(
         kind: facts::DELIVERED,
         at,
         hash: ContentHash::of(&[&record.delivery_id]).0,
+        body: frame::encode(record)?,
+    })
+}
+
+/// What came of closing a round with a partner. `at` is the offset, in `bets` partition `partition`, of
+/// the marker of the version that it was closed at: the record that caused it.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub fn close_fact(record: &CloseRecord, partition: u32, at: u64) -> Result<FactRow, FrameError> {
+    let lane = record.partner_id.parse::<PartnerId>().map(|partner| Lane::of(&partner));
+    let version = record.result_version.to_string();
+    let case = record.case_id.as_deref().unwrap_or_default();
+    let named = [record.partner_id.as_str(), &version, &record.said, case];
+    let ended = record.ended.iter().map(String::as_str);
+    let named: Vec<&str> = named.into_iter().chain(ended).collect();
+    Ok(FactRow {
+        round: record.round_id.clone(),
+        topic: BETS,
+        partition,
+        lane: lane.map(|lane| lane.as_str().to_owned()).unwrap_or_default(),
+        bet: String::new(),
+        kind: facts::CLOSE,
+        at,
+        hash: ContentHash::of(&named).0,
         body: frame::encode(record)?,
     })
 }

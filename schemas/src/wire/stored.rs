@@ -74,6 +74,23 @@ pub struct HistoryRecord {
     pub value: Vec<u8>,
 }
 
+/// What came of closing a round with a partner, a fact: it said the same, or a case was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
+pub struct CloseRecord {
+    /// The round.
+    pub round_id: String,
+    /// The partner.
+    pub partner_id: String,
+    /// The result version that the round was closed at.
+    pub result_version: i64,
+    /// Hash, in hex, of all that we said: another total, digest or list of bets is another close.
+    pub said: String,
+    /// The case that holds the difference; null if the partner said the same.
+    pub case_id: Option<String>,
+    /// Cases of earlier closes that ended with this one, ordered.
+    pub ended: Vec<String>,
+}
+
 impl UnreadableRecord {
     /// The record at (topic, partition, offset) with its headers, key and value, and why it cannot be
     /// decoded.

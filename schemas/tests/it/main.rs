@@ -29,6 +29,7 @@ fn for_each(what: &mut impl ForEach) {
     what.each::<FreezeRecord>("facts/freeze.avsc");
     what.each::<UnreadableRecord>("facts/unreadable.avsc");
     what.each::<HistoryRecord>("facts/history.avsc");
+    what.each::<CloseRecord>("facts/close.avsc");
 }
 
 /// A file of this crate.

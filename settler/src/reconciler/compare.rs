@@ -3,12 +3,12 @@
 use super::Owed;
 use crate::memory::{BetState, Known, Round};
 use runtime::Fact;
-use schemas::PartnerId;
 use schemas::decisions::Decision;
 use schemas::facts::DELIVERED;
 use schemas::frame;
 use schemas::settlements::Settlement;
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use schemas::{BetId, PartnerId};
 use settlement::RuleError;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,11 @@ pub(crate) struct Compared {
 
 /// Compares every decision of `round` with the delivery facts of its scope.
 pub(crate) fn compare(round: &Round, facts: &[Fact]) -> Compared {
-    let answers = Answers::of(facts);
+    compare_with(round, &Answers::of(facts))
+}
+
+/// Compares every decision of `round` with these answers.
+pub(super) fn compare_with(round: &Round, answers: &Answers) -> Compared {
     let mut found = Compared::default();
     for state in round.bets.values() {
         let Some(decision) = decided(state) else { continue };
@@ -76,10 +80,12 @@ fn newest(round: &Round, decision: &Decision) -> Result<Option<Settlement>, Rule
     Ok(settlement::expected(rules.game, decision, &round.versions)?.pop())
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
     /// The highest revision with a final answer.
     finals: BTreeMap<String, u32>,
+    /// Every revision with an answer, final or parked, and whose it is.
+    revisions: BTreeMap<String, (String, BTreeSet<u32>)>,
     parked: BTreeSet<(String, u32)>,
 }
 
@@ -89,6 +95,11 @@ impl Answers {
         for fact in facts.iter().filter(|fact| fact.key.kind == DELIVERED) {
             let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
             let revision = u32::try_from(record.revision).unwrap_or_default();
+            if record.outcome != DeliveryOutcome::Unknown {
+                let named = || (record.partner_id.clone(), BTreeSet::new());
+                let of_bet = answers.revisions.entry(record.bet_id.clone()).or_insert_with(named);
+                of_bet.1.insert(revision);
+            }
             match record.outcome {
                 DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
                     let newest = answers.finals.entry(record.bet_id).or_default();
@@ -107,6 +118,31 @@ impl Answers {
     pub(crate) fn is_final(&self, settlement: &Settlement) -> bool {
         let newest = self.finals.get(settlement.bet.as_str());
         newest.is_some_and(|newest| settlement.revision <= *newest)
+    }
+
+    /// The highest revision with a final answer, 2 or above.
+    pub(super) fn confirmed(&self, bet: &BetId) -> Option<u32> {
+        self.finals.get(bet.as_str()).copied()
+    }
+
+    /// Every revision of the bet that has an answer, ordered.
+    pub(super) fn revisions(&self, bet: &BetId) -> impl Iterator<Item = u32> {
+        self.revisions.get(bet.as_str()).into_iter().flat_map(|(_, all)| all.iter().copied())
+    }
+
+    /// Answers about bets that are not among `bets`: bet, partner, revision.
+    pub(super) fn about_unknown<T>(
+        &self,
+        bets: &BTreeMap<BetId, T>,
+    ) -> impl Iterator<Item = (String, PartnerId, u32)> {
+        let known = |bet: &str| bet.parse().is_ok_and(|bet: BetId| bets.contains_key(&bet));
+        self.revisions.iter().filter(move |(bet, _)| !known(bet)).flat_map(
+            |(bet, (partner, revisions))| {
+                let partner = partner.parse::<PartnerId>().ok();
+                let said = |revision: &u32| Some((bet.clone(), partner.clone()?, *revision));
+                revisions.iter().filter_map(said).collect::<Vec<_>>()
+            },
+        )
     }
 
     pub(crate) fn is_parked(&self, settlement: &Settlement) -> bool {

@@ -1,8 +1,7 @@
 //! One partition of the reconciler: when each of its rounds is looked at, and what was found there.
 
-use super::compare::Compared;
-use super::{Owed, ReconcilerOptions};
-use crate::memory::Round;
+use super::desk::Desk;
+use super::{Answers, Owed, ReconcilerOptions, Standing};
 use runtime::Millis;
 use schemas::settlements::Settlement;
 use schemas::{BetId, PartnerId, RoundId};
@@ -22,12 +21,13 @@ pub(super) enum Next {
 /// How far the look at a round has come.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    /// The facts about its bets are being loaded.
-    Bets,
-    /// The answers of partners are.
-    Answers {
-        /// The bets.
-        bets: Box<Round>,
+    /// The answers of partners are being loaded: first, so that what caused each is among the facts about
+    /// bets.
+    Answers,
+    /// The facts about its bets are.
+    Bets {
+        /// The answers.
+        answers: Box<Answers>,
     },
 }
 
@@ -37,7 +37,11 @@ pub(super) struct Lane {
     /// When each round is to be looked at next, ms. Rounds that owe nothing are absent.
     due: BTreeMap<RoundId, Millis>,
     queue: BTreeSet<(Millis, RoundId)>,
-    owed: BTreeMap<RoundId, BTreeMap<PartnerId, Owed>>,
+    standings: BTreeMap<RoundId, BTreeMap<PartnerId, Standing>>,
+    /// Where partners are asked to close rounds.
+    pub(super) desks: BTreeMap<PartnerId, Desk>,
+    /// The case of a difference that was found once.
+    pub(super) suspects: BTreeMap<(RoundId, PartnerId), String>,
     /// When a settlement was last said again, ms.
     repeated: BTreeMap<(BetId, u32), Millis>,
     /// Settlements on their way to the log, by the token of their batch.
@@ -78,22 +82,41 @@ impl Lane {
         }
     }
 
-    /// Takes what the look at a round found, and plans the next one; the settlements to be said again.
+    /// Takes how partners stand in a round, and plans the next look at it behind `wait` unless all is
+    /// `done`.
     pub(super) fn found(
         &mut self,
         now: Millis,
         round: RoundId,
-        is_closed: bool,
-        found: Compared,
+        is_over: bool,
+        mut standings: BTreeMap<PartnerId, Standing>,
+        wait: Millis,
+    ) {
+        standings.retain(|_, standing| !standing.is_done());
+        if standings.is_empty() && is_over {
+            self.standings.remove(&round);
+            return;
+        }
+        let asked = standings.iter().filter(|(_, standing)| 0 < standing.unclosed);
+        let free = asked.filter_map(|(partner, _)| self.desks.get(partner)).map(Desk::not_before);
+        let wait_until = now.saturating_add(wait);
+        // A partner that is left alone for a while needs no look before; others may.
+        let only_unclosed = standings.values().all(|standing| standing.owed == Owed::default());
+        let at = match free.min() {
+            Some(free) if only_unclosed => wait_until.max(free),
+            Some(_) | None => wait_until,
+        };
+        self.plan_by(&round, at);
+        self.standings.insert(round, standings);
+    }
+
+    /// Those that are old enough to be said again.
+    pub(super) fn stale(
+        &self,
+        now: Millis,
+        mut unanswered: Vec<Settlement>,
         options: &ReconcilerOptions,
     ) -> Vec<Settlement> {
-        let Compared { owed, mut unanswered, .. } = found;
-        if owed.is_empty() && is_closed {
-            self.owed.remove(&round);
-        } else {
-            self.plan_by(&round, now.saturating_add(options.look_ms));
-            self.owed.insert(round, owed);
-        }
         unanswered.retain(|settlement| self.is_stale(now, settlement, options));
         unanswered
     }
@@ -127,8 +150,8 @@ impl Lane {
         }
     }
 
-    /// What each partner was owed when the rounds were last looked at, one line for each round.
-    pub(super) fn owed(&self) -> impl Iterator<Item = (&PartnerId, &Owed)> {
-        self.owed.values().flatten()
+    /// How each partner stood when the rounds were last looked at, one line for each round.
+    pub(super) fn standings(&self) -> impl Iterator<Item = (&PartnerId, &Standing)> {
+        self.standings.values().flatten()
     }
 }

@@ -1,5 +1,6 @@
 //! The settler and the reconciler on scripted partitions, every effect performed at once.
 
+mod closing;
 mod deciding;
 mod freezing;
 mod previewing;
@@ -181,7 +182,9 @@ impl Lane {
                         }
                     }
                     Effect::Alarm(alarm) => self.alarms.push(alarm),
-                    Effect::Peek { .. } | Effect::Call { .. } | Effect::Reply { .. } => {
+                    // A partner that does not answer.
+                    Effect::Call { .. } => {}
+                    Effect::Peek { .. } | Effect::Reply { .. } => {
                         panic!("not from these machines")
                     }
                 }

@@ -4,8 +4,8 @@ use super::{Lane, bet, partner};
 use crate::{Owed, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold};
 use runtime::machine::{Effect, Input, Machine};
 use runtime::{Batch, EngineError, Fact, Millis, Record, RecordHeaders, Source, Topic};
-use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
-use schemas::outgoing;
+use schemas::catalogue::{ROUNDS, SETTLEMENTS};
+use schemas::outgoing::{self, Partitions};
 use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord, RoundKind};
 use std::collections::BTreeSet;
@@ -15,19 +15,20 @@ const LOOK_MS: i64 = 60_000_000;
 /// Long after everything in the round.
 const LATE: Millis = 1_000_000;
 
-fn reconciler(partitions: impl IntoIterator<Item = u32>) -> Reconciler {
+pub(super) fn reconciler(partitions: impl IntoIterator<Item = u32>) -> Reconciler {
     Reconciler::new(ReconcilerOptions {
         partitions: partitions.into_iter().collect(),
         rounds_from: vec![0; 12],
+        counts: Partitions::CLUSTER,
+        close_after_ms: 60_000,
         stale_ms: 900_000,
         repeat_ms: 86_400_000,
         look_ms: LOOK_MS,
     })
 }
 
-fn verdict(said_at: Millis) -> Record {
-    let verdict =
-        Verdict { judged: 0, kind: RoundKind::Result, refused: None, number: 3, version: 1 };
+fn verdict(said_at: Millis, version: u32) -> Record {
+    let verdict = Verdict { judged: 0, kind: RoundKind::Result, refused: None, number: 3, version };
     let event = RoundEvent {
         round: super::round(),
         request: "q".parse().unwrap(),
@@ -58,8 +59,13 @@ fn read() -> Input<Reconciler> {
 
 /// A verdict of that time is read.
 fn read_of(said_at: Millis) -> Input<Reconciler> {
+    admitted(said_at, 1)
+}
+
+/// A verdict of that time on that result version is read.
+pub(super) fn admitted(said_at: Millis, version: u32) -> Input<Reconciler> {
     let source = Source { topic: Topic(ROUNDS), partition: 0 };
-    Input::Records { source, records: vec![verdict(said_at)], end: 2 }
+    Input::Records { source, records: vec![verdict(said_at, version)], end: 2 }
 }
 
 fn asked(reconciler: &mut Reconciler, request: ReconcilerAsk) -> Vec<Effect<Reconciler>> {
@@ -72,7 +78,7 @@ fn asked(reconciler: &mut Reconciler, request: ReconcilerAsk) -> Vec<Effect<Reco
 #[track_caller]
 fn load(effects: &[Effect<Reconciler>]) -> (u64, u32) {
     let [Effect::Load { token, scope }] = effects else { panic!("{effects:?}") };
-    assert_eq!((scope.group.as_str(), scope.topic.0), (super::round().as_str(), BETS));
+    assert_eq!((scope.group.as_str(), scope.topic.0), (super::round().as_str(), SETTLEMENTS));
     (*token, scope.partition)
 }
 
@@ -96,23 +102,27 @@ fn batches(
                     inputs.push(Input::Loaded { token, facts: facts.map(fact).collect() });
                 }
                 Effect::Apply { token, batch } => batches.push((token, batch)),
-                Effect::Timer { .. } | Effect::Alarm(_) => {}
-                Effect::Peek { .. } | Effect::Call { .. } | Effect::Reply { .. } => {
-                    panic!("not asked")
-                }
+                // A partner that does not answer.
+                Effect::Timer { .. } | Effect::Alarm(_) | Effect::Call { .. } => {}
+                Effect::Peek { .. } | Effect::Reply { .. } => panic!("not asked"),
             }
         }
     }
     batches
 }
 
-fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: DeliveryOutcome) {
+pub(super) fn answered(
+    lane: &mut Lane,
+    bet: &schemas::bets::Bet,
+    revision: u32,
+    outcome: DeliveryOutcome,
+) {
     let record = DeliveryRecord {
         delivery_id: String::new(),
         bet_id: bet.id.to_string(),
         revision: i64::from(revision),
         round_id: super::round().to_string(),
-        partner_id: partner().to_string(),
+        partner_id: bet.partner.to_string(),
         ledger_epoch: "1".to_owned(),
         outcome,
         superseded_by: None,
@@ -125,10 +135,10 @@ fn answered(lane: &mut Lane, bet: &schemas::bets::Bet, revision: u32, outcome: D
 }
 
 fn owed(reconciler: &mut Reconciler) -> Owed {
-    let asked = Input::Request { token: 7, request: ReconcilerAsk::Owed };
+    let asked = Input::Request { token: 7, request: ReconcilerAsk::Standings };
     match &reconciler.handle(0, asked)[..] {
-        [Effect::Reply { reply: ReconcilerTold::Owed(owed), .. }, ..] => {
-            owed.get(&partner()).copied().unwrap_or_default()
+        [Effect::Reply { reply: ReconcilerTold::Standings(standings), .. }, ..] => {
+            standings.get(&partner()).map(|standing| standing.owed).unwrap_or_default()
         }
         other => panic!("{other:?}"),
     }
@@ -259,8 +269,8 @@ fn a_change_during_a_look_is_looked_at_too() {
     let (token, _) = load(&reconciler.handle(LATE, read()));
     let meanwhile = reconciler.handle(LATE, read_of(LATE));
     assert!(meanwhile.is_empty(), "the look goes on: {meanwhile:?}");
-    let bets = lane.facts.iter().filter(|(key, _)| key.scope.topic.0 == BETS);
-    let facts = bets.map(|(key, body)| Fact { key: key.clone(), body: body.clone() }).collect();
+    let answers = lane.facts.iter().filter(|(key, _)| key.scope.topic.0 == SETTLEMENTS);
+    let facts = answers.map(|(key, body)| Fact { key: key.clone(), body: body.clone() }).collect();
     assert!(batches(&lane, &mut reconciler, LATE, Input::Loaded { token, facts }).is_empty());
     assert_eq!(owed(&mut reconciler), Owed::default());
 

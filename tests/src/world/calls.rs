@@ -1,13 +1,20 @@
 //! Calls of machines to partners, and what comes back, as the wire carries them.
 
 use bytes::Bytes;
-use schemas::PartnerId;
+use runtime::http::{CallError, HttpAnswer};
+use schemas::{PartnerId, RoundId};
 
 /// Which endpoint a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     Authorize,
     State,
+    Close,
+    /// The rows of a round behind a bet.
+    Rows {
+        round: RoundId,
+        after: String,
+    },
 }
 
 /// A call: a body for an endpoint of a partner.
@@ -25,4 +32,14 @@ pub struct Call {
 pub enum Answer {
     Http { status: u16, body: Bytes },
     Nothing,
+}
+
+impl Answer {
+    /// As a client of production has it.
+    pub fn http(self) -> Result<HttpAnswer, CallError> {
+        match self {
+            Self::Http { status, body } => Ok(HttpAnswer { status, retry_after_ms: None, body }),
+            Self::Nothing => Err(CallError::Timeout),
+        }
+    }
 }

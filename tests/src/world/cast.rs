@@ -6,6 +6,7 @@ use super::clients::{Reply, Request};
 use super::group::Group;
 use super::slot::Role;
 use super::{Process, World};
+use bytes::Bytes;
 use ingest::herald::{Herald, RoundRules};
 use ingest::placing::{
     AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerBook, PartnerEntry, Placing,
@@ -14,13 +15,13 @@ use ingest::placing::{
 use partner_dispatcher::{
     Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall,
 };
-use runtime::http::{CallError, HttpAnswer};
 use runtime::{Millis, Source, Topic};
 use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::outgoing::Partitions;
 use schemas::{Currency, PartnerId, Selection};
 use settler::{
-    Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold, Settler, SettlerOptions,
+    CloseAnswer, CloseAsk, CloseCall, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold,
+    Settler, SettlerOptions,
 };
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -88,6 +89,8 @@ pub(super) fn build(
         Role::Reconciler => Box::new(Reconciler::new(ReconcilerOptions {
             partitions: (0..setup.partitions.lanes).collect(),
             rounds_from: vec![0; usize::try_from(setup.partitions.rounds).unwrap_or(0)],
+            counts: setup.partitions,
+            close_after_ms: 3_000,
             stale_ms: 15_000,
             repeat_ms: 20_000,
             look_ms: 5_000,
@@ -270,12 +273,17 @@ unasked!(Herald);
 unasked!(Settler);
 
 impl Plug for Reconciler {
-    fn call(call: Infallible) -> Call {
-        match call {}
+    fn call(call: CloseCall) -> Call {
+        let CloseCall { partner, ask, .. } = call;
+        let (endpoint, body) = match ask {
+            CloseAsk::Close(body) => (Endpoint::Close, Bytes::from(body)),
+            CloseAsk::Rows { round, after } => (Endpoint::Rows { round, after }, Bytes::new()),
+        };
+        Call { partner, endpoint, body, budget_ms: STATE_BUDGET_MS }
     }
 
-    fn answer(_: Answer) -> Infallible {
-        unreachable!("nobody was called")
+    fn answer(answer: Answer) -> CloseAnswer {
+        answer.http()
     }
 
     fn request(_: Request) -> ReconcilerAsk {
@@ -301,10 +309,7 @@ impl Plug for Dispatcher {
     }
 
     fn answer(answer: Answer) -> Delivered {
-        match answer {
-            Answer::Http { status, body } => Ok(HttpAnswer { status, retry_after_ms: None, body }),
-            Answer::Nothing => Err(CallError::Timeout),
-        }
+        answer.http()
     }
 
     fn request(_: Request) -> OwedQuery {

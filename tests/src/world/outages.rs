@@ -29,7 +29,7 @@ impl World {
     pub(super) fn is_down(&self, call: &Call) -> bool {
         let down = self.wallets.down.get(&call.partner);
         down.is_some_and(|(until, stakes_too)| {
-            self.now < *until && (*stakes_too || call.endpoint == Endpoint::State)
+            self.now < *until && (*stakes_too || call.endpoint != Endpoint::Authorize)
         })
     }
 

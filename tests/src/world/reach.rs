@@ -65,6 +65,8 @@ moments! {
     ReplayedParked = "parked settlement replayed",
     AppliedLie = "applied said of a movement not made",
     AnsweredFromMemory = "chunk answered from the partner's memory",
+    RoundClosed = "round closed with a partner",
+    RowsCompared = "rows of a partner compared",
     OlderRevisionLate = "older revision published behind a newer",
 }
 

@@ -8,10 +8,10 @@ use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateItem,
-    StateRequest, StateResponse, StateResult,
+    AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, RowStatus,
+    StateItem, StateRequest, StateResponse, StateResult,
 };
-use schemas::{Currency, PartnerId};
+use schemas::{Currency, PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a call is treated on its way.
@@ -165,13 +165,13 @@ impl World {
             self.at(arrives, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
             return nothing(self);
         }
-        let manner = self.manner(call.endpoint);
+        let manner = self.manner(&call.endpoint);
         self.at(arrives, Event::Wallet(Arrival { call, manner, caller }));
     }
 
-    fn manner(&mut self, endpoint: Endpoint) -> Manner {
+    fn manner(&mut self, endpoint: &Endpoint) -> Manner {
         let faults = &self.faults;
-        let state = endpoint == Endpoint::State;
+        let state = *endpoint == Endpoint::State;
         let rates = [
             (faults.error_after, Manner::ErrorAfter),
             (faults.nonsense, Manner::Nonsense),
@@ -192,9 +192,11 @@ impl World {
     /// The partner takes a call.
     pub(super) fn arrive(&mut self, arrival: Arrival) {
         let Arrival { call, manner, caller } = arrival;
-        let body = match call.endpoint {
+        let body = match &call.endpoint {
             Endpoint::Authorize => self.authorize(&call),
             Endpoint::State => self.state(&call, manner),
+            Endpoint::Close => self.close_round(&call),
+            Endpoint::Rows { round, after } => self.round_bets(&call, round, after),
         };
         let reply = match (manner, body) {
             (Manner::Unheard, _) => return,
@@ -305,6 +307,22 @@ impl World {
             self.wallets.remembered.insert(known, body.clone());
         }
         Ok(body)
+    }
+
+    /// What the partner's register says of a round.
+    fn close_round(&mut self, call: &Call) -> Result<Bytes, u16> {
+        let request: CloseRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
+        self.reach.hit(Moment::RoundClosed);
+        serde_json::to_vec(&register.close(&request)).map(Bytes::from).map_err(|_| 500)
+    }
+
+    /// Its rows of a round, few to a page.
+    fn round_bets(&mut self, call: &Call, round: &RoundId, after: &str) -> Result<Bytes, u16> {
+        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
+        self.reach.hit(Moment::RowsCompared);
+        let page = register.round_bets(round.as_str(), after, 3);
+        serde_json::to_vec(&page).map(Bytes::from).map_err(|_| 500)
     }
 
     /// What a partner in this manner says of an item without looking at its register.

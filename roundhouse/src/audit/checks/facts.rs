@@ -250,6 +250,7 @@ fn readable(scene: &Scene<'_>) -> Finding {
             | FactSaid::Tally(_)
             | FactSaid::Freeze(_)
             | FactSaid::Admitted(_)
+            | FactSaid::Close(_)
             | FactSaid::Delivered(_) => finding.that(true, String::new, String::new),
         }
     }

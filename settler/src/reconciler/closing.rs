@@ -1,0 +1,231 @@
+//! Which rounds are closed with which partners now, and what becomes of the answers.
+//!
+//! A partner has one lane, so all its bets of a round are in one partition, and whoever reconciles that
+//! partition closes the round with it. No partner waits for another one. Two owners for a while ask twice.
+
+use super::book::Book;
+use super::desk::{self, CloseAnswer, Closing, End, Next};
+use super::{Reconciler, Standing, alarm};
+use crate::memory::Round;
+use runtime::machine::{Alarm, Effect};
+use runtime::{Append, Batch, Fact, Millis};
+use schemas::facts::{CLOSE, MARKER};
+use schemas::frame::{self, FrameError};
+use schemas::wire::{CaseRecord, CloseRecord};
+use schemas::{PartnerId, RoundId, outgoing};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Partners asked at once by a process: what bounds the books in memory.
+const CLOSES_AT_ONCE_MAX: usize = 32;
+/// Of these, those whose last call failed: partners that hang leave room for the others.
+const FAILING_AT_ONCE_MAX: usize = 8;
+
+/// What a close has left to write, behind the records of its cases.
+#[derive(Debug)]
+pub(super) struct Writing(Option<Fact>);
+
+/// A round as a look found it.
+pub(super) struct Seen<'a> {
+    pub(super) round: &'a RoundId,
+    pub(super) bets: &'a Round,
+    /// The facts that `bets` were made of.
+    pub(super) facts: &'a [Fact],
+}
+
+impl Reconciler {
+    /// Closes the round with every partner that confirmed all it was told; how it stands with each.
+    pub(super) fn close(
+        &mut self,
+        now: Millis,
+        partition: u32,
+        seen: &Seen<'_>,
+        books: BTreeMap<PartnerId, Book>,
+    ) -> (BTreeMap<PartnerId, Standing>, Vec<Effect<Self>>) {
+        let mut effects = Vec::new();
+        let mut standings = BTreeMap::new();
+        let mut closes = closes(seen.facts);
+        let version = u32::try_from(seen.bets.versions.len()).unwrap_or(u32::MAX);
+        let changed = seen.bets.versions.last().map(|(_, said_at)| *said_at);
+        let is_over = seen.bets.closed_at.is_some();
+        let is_newest = self.rounds.version(seen.round) <= version;
+        for (partner, book) in books {
+            let mut standing = Standing::of(&book);
+            let closes = closes.remove(&partner).unwrap_or_default();
+            standing.cases = u64::try_from(open(&closes).len()).unwrap_or(u64::MAX);
+            if let (Some(changed), true) = (changed, is_over) {
+                let is_ready = book.unanswered == 0 && is_newest;
+                let closing = Closing::of(seen, version, &partner, book, &closes);
+                let is_same = closing.as_ref().is_some_and(|closing| closing.is_same(&closes));
+                if !is_same {
+                    standing.unclosed = 1;
+                    standing.unclosed_since = Some(changed);
+                }
+                if let Some(closing) = closing.filter(|_| is_ready && !is_same) {
+                    effects.extend(self.begin(now, partition, &partner, closing));
+                }
+            }
+            standings.insert(partner, standing);
+        }
+        (standings, effects)
+    }
+
+    fn begin(
+        &mut self,
+        now: Millis,
+        partition: u32,
+        partner: &PartnerId,
+        closing: Closing,
+    ) -> Option<Effect<Self>> {
+        let desks = || self.lanes.values().flat_map(|lane| lane.desks.values());
+        let at_once = desks().filter(|desk| desk.is_trying()).count();
+        let failing = desks().filter(|desk| desk.is_trying() && desk.is_failing()).count();
+        let token = self.token();
+        let desk = self.lanes.get_mut(&partition)?.desks.entry(partner.clone()).or_default();
+        let has_room =
+            at_once < CLOSES_AT_ONCE_MAX && (!desk.is_failing() || failing < FAILING_AT_ONCE_MAX);
+        if !has_room || !desk.is_free(now) {
+            return None;
+        }
+        let call = desk.begin(token, partner, closing)?;
+        Some(Effect::Call { token, call })
+    }
+
+    /// A partner answered, or did not.
+    pub(super) fn answered(
+        &mut self,
+        now: Millis,
+        token: u64,
+        answer: &CloseAnswer,
+    ) -> Vec<Effect<Self>> {
+        let next = self.token();
+        let asked = self.lanes.iter_mut().find_map(|(partition, lane)| {
+            let (partner, desk) = lane.desks.iter_mut().find(|(_, desk)| desk.awaits(token))?;
+            Some((*partition, partner.clone(), desk.answered(now, partner, answer, next)))
+        });
+        match asked {
+            Some((_, _, Next::Ask(call))) => vec![Effect::Call { token: next, call }],
+            Some((partition, partner, Next::End(closing, end))) => {
+                self.ended(partition, &partner, &closing, &end)
+            }
+            Some((_, _, Next::Nothing)) | None => Vec::new(),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        partition: u32,
+        partner: &PartnerId,
+        closing: &Closing,
+        end: &End,
+    ) -> Vec<Effect<Self>> {
+        let Some(lane) = self.lanes.get_mut(&partition) else { return Vec::new() };
+        let place = (closing.round.clone(), partner.clone());
+        let mut effects = Vec::new();
+        match end {
+            End::Same => {
+                lane.suspects.remove(&place);
+            }
+            End::Differs(case) if closing.open.contains(&case.case_id) => return effects,
+            // What is on its way may look like a difference once; it does not twice, by facts read anew.
+            End::Differs(case) if lane.suspects.get(&place) != Some(&case.case_id) => {
+                lane.suspects.insert(place, case.case_id.clone());
+                return effects;
+            }
+            End::Differs(case) => {
+                lane.suspects.remove(&place);
+                let text = format!("{}: {}", case.case_id, case.text);
+                effects.push(Effect::Alarm(Alarm { name: "round_differs", text }));
+            }
+        }
+        let (cases, record) = closing.ended(partner, end);
+        match self.written(partition, closing.at, &cases, &record) {
+            Ok((records, fact)) => {
+                effects.extend(self.write(records, Writing(Some(fact))));
+            }
+            Err(error) => {
+                let (round, text) = (&closing.round, "cannot be written");
+                effects.push(alarm(format!("the close of {round} with {partner} {text}: {error}")));
+            }
+        }
+        effects
+    }
+
+    fn written(
+        &self,
+        partition: u32,
+        at: u64,
+        cases: &[CaseRecord],
+        record: &CloseRecord,
+    ) -> Result<(Vec<Append>, Fact), FrameError> {
+        let case = |case| Ok(outgoing::case(case, self.options.counts)?.into_parts().into());
+        let records: Result<Vec<Append>, FrameError> = cases.iter().map(case).collect();
+        let fact = outgoing::close_fact(record, partition, at)?;
+        Ok((records?, Fact::from(fact.into_parts())))
+    }
+
+    /// Records first, and the fact once they are acknowledged: it says that they were.
+    fn write(&mut self, records: Vec<Append>, mut writing: Writing) -> Option<Effect<Self>> {
+        let batch = if records.is_empty() {
+            let fact = writing.0.take()?;
+            Batch { facts: vec![vec![fact]], ..Batch::default() }
+        } else {
+            Batch::of_records(records)
+        };
+        let token = self.token();
+        self.writing.insert(token, writing);
+        Some(Effect::Apply { token, batch })
+    }
+
+    /// A batch of a close is durable: what comes behind it.
+    pub(super) fn wrote(&mut self, token: u64) -> Option<Effect<Self>> {
+        let writing = self.writing.remove(&token)?;
+        self.write(Vec::new(), writing)
+    }
+}
+
+impl Closing {
+    fn of(
+        seen: &Seen<'_>,
+        version: u32,
+        partner: &PartnerId,
+        book: Book,
+        closes: &[CloseRecord],
+    ) -> Option<Self> {
+        let request = book.request(seen.round, version);
+        let markers = seen.facts.iter().filter(|fact| fact.key.kind == MARKER);
+        Some(Self {
+            round: seen.round.clone(),
+            version,
+            at: markers.map(|fact| fact.key.at).max()?,
+            said: desk::said(partner, &request)?,
+            book,
+            request,
+            open: open(closes).into_iter().map(ToOwned::to_owned).collect(),
+        })
+    }
+
+    /// Whether the partner has said the same before, and nothing speaks against it now.
+    fn is_same(&self, closes: &[CloseRecord]) -> bool {
+        let said_so = |close: &CloseRecord| close.case_id.is_none() && close.said == self.said;
+        self.book.unexplained.is_empty() && closes.iter().any(said_so)
+    }
+}
+
+/// What came of closing the round so far, by partner.
+fn closes(facts: &[Fact]) -> BTreeMap<PartnerId, Vec<CloseRecord>> {
+    let mut closes: BTreeMap<PartnerId, Vec<CloseRecord>> = BTreeMap::new();
+    for fact in facts.iter().filter(|fact| fact.key.kind == CLOSE) {
+        let Ok(record) = frame::decode::<CloseRecord>(&fact.body) else { continue };
+        let Ok(partner) = record.partner_id.parse() else { continue };
+        closes.entry(partner).or_default().push(record);
+    }
+    closes
+}
+
+/// The cases that have not ended.
+fn open(closes: &[CloseRecord]) -> BTreeSet<&str> {
+    let ended: BTreeSet<&str> =
+        closes.iter().flat_map(|close| &close.ended).map(String::as_str).collect();
+    let opened = closes.iter().filter_map(|close| close.case_id.as_deref());
+    opened.filter(|case| !ended.contains(case)).collect()
+}

@@ -1,0 +1,170 @@
+//! A good world, damaged in 200 ways: each damage is found, and no other bet is named for it.
+
+use super::*;
+
+/// Damages tried.
+const MUTILATIONS: u64 = 200;
+
+/// How a damage is to be noticed.
+#[derive(Debug, PartialEq, Eq)]
+enum Noticed {
+    /// A case that names this bet.
+    Case(String),
+    /// The settlement of this bet is said again, and the round is not closed.
+    SaidAgain(String),
+    /// The round is not compared at all, and people are told.
+    Alarm,
+    /// Not at all: it is none.
+    Harmless,
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(bound).unwrap()).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+
+    fn units(&mut self) -> i64 {
+        i64::try_from(1 + self.below(1_000_000)).unwrap()
+    }
+}
+
+/// Bets that are in.
+const IN: [&str; 5] = ["won", "won too", "lost", "void", "yen"];
+/// Bets that have a row.
+const ALL: [&str; 7] = ["won", "won too", "lost", "void", "yen", "cancelled", "rejected"];
+
+fn changed(money: &mut MoneyBody, by: i64) {
+    money.units = (money.units.parse::<i64>().unwrap() + by).to_string();
+}
+
+/// Damages the street in one way.
+fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
+    let name = *random.pick(&IN);
+    let id = bets()[name].id.to_string();
+    let by = random.units();
+    match kind {
+        0 => {
+            street.wallet.rows.remove(&id);
+        }
+        1 => changed(street.row(name).stake.as_mut().unwrap(), by),
+        2 => {
+            let row = street.row(name);
+            let money = row.stake.clone().unwrap();
+            changed(row.payout.get_or_insert(MoneyBody { units: "0".to_owned(), ..money }), by);
+        }
+        3 => {
+            let row = street.row(name);
+            let others = [RowStatus::Held, RowStatus::Settled, RowStatus::Voided];
+            let others: Vec<_> = others.into_iter().filter(|one| *one != row.status).collect();
+            row.status = *random.pick(&others);
+        }
+        4 => {
+            let row = street.row(name);
+            let others: Vec<u32> = (1..9).filter(|one| *one != row.revision).collect();
+            row.revision = *random.pick(&others);
+        }
+        5 => street.row(name).stake.as_mut().unwrap().currency = "CHF".to_owned(),
+        6 => {
+            let id = format!("r1:extra{}", random.below(1_000));
+            let stake = bets()["won"].stake;
+            let row = street.wallet.held(&id, stake);
+            row.revision = u32::try_from(3 + random.below(5)).unwrap();
+            return Noticed::Case(id);
+        }
+        7 => {
+            let id = format!("r1:held{}", random.below(1_000));
+            street.wallet.held(&id, bets()["won"].stake);
+            return Noticed::Case(id);
+        }
+        8 => {
+            let name = *random.pick(&["cancelled", "rejected"]);
+            let row = street.row(name);
+            row.revision = *random.pick(&[1, 3, 4, 5]);
+            row.status = *random.pick(&[RowStatus::Held, RowStatus::Settled, RowStatus::Voided]);
+            return Noticed::Case(bets()[name].id.to_string());
+        }
+        9 => {
+            let id = bets()[*random.pick(&ALL)].id.to_string();
+            street.lane.facts.retain(|key, _| key.kind != DELIVERED || key.subject != id);
+            return Noticed::SaidAgain(id);
+        }
+        10 => {
+            let name = *random.pick(&ALL);
+            let revision = u32::try_from(7 + random.below(5)).unwrap();
+            answered(&mut street.lane, &bets()[name], revision, DeliveryOutcome::Applied);
+            return Noticed::Case(bets()[name].id.to_string());
+        }
+        11 => {
+            let unknown = bet(&format!("unknown{}", random.below(1_000)), "odd");
+            answered(&mut street.lane, &unknown, 3, DeliveryOutcome::Applied);
+            return Noticed::Case(unknown.id.to_string());
+        }
+        12 => {
+            let lost = |key: &FactKey| key.kind == ACCEPTED && key.subject == id;
+            street.lane.facts.retain(|key, _| !lost(key));
+            return Noticed::Alarm;
+        }
+        13 => {
+            // Said and answered twice.
+            let settlements = street.lane.settlements(&bets()[name]);
+            settlements.iter().for_each(|settlement| street.wallet.apply(settlement));
+            let newest = settlements.last().unwrap().revision;
+            answered(&mut street.lane, &bets()[name], newest, DeliveryOutcome::Superseded);
+            return Noticed::Harmless;
+        }
+        other => panic!("there is no mutilation {other}"),
+    }
+    Noticed::Case(id)
+}
+
+#[test]
+fn each_of_200_mutilations_is_found_and_a_whole_world_gives_none() {
+    for seed in 0..MUTILATIONS {
+        let mut street = finished();
+        let mut random = Random(seed);
+        let noticed = mutilate(&mut street, seed % 14, &mut random);
+        let written = street.lane.written.len();
+        street.read(2);
+        street.look();
+        let again = &street.lane.written[written..];
+        let again: Vec<String> = again
+            .iter()
+            .filter(|append| append.topic.0 == SETTLEMENTS)
+            .map(|append| Settlement::decode(&append.value).unwrap().bet.to_string())
+            .collect();
+        let cases: Vec<String> = street.cases().into_iter().map(|case| case.text).collect();
+        let found = format!("seed {seed}, {noticed:?}: cases {cases:?}, said again {again:?}");
+        let others = bets().into_values().map(|bet| bet.id.to_string());
+        match &noticed {
+            Noticed::Case(bet) => {
+                assert_eq!((cases.len(), again.len(), street.same_at(2)), (1, 0, 0), "{found}");
+                assert!(cases[0].contains(bet.as_str()), "{found}");
+                let mut others = others.filter(|other| other != bet);
+                assert!(!others.any(|other| cases[0].contains(&other)), "{found}");
+            }
+            Noticed::SaidAgain(bet) => {
+                assert_eq!((&again[..], cases.len()), (&[bet.clone()][..], 0), "{found}");
+                assert!(street.closes().is_empty(), "{found}");
+            }
+            Noticed::Alarm => {
+                assert!(street.lane.alarmed("round_not_reconciled"), "{found}");
+                assert!(street.closes().is_empty() && again.is_empty(), "{found}");
+            }
+            Noticed::Harmless => {
+                assert_eq!((cases.len(), again.len(), street.same_at(2)), (0, 0, 1), "{found}");
+                assert!(street.lane.alarms.is_empty(), "{found}");
+            }
+        }
+    }
+}
