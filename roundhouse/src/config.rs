@@ -50,6 +50,8 @@ pub struct Config {
     pub settler: Settler,
     /// The reconcilers.
     pub reconciler: Reconciler,
+    /// What opens a case, and who is told.
+    pub cases: Cases,
     /// The dispatchers.
     pub dispatcher: Dispatcher,
     /// The simple APIs.
@@ -128,6 +130,28 @@ pub struct Reconciler {
     pub stale_s: i64,
     /// Shortest time in s between two repeats of one settlement.
     pub repeat_s: i64,
+}
+
+/// What opens a case, and who is told.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cases {
+    /// Age of a round's close in s at which a missing result is a case.
+    pub result_overdue_s: i64,
+    /// Percent of a round's stakes that its payouts may be.
+    pub payout_percent_max: u64,
+    /// Bets of a round in one currency below which payouts say nothing.
+    pub payout_bets_min: u64,
+    /// URL that gets each case; empty for none.
+    pub webhook_url: String,
+    /// Value of the header Authorization there; empty for none.
+    pub webhook_authorization: String,
+}
+
+impl std::fmt::Debug for Cases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cases").field("webhook_url", &self.webhook_url).finish_non_exhaustive()
+    }
 }
 
 /// The dispatchers.

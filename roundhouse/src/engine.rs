@@ -44,6 +44,8 @@ pub const SETTLER: &str = "settler";
 pub const DISPATCHER: &str = "dispatcher";
 /// The group that keeps histories.
 pub const HISTORY: &str = "history";
+/// The group that opens cases and tells of them.
+pub const CASES: &str = "cases";
 /// The group that shares out what is reconciled. It stores no offset.
 pub const RECONCILER: &str = "reconciler";
 
@@ -65,5 +67,6 @@ pub fn groups() -> Vec<runtime::cluster::GroupSpec> {
         group(DISPATCHER, SETTLEMENTS, 10),
         group(RECONCILER, BETS, 10),
         group(HISTORY, DECISIONS, 10),
+        group(CASES, ROUNDS, 10),
     ]
 }

@@ -133,7 +133,7 @@ pub const TOPICS: &[TopicSpec] = &[
     TopicSpec {
         name: CASES,
         partitioned_by: PartitionedBy::Round,
-        partitions_embedded: 1,
+        partitions_embedded: 2,
         partitions_cluster: 12,
         key: "<case_id>/<step>",
         money: true,

@@ -60,7 +60,7 @@ pub struct Partitions {
 
 impl Partitions {
     /// The counts of the embedded engine.
-    pub const EMBEDDED: Self = Self { rounds: 2, lanes: 4, cases: 1 };
+    pub const EMBEDDED: Self = Self { rounds: 2, lanes: 4, cases: 2 };
     /// The counts of the cluster engine.
     pub const CLUSTER: Self = Self { rounds: 12, lanes: 24, cases: 12 };
 

@@ -10,6 +10,7 @@
 //! the same facts and the same records. It never reads a clock, a configuration or another topic, and it
 //! never judges odds, limits or deadlines: what stands in the log counts.
 
+mod cases;
 mod decide;
 mod freeze;
 mod load;
@@ -19,6 +20,7 @@ mod output;
 mod preview;
 mod reconciler;
 
+pub use cases::{Cases, CasesOptions, SuspicionRules, Tell, Told};
 pub use machine::{Settler, SettlerOptions};
 pub use preview::{
     Correction, Done, Flip, MOVERS_MAX, Mover, PartnerMoney, Preview, PreviewError, Units, preview,

@@ -70,7 +70,7 @@ pub(super) struct Ingest {
     process: Process,
 }
 
-/// Decide bets, say what each is worth, and reconcile. Needs the cluster engine.
+/// Decide bets, say what each is worth, reconcile, and watch results. Needs the cluster engine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Settler {
@@ -97,7 +97,7 @@ pub(super) async fn ingest(args: Ingest, logs: Logs) -> anyhow::Result<u8> {
 }
 
 pub(super) async fn settler(args: Settler, logs: Logs) -> anyhow::Result<u8> {
-    part(args.process, vec![Role::Settler, Role::Reconciler], logs).await
+    part(args.process, vec![Role::Settler, Role::Reconciler, Role::Cases], logs).await
 }
 
 pub(super) async fn dispatcher(args: Dispatcher, logs: Logs) -> anyhow::Result<u8> {

@@ -40,7 +40,8 @@ impl Findings {
     }
 
     fn numbers(&mut self, config: &Config) {
-        let Config { server, storage, placing, settler, reconciler, dispatcher, .. } = config;
+        let Config { server, storage, placing, settler, reconciler, cases, dispatcher, .. } =
+            config;
         let at_least_1 = |number: usize| 1 <= number;
         for (path, good) in [
             ("server.connections_max", at_least_1(server.connections_max)),
@@ -53,6 +54,9 @@ impl Findings {
             ("reconciler.close_after_s", 0 <= reconciler.close_after_s),
             ("reconciler.stale_s", 1 <= reconciler.stale_s),
             ("reconciler.repeat_s", 1 <= reconciler.repeat_s),
+            ("cases.result_overdue_s", 1 <= cases.result_overdue_s),
+            ("cases.payout_percent_max", 1 <= cases.payout_percent_max),
+            ("cases.payout_bets_min", 1 <= cases.payout_bets_min),
             ("dispatcher.chunk_items_max", at_least_1(dispatcher.chunk_items_max)),
             ("dispatcher.chunks_in_flight_max", at_least_1(dispatcher.chunks_in_flight_max)),
             ("dispatcher.call_ms_max", 1 <= dispatcher.call_ms_max),

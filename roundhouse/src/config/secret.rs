@@ -15,6 +15,7 @@ pub(super) fn is_secret(path: &str) -> bool {
         Some(name) => is_property(name),
         None => {
             path == "simple.partner_secret"
+                || path == "cases.webhook_authorization"
                 || path.starts_with("operators[") && path.ends_with("].key")
         }
     }

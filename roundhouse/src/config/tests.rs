@@ -145,50 +145,51 @@ fn findings(file: &str, environment: &[(&str, &str)]) -> Vec<(String, String)> {
     findings.into_iter().map(|finding| (finding.path, finding.text)).collect()
 }
 
+const MUCH_IS_WRONG: &str = r#"
+    listen = "x"
+    [server]
+    listne = "127.0.0.1:1"
+    connections_max = 0
+    header_wait_ms_max = "long"
+    [engine]
+    kind = "kafka"
+    [storage]
+    retention_days = 3
+    [dispatcher]
+    chunk_items_max = 501
+    [telemetry]
+    log = "info,=="
+    [[operators]]
+    name = "desk"
+    key = "short"
+    roles = ["rounds", "aprove"]
+    [[operators]]
+    name = "desk"
+    [[partners]]
+    id = "acme"
+    wallet_url = "ftp://w"
+    token_key = "x"
+    currencies = []
+    [[partners]]
+    id = "b e t"
+    wallet = "http://w:1"
+    wallet_url = "http://w:1"
+    token_key = "AAAA"
+    [[partners.currencies]]
+    currency = "EUR"
+    exponent = -2
+    stake_min_units = 10
+    stake_max_units = 5
+    payout_max_units = 0
+    liability_max_units = "much"
+    [[partners.currencies]]
+    currency = "euro"
+"#;
+
 /// Whatever is wrong is told at once, also where one thing hides another.
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
-    let file = r#"
-        listen = "x"
-        [server]
-        listne = "127.0.0.1:1"
-        connections_max = 0
-        header_wait_ms_max = "long"
-        [engine]
-        kind = "kafka"
-        [storage]
-        retention_days = 3
-        [dispatcher]
-        chunk_items_max = 501
-        [telemetry]
-        log = "info,=="
-        [[operators]]
-        name = "desk"
-        key = "short"
-        roles = ["rounds", "aprove"]
-        [[operators]]
-        name = "desk"
-        [[partners]]
-        id = "acme"
-        wallet_url = "ftp://w"
-        token_key = "x"
-        currencies = []
-        [[partners]]
-        id = "b e t"
-        wallet = "http://w:1"
-        wallet_url = "http://w:1"
-        token_key = "AAAA"
-        [[partners.currencies]]
-        currency = "EUR"
-        exponent = -2
-        stake_min_units = 10
-        stake_max_units = 5
-        payout_max_units = 0
-        liability_max_units = "much"
-        [[partners.currencies]]
-        currency = "euro"
-    "#;
-    let found = findings(file, &[("ROUNDHOUSE__SERVER__PORT", "1")]);
+    let found = findings(MUCH_IS_WRONG, &[("ROUNDHOUSE__SERVER__PORT", "1")]);
     for (path, words) in [
         ("ROUNDHOUSE__SERVER__PORT", "there is no `port`"),
         ("listen", "there is no `listen`"),

@@ -2,7 +2,7 @@
 
 use super::measured::{Flow, Measured};
 use super::rules::RULES;
-use super::{Opened, Role, Roles, clock, partners, reconcilers, simple, tails};
+use super::{Opened, Role, Roles, cases, clock, partners, reconcilers, simple, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, HISTORY, SETTLER};
 use ingest::herald::Herald;
@@ -148,6 +148,9 @@ pub(super) fn start<E: Opened>(
     if roles.has(Role::History) {
         histories(&mut start);
     }
+    if roles.has(Role::Cases) {
+        cases::start(&mut start)?;
+    }
     Ok((loops, asks))
 }
 
@@ -252,7 +255,7 @@ fn histories<E: Opened>(start: &mut Start<'_, E>) {
     ));
 }
 
-fn first(positions: &[(Source, u64)]) -> u64 {
+pub(super) fn first(positions: &[(Source, u64)]) -> u64 {
     positions.first().map_or(0, |(_, from)| *from)
 }
 

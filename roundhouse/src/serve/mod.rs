@@ -11,6 +11,7 @@
 
 mod admin;
 mod api;
+mod cases;
 mod clock;
 mod connections;
 mod corrections;

@@ -23,6 +23,8 @@ pub enum Role {
     Dispatcher,
     /// Keeps the histories of players and partners, and shows those of partners over HTTP
     History,
+    /// Opens cases about results that look wrong, and tells operators of every case
+    Cases,
     /// Offers and finishes events over HTTP, under /line-provider
     LineProvider,
     /// Takes bets on events over HTTP, under /bet-maker
@@ -81,6 +83,7 @@ impl Role {
             Self::Reconciler => "reconciler",
             Self::Dispatcher => "dispatcher",
             Self::History => "history",
+            Self::Cases => "cases",
             Self::LineProvider => "line-provider",
             Self::BetMaker => "bet-maker",
         }
@@ -125,7 +128,7 @@ mod tests {
         }
         assert_eq!(
             Roles::all().to_string(),
-            "line, herald, bets, settler, reconciler, dispatcher, history, line-provider, \
+            "line, herald, bets, settler, reconciler, dispatcher, history, cases, line-provider, \
              bet-maker"
         );
     }

@@ -5,7 +5,7 @@ use crate::roles::part;
 use crate::simple::simple;
 use crate::watched::Watched;
 use http::Method;
-use roundhouse::engine::{DISPATCHER, HERALD, HISTORY, RECONCILER, SETTLER};
+use roundhouse::engine::{CASES, DISPATCHER, HERALD, HISTORY, RECONCILER, SETTLER};
 use roundhouse::rig::api::{Api, Reply};
 use roundhouse::rig::players::place_all;
 use roundhouse::serve::{Role, Roles, Running, listen};
@@ -41,7 +41,7 @@ async fn a_process_waits_for_each_of_its_groups<E: Ground>() {
     let street = Street::on::<E>(1, 61, &[]).await;
     let engine = E::open(&street.config).await;
     // A process that has everything to itself reconciles without a group.
-    let groups = [HERALD, SETTLER, DISPATCHER, HISTORY, RECONCILER];
+    let groups = [HERALD, SETTLER, DISPATCHER, HISTORY, CASES, RECONCILER];
     for group in groups.iter().filter(|group| E::SHARED || **group != RECONCILER) {
         let held = Watched::new(engine.clone());
         held.hold(Some(*group));
