@@ -241,7 +241,7 @@ impl Reconciler {
 
     /// Something was admitted about a round.
     fn changed(&mut self, now: Millis, event: &RoundEvent, version: u32) {
-        let due = event.said_at.saturating_add(self.options.close_after_ms);
+        let due = event.said_at.saturating_add(self.options.first_look_ms());
         self.rounds.changed(&event.round, version, event.said_at, now);
         self.lanes.values_mut().for_each(|lane| lane.plan(&event.round, due));
     }
@@ -252,7 +252,7 @@ impl Reconciler {
         }
         let mut lane = Lane::default();
         for (round, changed) in self.rounds.iter() {
-            lane.plan(round, changed.saturating_add(self.options.close_after_ms));
+            lane.plan(round, changed.saturating_add(self.options.first_look_ms()));
         }
         self.lanes.insert(partition, lane);
     }

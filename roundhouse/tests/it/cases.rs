@@ -19,9 +19,12 @@ const OTHER_KEY: &str = "another feed's key, long enough";
 const CREDENTIAL: &str = "Bearer of cases";
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
+/// A case as it was told, under which credential.
+type Call = (Option<String>, Value);
+
 /// What the webhook was told; it takes nothing the first time.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(Option<String>, Value)>>>);
+struct Told(Arc<Mutex<Vec<Call>>>);
 
 impl Told {
     async fn start(&self) -> String {

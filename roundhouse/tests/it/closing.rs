@@ -5,7 +5,7 @@ use crate::house::{Ground, House, Street, WAIT_MAX, clean};
 use http::Method;
 use partner_kit::faults::FaultSettings;
 use roundhouse::rig::api::Api;
-use runtime::{FactStore, Reader, RecordLog, Scope, Source, Topic};
+use runtime::{Reader, Scope, Source, Topic};
 use schemas::catalogue::{BETS, CASES};
 use schemas::facts::CLOSE;
 use schemas::frame;

@@ -28,6 +28,13 @@ pub struct ReconcilerOptions {
     pub look_ms: i64,
 }
 
+impl ReconcilerOptions {
+    /// Ms behind a change of a round until it is first looked at.
+    pub(super) fn first_look_ms(&self) -> Millis {
+        self.close_after_ms.min(self.stale_ms)
+    }
+}
+
 /// What a partner is owed in the partitions reconciled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Owed {

@@ -82,7 +82,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 enum Step {
     Asked,
-    Rows { answer: CloseResponse, walk: Walk },
+    Rows { answer: CloseResponse, walk: Box<Walk> },
 }
 
 /// A partner's place in a partition.
@@ -190,7 +190,7 @@ impl Desk {
 const WAIT_DOUBLED_MAX: u32 = 20;
 
 enum Done {
-    Rows(CloseResponse, Walk),
+    Rows(CloseResponse, Box<Walk>),
     End(Option<Found>),
 }
 
@@ -205,7 +205,7 @@ fn asked(closing: &Closing, answer: &CloseAnswer) -> Option<Done> {
     if closing.book.unexplained.is_empty() && differ::agrees(&closing.request, &theirs) {
         return Some(Done::End(None));
     }
-    Some(Done::Rows(theirs, Walk::new(&closing.book)))
+    Some(Done::Rows(theirs, Box::new(Walk::new(&closing.book))))
 }
 
 /// The body of a 200; anything else is no answer, whatever it says (contract 4).

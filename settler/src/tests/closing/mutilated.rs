@@ -1,6 +1,13 @@
 //! A good world, damaged in 200 ways: each damage is found, and no other bet is named for it.
 
-use super::*;
+use super::street::{Street, bets, finished};
+use super::{answered, bet};
+use runtime::FactKey;
+use schemas::catalogue::SETTLEMENTS;
+use schemas::contract::{MoneyBody, RowStatus};
+use schemas::facts::{ACCEPTED, DELIVERED};
+use schemas::settlements::Settlement;
+use schemas::wire::DeliveryOutcome;
 
 /// Damages tried.
 const MUTILATIONS: u64 = 200;
@@ -48,14 +55,12 @@ fn changed(money: &mut MoneyBody, by: i64) {
     money.units = (money.units.parse::<i64>().unwrap() + by).to_string();
 }
 
-/// Damages the street in one way.
-fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
-    let name = *random.pick(&IN);
-    let id = bets()[name].id.to_string();
+/// Damages the wallet's row of a bet in one of six ways.
+fn damage(street: &mut Street, kind: u64, name: &str, random: &mut Random) {
     let by = random.units();
     match kind {
         0 => {
-            street.wallet.rows.remove(&id);
+            street.wallet.rows.remove(bets()[name].id.as_str());
         }
         1 => changed(street.row(name).stake.as_mut().unwrap(), by),
         2 => {
@@ -75,45 +80,58 @@ fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
             row.revision = *random.pick(&others);
         }
         5 => street.row(name).stake.as_mut().unwrap().currency = "CHF".to_owned(),
+        other => panic!("there is no damage {other}"),
+    }
+}
+
+/// Damages the street in one way.
+fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
+    let name = *random.pick(&IN);
+    let id = bets()[name].id.to_string();
+    match kind {
+        0..6 => {
+            damage(street, kind, name, random);
+            Noticed::Case(id)
+        }
         6 => {
             let id = format!("r1:extra{}", random.below(1_000));
             let stake = bets()["won"].stake;
             let row = street.wallet.held(&id, stake);
             row.revision = u32::try_from(3 + random.below(5)).unwrap();
-            return Noticed::Case(id);
+            Noticed::Case(id)
         }
         7 => {
             let id = format!("r1:held{}", random.below(1_000));
             street.wallet.held(&id, bets()["won"].stake);
-            return Noticed::Case(id);
+            Noticed::Case(id)
         }
         8 => {
             let name = *random.pick(&["cancelled", "rejected"]);
             let row = street.row(name);
             row.revision = *random.pick(&[1, 3, 4, 5]);
             row.status = *random.pick(&[RowStatus::Held, RowStatus::Settled, RowStatus::Voided]);
-            return Noticed::Case(bets()[name].id.to_string());
+            Noticed::Case(bets()[name].id.to_string())
         }
         9 => {
             let id = bets()[*random.pick(&ALL)].id.to_string();
             street.lane.facts.retain(|key, _| key.kind != DELIVERED || key.subject != id);
-            return Noticed::SaidAgain(id);
+            Noticed::SaidAgain(id)
         }
         10 => {
             let name = *random.pick(&ALL);
             let revision = u32::try_from(7 + random.below(5)).unwrap();
             answered(&mut street.lane, &bets()[name], revision, DeliveryOutcome::Applied);
-            return Noticed::Case(bets()[name].id.to_string());
+            Noticed::Case(bets()[name].id.to_string())
         }
         11 => {
             let unknown = bet(&format!("unknown{}", random.below(1_000)), "odd");
             answered(&mut street.lane, &unknown, 3, DeliveryOutcome::Applied);
-            return Noticed::Case(unknown.id.to_string());
+            Noticed::Case(unknown.id.to_string())
         }
         12 => {
             let lost = |key: &FactKey| key.kind == ACCEPTED && key.subject == id;
             street.lane.facts.retain(|key, _| !lost(key));
-            return Noticed::Alarm;
+            Noticed::Alarm
         }
         13 => {
             // Said and answered twice.
@@ -121,11 +139,10 @@ fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
             settlements.iter().for_each(|settlement| street.wallet.apply(settlement));
             let newest = settlements.last().unwrap().revision;
             answered(&mut street.lane, &bets()[name], newest, DeliveryOutcome::Superseded);
-            return Noticed::Harmless;
+            Noticed::Harmless
         }
         other => panic!("there is no mutilation {other}"),
     }
-    Noticed::Case(id)
 }
 
 #[test]
