@@ -38,6 +38,8 @@ pub(super) struct Wallet {
     pub(super) asked: Vec<CloseAsk>,
     /// Answers with this instead.
     pub(super) instead: Option<CloseAnswer>,
+    /// Says all it says under this status.
+    pub(super) status: Option<u16>,
     /// Sums its rows up wrongly.
     pub(super) miscounts: bool,
 }
@@ -91,7 +93,8 @@ impl Wallet {
                 serde_json::to_vec(&page).unwrap()
             }
         };
-        Ok(HttpAnswer { status: 200, retry_after_ms: None, body: body.into() })
+        let status = self.status.unwrap_or(200);
+        Ok(HttpAnswer { status, retry_after_ms: None, body: body.into() })
     }
 
     fn close(&self, body: &[u8]) -> CloseResponse {
