@@ -1,6 +1,6 @@
 //! What a process waits for before work may be sent to it, as `/readyz` names it.
 //!
-//! It has read what was said about rounds before it began, and every membership carries its share: it has
+//! It has read what was said about rounds before it began, bet placing answers, and every membership carries its share: it has
 //! taken part in a sharing out of its group, and a machine works on each partition that it got. So a bet
 //! that is sent to a ready process finds its settler, there or in another process of the same
 //! installation. A member for which there is no partition is ready: it waits to take over.
@@ -9,6 +9,7 @@ use super::loops::Asks;
 use super::{Role, simple};
 use ingest::http::Check;
 use ingest::line::{Ask, Line, NotTaken, Told};
+use ingest::placing::{self, Placing};
 use runtime::{Handle, Membership};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(10);
 /// Everything that is looked at.
 pub(super) struct Ready {
     stopping: CancellationToken,
-    /// The line has read what was said before it began.
+    /// The line has read what was said before it began, and bet placing what it begins with.
     read: Arc<AtomicBool>,
     memberships: Vec<(Role, Membership)>,
     /// bet-maker's list of events is no older than it may be.
@@ -35,10 +36,14 @@ impl Ready {
         memberships: &[(Role, Membership)],
         stopping: &CancellationToken,
     ) -> Self {
-        let read = Arc::new(AtomicBool::new(asks.line.is_none()));
-        if let Some(line) = &asks.line {
-            tokio::spawn(look(line.clone(), Arc::clone(&read), stopping.clone()));
-        }
+        let read = Arc::new(AtomicBool::new(false));
+        let asked = look(asks.line.clone(), asks.placing.clone());
+        let (told, stopped) = (Arc::clone(&read), stopping.clone());
+        tokio::spawn(async move {
+            if stopped.run_until_cancelled(asked).await.is_some() {
+                told.store(true, Ordering::Relaxed);
+            }
+        });
         let fresh = asks.book.as_ref().map(|book| simple::Freshness::watch(book.clone(), stopping));
         Self { stopping: stopping.clone(), read, memberships: memberships.to_vec(), fresh }
     }
@@ -59,16 +64,22 @@ impl Ready {
     }
 }
 
-/// Sets `read` once the line has read what was said before it began.
-async fn look(line: Handle<Line>, read: Arc<AtomicBool>, stopping: CancellationToken) {
-    while !stopping.is_cancelled() {
+/// Ends once the line has read what was said before it began and bet placing answers, where they are here.
+async fn look(line: Option<Handle<Line>>, placing: Option<Handle<Placing>>) {
+    if let Some(placing) = placing {
+        // Whoever has no bets: the answer says that there is somebody who answers.
+        while let (Ok(partner), Ok(player)) = ("nobody".parse(), "nobody".parse())
+            && placing.ask(placing::Ask::Recent(partner, player)).await.is_err()
+        {
+            tokio::time::sleep(LOOK_PERIOD).await;
+        }
+    }
+    let Some(line) = line else { return };
+    loop {
         let asked = line.ask(Ask::List { after: None, limit: 1, open_only: true }).await;
         match asked {
             Ok(Told::NotTaken(NotTaken::Starting)) | Err(_) => {}
-            Ok(_) => {
-                read.store(true, Ordering::Relaxed);
-                return;
-            }
+            Ok(_) => return,
         }
         tokio::time::sleep(LOOK_PERIOD).await;
     }
