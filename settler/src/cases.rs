@@ -107,7 +107,8 @@ impl Cases {
             effects.push(Effect::Call { token: TOKEN, call });
         }
         effects.extend(self.apply());
-        let wake = [self.suspicion.wakes_at(), self.telling.wakes_at()];
+        let looks = self.suspicion.looks_at().filter(|_| self.looking.is_none());
+        let wake = [self.suspicion.overdue_at(), looks, self.telling.wakes_at()];
         if let Some(at) = wake.into_iter().flatten().min()
             && self.timers.insert(at.max(now))
         {

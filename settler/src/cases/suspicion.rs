@@ -79,10 +79,14 @@ impl Suspicion {
         opened.chain(said).min().unwrap_or(self.read_to)
     }
 
-    /// When something is to be done without a record.
-    pub(super) fn wakes_at(&self) -> Option<Millis> {
-        let first = |times: &BTreeSet<(Millis, RoundId)>| times.first().map(|(at, _)| *at);
-        [first(&self.due), first(&self.looks)].into_iter().flatten().min()
+    /// When a result is overdue next.
+    pub(super) fn overdue_at(&self) -> Option<Millis> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// When bets are to be looked at next.
+    pub(super) fn looks_at(&self) -> Option<Millis> {
+        self.looks.first().map(|(at, _)| *at)
     }
 
     /// Takes the record at `offset`, if it can be read.

@@ -1,6 +1,6 @@
 //! What looks wrong opens a case, once it is certain; every case is told, in order, until it is taken.
 
-use super::{Lane, bet, round};
+use super::{Lane, bet};
 use crate::{Cases, CasesOptions, SuspicionRules, Tell, Told};
 use runtime::machine::{Alarm, Effect, Input, Machine};
 use runtime::{Fact, Millis, Record, RecordHeaders, Source, Topic};
@@ -17,6 +17,8 @@ const LOOK_MS: Millis = 5_000;
 /// The machine with a log of rounds and what it asked for.
 struct Desk {
     machine: Cases,
+    /// The round that is spoken of.
+    of: &'static str,
     rounds: u64,
     cases: Vec<CaseRecord>,
     offsets: [u64; 2],
@@ -37,6 +39,7 @@ impl Desk {
         });
         Self {
             machine,
+            of: "r1",
             rounds: 0,
             cases: Vec::new(),
             offsets: [0, 0],
@@ -80,7 +83,8 @@ impl Desk {
 
     fn event(&mut self, actor: &str, said_at: Millis, said: RoundSaid) -> u64 {
         let request = format!("q-{}", self.rounds).parse().unwrap();
-        let event = RoundEvent { round: round(), request, actor: actor.to_owned(), said_at, said };
+        let round = self.of.parse().unwrap();
+        let event = RoundEvent { round, request, actor: actor.to_owned(), said_at, said };
         self.record(ROUNDS, self.rounds, event.encode().unwrap(), said_at);
         self.rounds += 1;
         self.rounds - 1
@@ -202,6 +206,22 @@ fn facts(outcome: Option<&str>) -> Vec<Fact> {
     let mut settler = lane.settler();
     lane.run(&mut settler, 100);
     lane.facts.iter().map(|(key, body)| Fact { key: key.clone(), body: body.clone() }).collect()
+}
+
+/// A timer that has come would come again and again, as long as the store takes to answer.
+#[test]
+fn nothing_wakes_it_while_it_looks() {
+    let mut desk = Desk::new();
+    for round in ["r1", "r2"] {
+        desk.of = round;
+        desk.closed();
+        desk.result("feed", 30_000, game("3"), 1, None);
+    }
+    desk.feed(35_000, Input::Timer { token: 0 });
+    assert_eq!(desk.loads, [0]);
+    let timers = desk.timers.len();
+    desk.feed(35_001, Input::Timer { token: 0 });
+    assert_eq!((desk.loads.as_slice(), desk.timers.len()), (&[0][..], timers));
 }
 
 /// The bets of every partition, once their settlers have come to the version: 250% of the stakes is above 200.
