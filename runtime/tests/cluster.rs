@@ -13,6 +13,7 @@ use std::time::Duration;
 
 /// Longest wait for anything; only an engine that fails waits as long.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+const HOLES: &str = "conformance-holes";
 
 /// Options for topics and tables of a test's own, which are made.
 async fn ground(name: &str) -> ClusterOptions {
@@ -28,6 +29,7 @@ async fn ground(name: &str) -> ClusterOptions {
         "conformance-rebalance",
         "conformance-sharing",
         "conformance-fencing",
+        HOLES,
     ];
     let options = ClusterOptions {
         profile: Profile::Single,
@@ -132,6 +134,30 @@ async fn partitions_that_change_hands_rest_for_less_than_a_second() {
     }
     assert!(shortest < REST_MAX, "partitions rested for {shortest:?}");
     staying.close().await;
+}
+
+/// An owner that dies before it gives up what it must, and is back within its session, is given the rest at
+/// once; what it was to give up must not stay nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_was_to_give_up_when_it_died_is_shared_out() {
+    let options = ground("holes").await;
+    let owned = conformance::TOPICS[1].0;
+    let dying = open(&options).await;
+    let instance = format!("{}-other", options.instance);
+    let other = open(&ClusterOptions { instance, ..options.clone() }).await;
+    let back = open(&options).await;
+    let mut first = dying.join(HOLES, owned);
+    changes(&mut first, 4, true).await;
+    let mut second = other.join(HOLES, owned);
+    let shared = tokio::time::timeout(WAIT_MAX, second.next()).await.unwrap();
+    assert_eq!(shared, Ok(Change::Shared), "nothing is free yet");
+    // Of the same name: to Kafka the first one is gone, and its partitions are given back to it.
+    let mut again = back.join(HOLES, owned);
+    changes(&mut again, 2, true).await;
+    changes(&mut second, 2, true).await;
+    for engine in [dying, other, back] {
+        engine.close().await;
+    }
 }
 
 /// Waits for `count` changes of a member that are all of one kind; when the last came.

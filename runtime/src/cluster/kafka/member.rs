@@ -5,6 +5,7 @@
 //! then on no offset of it is accepted. Of a process that was thought dead and comes back Kafka refuses
 //! offsets by the generation of its membership, until it has joined again.
 
+use super::holes::{Shares, Watch};
 use super::names::Names;
 use super::offsets::{self, Pending};
 use super::settings::{self, Said};
@@ -29,16 +30,21 @@ const POLL_WAIT_MAX: Duration = Duration::from_millis(20);
 /// the others, who joined to hear of this change, could not join the next one, which hands the partitions
 /// on, and until all have joined these would rest.
 const KEEP_WAIT: Duration = Duration::from_millis(1_020);
-/// Longest wait for the last offsets, and for leaving the group, at the end.
+/// Longest wait for the last offsets, and for giving everything up, when it leaves the group.
 const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
-
 /// Time for the request to leave to go out.
 const LEAVE_SEND_WAIT: Duration = Duration::from_millis(250);
+/// Pause between two looks at the group: longer than partitions are on their way from one member to
+/// another.
+const LOOK_PERIOD: Duration = Duration::from_secs(3);
+/// Longest wait for Kafka's answer to a look, which holds up the end of a member.
+const LOOK_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What the member's thread, its consumer and the owners of its leases share.
 pub(super) struct Member {
     pub(super) group: &'static str,
     pub(super) topic: Topic,
+    instance: String,
     owned: Mutex<BTreeMap<u32, Lease>>,
     /// Offsets of the topic joined.
     pending: Pending,
@@ -49,6 +55,8 @@ pub(super) struct Member {
     generation: Arc<AtomicU64>,
     now: Arc<dyn Fn() -> u64 + Send + Sync>,
     leaving: AtomicBool,
+    /// Set until it has left in order to join again.
+    rejoining: AtomicBool,
 }
 
 impl Member {
@@ -87,6 +95,10 @@ impl Member {
 
     pub(super) fn left(&self) -> bool {
         self.leaving.load(Ordering::Acquire)
+    }
+
+    fn rejoins(&self) -> bool {
+        self.rejoining.load(Ordering::Acquire)
     }
 
     fn tell(&self, change: Result<Change, EngineError>) {
@@ -185,7 +197,8 @@ impl ConsumerContext for Membership {
 /// where the member leaves: nobody has joined just now.
 fn keep<C: ConsumerContext>(consumer: &BaseConsumer<C>, member: &Member) {
     let until = Instant::now() + KEEP_WAIT;
-    while Instant::now() < until && !consumer.assignment_lost() && !member.left() {
+    let stays = || !consumer.assignment_lost() && !member.left() && !member.rejoins();
+    while Instant::now() < until && stays() {
         std::thread::sleep(POLL_WAIT_MAX);
     }
 }
@@ -226,6 +239,7 @@ impl KafkaAssignments {
         let member = Arc::new(Member {
             group: spec.group,
             topic: spec.topic,
+            instance,
             owned: Mutex::default(),
             pending: Pending::default(),
             pending_unowned: Pending::default(),
@@ -234,8 +248,9 @@ impl KafkaAssignments {
             generation,
             now,
             leaving: AtomicBool::new(false),
+            rejoining: AtomicBool::new(false),
         });
-        match Consumers::new(options, spec, &instance, &member).and_then(|it| it.start(name)) {
+        match Consumers::new(options, spec, &member).and_then(|it| it.start(name)) {
             Ok(()) => (Self { changes, member: Some(Arc::clone(&member)) }, Some(member)),
             Err(error) => {
                 // Threads that were started have nothing to do.
@@ -281,28 +296,26 @@ struct Consumers {
 }
 
 impl Consumers {
-    fn new(
-        options: &ClusterOptions,
-        spec: &GroupSpec,
-        instance: &str,
-        member: &Arc<Member>,
-    ) -> KafkaResult<Self> {
+    fn new(options: &ClusterOptions, spec: &GroupSpec, member: &Arc<Member>) -> KafkaResult<Self> {
+        let group = member.names.group(spec.group);
         let joined: BaseConsumer<_> =
-            settings::member(options, &member.names.group(spec.group), spec.session, instance)
+            settings::member(options, &group, spec.session, &member.instance)
                 .create_with_context(Membership(Arc::clone(member)))?;
         let unowned: BaseConsumer<_> =
             settings::offsets(options, &member.names.unowned_group(spec.group))
                 .create_with_context(Said)?;
-        joined.subscribe(&[member.names.topic(spec.topic)])?;
-        Ok(Self {
-            member: Arc::clone(member),
-            joined: Arc::new(joined),
-            unowned: Arc::new(unowned),
-        })
+        let (joined, unowned) = (Arc::new(joined), Arc::new(unowned));
+        let consumers = Self { member: Arc::clone(member), joined, unowned };
+        consumers.subscribe()?;
+        Ok(consumers)
     }
 
-    /// Starts a thread for the membership and one for each kind of offsets. `name` is dropped when they
-    /// have ended.
+    fn subscribe(&self) -> KafkaResult<()> {
+        self.joined.subscribe(&[self.member.names.topic(self.member.topic)])
+    }
+
+    /// Starts a thread for the membership, one for each kind of offsets and one that looks for partitions
+    /// which are nobody's. `name` is dropped when they have ended.
     fn start(self, name: impl Send + 'static) -> KafkaResult<()> {
         let (member, joined) = (Arc::clone(&self.member), Arc::clone(&self.joined));
         let of_joined = spawn(format!("offsets-{}", member.group), move || {
@@ -314,11 +327,13 @@ impl Consumers {
             let ours = |source, generation| member.holds(source, generation);
             member.pending_unowned.run(&unowned, &member.names, ours);
         })?;
+        let (member, asker) = (Arc::clone(&self.member), Arc::clone(&self.unowned));
+        let of_looks = spawn(format!("looks-{}", member.group), move || look(&member, &asker))?;
         spawn(format!("group-{}", self.member.group), move || {
             self.run();
-            for thread in [of_joined, of_unowned] {
+            for thread in [of_joined, of_unowned, of_looks] {
                 if thread.join().is_err() {
-                    tracing::error!("a thread that stores offsets broke down");
+                    tracing::error!("a thread of a member broke down");
                 }
             }
             drop(name);
@@ -328,14 +343,27 @@ impl Consumers {
 
     fn run(self) {
         while !self.member.left() {
-            if let Err(fatal) = self.turn() {
+            let rejoined = if self.member.rejoins() { self.rejoin() } else { Ok(()) };
+            if let Err(fatal) = rejoined.and_then(|()| self.turn()) {
                 tracing::error!(group = self.member.group, %fatal, "the membership is over");
                 self.member.revoke_all();
                 self.member.tell(Err(EngineError::Unavailable(fatal.to_string())));
                 break;
             }
         }
+        self.member.leave();
+        let until = Instant::now() + LEAVE_WAIT_MAX;
+        self.member.pending.end(until);
+        self.member.pending_unowned.end(until);
         self.leave();
+        self.member.revoke_all();
+    }
+
+    fn rejoin(&self) -> KafkaResult<()> {
+        tracing::warn!(group = self.member.group, "partitions are nobody's: joins again");
+        self.leave();
+        self.member.rejoining.store(false, Ordering::Release);
+        self.subscribe()
     }
 
     fn turn(&self) -> Result<(), KafkaError> {
@@ -356,12 +384,9 @@ impl Consumers {
         Ok(())
     }
 
-    /// Stores what was handed over, then leaves, so that others take over at once. (Closing alone would
-    /// keep a static member's partitions for its session.)
-    fn leave(self) {
-        let until = Instant::now() + LEAVE_WAIT_MAX;
-        self.member.pending.end(until);
-        self.member.pending_unowned.end(until);
+    /// Leaves, so that others take over at once. (Closing alone would keep a static member's partitions for
+    /// its session.)
+    fn leave(&self) {
         self.joined.unsubscribe();
         let until = Instant::now() + LEAVE_WAIT_MAX;
         let owns = || !self.member.lock().is_empty();
@@ -369,7 +394,26 @@ impl Consumers {
         // The library says that it leaves once the partitions are given up.
         let until = Instant::now() + LEAVE_SEND_WAIT;
         while Instant::now() < until && self.turn().is_ok() {}
-        self.member.revoke_all();
+    }
+}
+
+/// Looks at the group until the member leaves, and has it join again where that is for this member to do.
+fn look(member: &Member, asker: &BaseConsumer<Said>) {
+    let (group, topic) = (member.names.group(member.group), member.names.topic(member.topic));
+    let partitions = member.names.partitions(member.topic);
+    let (mut watch, mut next) = (Watch::default(), Instant::now() + LOOK_PERIOD);
+    while !member.left() {
+        std::thread::sleep(POLL_WAIT_MAX);
+        if Instant::now() < next || member.rejoins() {
+            continue;
+        }
+        // Without an answer the group counts as being shared out.
+        let answer = asker.fetch_group_list(Some(&group), LOOK_WAIT_MAX);
+        let seen = answer.ok().and_then(|list| Shares::of(list.groups().first()?, topic));
+        if watch.look(seen, &member.instance, partitions) {
+            member.rejoining.store(true, Ordering::Release);
+        }
+        next = Instant::now() + LOOK_PERIOD;
     }
 }
 
@@ -402,6 +446,7 @@ mod tests {
         let member = Member {
             group: "g",
             topic: TOPIC,
+            instance: "i".to_owned(),
             owned: Mutex::default(),
             pending: Pending::default(),
             pending_unowned: Pending::default(),
@@ -410,6 +455,7 @@ mod tests {
             generation: Arc::default(),
             now: Arc::new(|| 5),
             leaving: AtomicBool::new(false),
+            rejoining: AtomicBool::new(false),
         };
         member.assigned([1].into_iter());
         let Some(Ok(Change::Assigned(old))) = told.recv().await else { panic!() };

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod fetch;
+mod holes;
 mod member;
 mod names;
 mod offsets;

@@ -7,7 +7,7 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::TranslationError;
+use scylla::errors::{DbError, RequestAttemptError, TranslationError, UseKeyspaceError};
 use scylla::policies::address_translator::{AddressTranslator, UntranslatedPeer};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::serialize::row::SerializeRow;
@@ -17,11 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// How long one try of a request may take.
 const TRY: Duration = Duration::from_secs(3);
 /// How long a change of the schema may take; Cassandra flushes and compares on the way.
 const CHANGE: Duration = Duration::from_secs(60);
+/// Pause before a keyspace that a node does not know yet is asked for again.
+const USE_PAUSE: Duration = Duration::from_millis(50);
 /// How long a silent connection lives: twice this until a hung node is left.
 const KEEPALIVE: Duration = Duration::from_secs(4);
 
@@ -123,10 +126,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes the keyspace the one of statements that name none.
+    /// Makes the keyspace, which stands in the schema, the one of statements that name none.
     pub(super) async fn use_keyspace(&self) -> Result<(), StoreOpenError> {
-        let used = self.session.use_keyspace(&self.keyspace, false).await;
-        used.map_err(|error| request("USE", error))
+        let until = Instant::now() + CHANGE;
+        loop {
+            let used = self.session.use_keyspace(&self.keyspace, false).await;
+            match used {
+                // Another runner has just made it: Cassandra shows a change before it follows it.
+                Err(UseKeyspaceError::RequestError(RequestAttemptError::DbError(
+                    DbError::Invalid,
+                    _,
+                ))) if Instant::now() < until => sleep(USE_PAUSE).await,
+                used => return used.map_err(|error| request("USE", error)),
+            }
+        }
     }
 
     /// Changes the schema, and waits until all nodes have the change.

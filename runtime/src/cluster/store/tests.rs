@@ -214,14 +214,19 @@ async fn a_kind_that_is_not_known_is_an_error() {
     server.done().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn migrating_again_changes_nothing() {
     let server = Server::new("again").await;
-    let (one, other) = tokio::join!(
-        migrate(&server.options, Profile::Single),
-        migrate(&server.options, Profile::Single)
-    );
-    assert_eq!(one.unwrap().len().max(other.unwrap().len()), 1);
+    let runner = |_| {
+        let options = server.options.clone();
+        tokio::spawn(async move { migrate(&options, Profile::Single).await })
+    };
+    let runners: Vec<_> = (0..8).map(runner).collect();
+    let mut most = 0;
+    for runner in runners {
+        most = most.max(runner.await.unwrap().unwrap().len());
+    }
+    assert_eq!(most, 1);
     assert_eq!(migrate(&server.options, Profile::Single).await.unwrap(), []);
     let status = status(&server.options, Profile::Single).await.unwrap();
     assert!(status.refused.is_none(), "{status:?}");
