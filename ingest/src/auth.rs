@@ -10,6 +10,6 @@ mod tokens;
 
 pub use operators::{Duty, KEY_CHARS_MIN, KeyTooShort, Operators};
 pub use tokens::{
-    AUDIENCE, Audience, CACHED_MAX, Claims, LIFETIME_S_MAX, Player, PlayerKeys, TokenError,
-    TokenKeyError, Tokens, issue,
+    AUDIENCE, Audience, CACHED_MAX, Claims, LIFETIME_S_MAX, Player, TokenError, TokenKeyError,
+    Tokens, issue,
 };

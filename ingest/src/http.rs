@@ -18,6 +18,7 @@ mod csv;
 mod histories;
 mod history_bodies;
 mod ops;
+mod partner_bodies;
 mod partners;
 mod round_bodies;
 pub(crate) mod rounds;
@@ -29,10 +30,10 @@ mod timing;
 pub use body::{BODY_BYTES_MAX, Json};
 pub use ops::{Check, is_ready};
 
-use crate::auth::{Operators, Tokens};
+use crate::auth::Operators;
 use crate::corrections::Corrections;
 use crate::line::Line;
-use crate::pauses::Pauses;
+use crate::partners::Partners;
 use crate::placing::Placing;
 use crate::problem::{Kind, Problem};
 use axum::Router;
@@ -57,12 +58,10 @@ pub struct ApiState<E> {
     pub histories: bool,
     /// Who may speak about rounds, and see what concerns any player.
     pub operators: Arc<Operators>,
-    /// Who may place bets.
-    pub tokens: Arc<Tokens>,
     /// Who says what a correction would change.
     pub corrections: Arc<dyn Corrections>,
     /// The partners, and whether their players may bet.
-    pub pauses: Pauses,
+    pub partners: Partners,
     /// Partition counts, by which facts are found.
     pub partitions: Partitions,
     /// The rules under which rounds are opened.
@@ -90,7 +89,8 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
     let bets = match state.placing {
         Some(_) => bets_routes(),
         None => elsewhere("/v1/bets", "/v1/bets/{*rest}")
-            .merge(elsewhere("/v1/partners", "/v1/partners/{partner}/pause"))
+            .merge(elsewhere("/v1/partners", "/v1/partners/{partner}"))
+            .route("/v1/partners/{partner}/pause", any(not_served_here))
             .route("/v1/partners/{partner}/resume", any(not_served_here)),
     };
     let transactions = match state.histories {
@@ -131,7 +131,8 @@ fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
         .route("/v1/bets/{bet}", get(bets::show::<E>))
         .route("/v1/bets/{bet}/timeline", get(timelines::timeline::<E>))
         .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
-        .route("/v1/partners", get(partners::list::<E>))
+        .route("/v1/partners", get(partners::list::<E>).post(partners::create::<E>))
+        .route("/v1/partners/{partner}", get(partners::show::<E>).put(partners::set::<E>))
         .route("/v1/partners/{partner}/pause", post(partners::pause::<E>))
         .route("/v1/partners/{partner}/resume", post(partners::resume::<E>))
 }

@@ -7,7 +7,7 @@ pub mod corrections;
 pub mod history;
 pub mod http;
 pub mod line;
-pub mod pauses;
+pub mod partners;
 pub mod placing;
 pub mod problem;
 pub mod rounds_view;

@@ -31,7 +31,7 @@ mod tests;
 pub use ask::{Ask, Cancel, NotTaken, Note, Place, SessionToken, Told};
 pub use call::{AuthorizeCall, HoldReply};
 pub use judge::{Judged, judge_hold};
-pub use options::{CurrencyLimits, Limits, PartnerBook, PartnerEntry, PlacingOptions};
+pub use options::{Limits, PartnerBook, PartnerEntry, PlacingOptions};
 
 use crate::rounds_view::RoundsView;
 use cancels::Cancels;
@@ -89,10 +89,8 @@ impl Placing {
 
     fn note(&mut self, note: Note) {
         match note {
-            Note::BettingPaused { partner, reason } => {
-                if let Some(entry) = self.options.partners.get_mut(&partner) {
-                    entry.betting_paused = reason;
-                }
+            Note::Partner(partner, entry) => {
+                self.options.partners.insert(partner, entry);
             }
             Note::ClockOffset(offset_ms) => self.clock_offset_ms = offset_ms,
         }

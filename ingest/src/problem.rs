@@ -63,6 +63,7 @@ kinds! {
     ROUND_UNKNOWN = "round_unknown", 404, "The round is not known", false;
     EVENT_UNKNOWN = "event_unknown", 404, "The event is not known", false;
     ROUND_EXISTS = "round_exists", 409, "The round exists already", false;
+    PARTNER_EXISTS = "partner_exists", 409, "The partner exists already", false;
     REQUEST_REUSED = "request_reused", 409, "The request id stands for another request", false;
     NOT_BETTING = "not_betting", 409, "The round does not take bets", false;
     NOT_CLOSING = "not_closing", 409, "The round is not closing", false;

@@ -78,4 +78,4 @@ pub use judge::Answer;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use output::replayed;
-pub use send::{PartnerBook, Sender};
+pub use send::Sender;

@@ -4,59 +4,18 @@ use crate::chunk::StateCall;
 use crate::dispatcher::Dispatcher;
 use crate::judge::Answer;
 use crate::metrics::Metrics;
-use http::{HeaderName, HeaderValue, Uri};
-use runtime::http::{CallError, HttpClient};
+use http::{HeaderName, HeaderValue};
+use runtime::http::{Addresses, CallError, HttpClient};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use thiserror::Error;
-
-/// A wallet URL that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{url}` is not a wallet URL of {partner}: http://host[:port][/path], no query")]
-pub struct WalletUrlError {
-    /// The partner.
-    pub partner: PartnerId,
-    /// The URL as given.
-    pub url: String,
-}
-
-/// Where the wallets are.
-#[derive(Clone, Debug, Default)]
-pub struct PartnerBook {
-    /// Base URLs without a slash at the end.
-    wallets: BTreeMap<PartnerId, String>,
-}
-
-impl PartnerBook {
-    /// Adds a partner's wallet, or replaces it; `base` is what stands before `/wallet/v1`.
-    ///
-    /// # Errors
-    /// [`WalletUrlError`].
-    pub fn insert(&mut self, partner: PartnerId, base: &str) -> Result<(), WalletUrlError> {
-        let usable = base.parse::<Uri>().is_ok_and(|uri| {
-            uri.scheme_str() == Some("http") && uri.host().is_some() && uri.query().is_none()
-        });
-        if !usable {
-            return Err(WalletUrlError { partner, url: base.to_owned() });
-        }
-        self.wallets.insert(partner, base.trim_end_matches('/').to_owned());
-        Ok(())
-    }
-
-    /// The URL of `path` at the partner's wallet.
-    fn url(&self, partner: &PartnerId, path: &str) -> Option<Uri> {
-        format!("{}{path}", self.wallets.get(partner)?).parse().ok()
-    }
-}
 
 /// Sends chunks over HTTP.
 #[derive(Clone, Debug)]
 pub struct Sender<K> {
     client: HttpClient,
-    wallets: PartnerBook,
+    wallets: Addresses<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
     clock: K,
@@ -71,7 +30,7 @@ impl<K: Clock> Sender<K> {
     /// A sender; each call ends within `call_wait_max`.
     pub fn new(
         client: HttpClient,
-        wallets: PartnerBook,
+        wallets: Addresses<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,
         clock: K,

@@ -7,7 +7,7 @@ mod tests;
 use crate::topics::whole;
 use runtime::{Engine, Millis, Record, Source, Topic};
 use schemas::catalogue::{PARTNERS, ROUNDS};
-use schemas::partners::Pause;
+use schemas::partners::{PartnerSaid, PartnerWord};
 use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::{RequestId, proposal};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Act {
     pub at: Millis,
     /// The operator's or the feed's name.
     pub actor: String,
-    /// What: a kind of `rounds.v1`, `approved`, `paused` or `resumed`.
+    /// What: a kind of `rounds.v1`, `approved`, and of a partner `set`, `paused` or `resumed`.
     pub what: &'static str,
     /// The round or the partner.
     pub of: String,
@@ -112,14 +112,18 @@ fn reason(said: &RoundSaid) -> Option<String> {
 }
 
 fn partners(found: &mut Acts, _: &mut Said, record: &Record) {
-    match Pause::decode(&record.value) {
+    match PartnerSaid::decode(&record.value) {
         Ok(None) => {}
-        Ok(Some(Pause { partner, paused, reason, actor, said_at })) => found.acts.push(Act {
-            at: said_at,
-            actor,
-            what: if paused { "paused" } else { "resumed" },
+        Ok(Some(PartnerSaid { partner, what, by })) => found.acts.push(Act {
+            at: by.said_at,
+            actor: by.actor,
+            what: match what {
+                PartnerWord::Paused(true) => "paused",
+                PartnerWord::Paused(false) => "resumed",
+                PartnerWord::Profile(_) => "set",
+            },
             of: partner.to_string(),
-            reason: Some(reason),
+            reason: Some(by.reason),
             request: None,
             refused: None,
         }),

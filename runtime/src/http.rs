@@ -4,9 +4,12 @@
 //! cut off at a stated size while it is read; a redirect is an answer like any other. Connections are
 //! pooled per origin. What an answer means is not said here. Plain `http` only: TLS comes with signatures.
 
+mod addresses;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+pub use addresses::{AddressError, Addresses, checked};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};

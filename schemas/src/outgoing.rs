@@ -16,7 +16,7 @@ use crate::catalogue::{
 use crate::decisions::DecisionSaid;
 use crate::facts;
 use crate::frame::{self, FrameError};
-use crate::partners::Pause;
+use crate::partners::PartnerSaid;
 use crate::rounds::RoundEvent;
 use crate::settlements::Settlement;
 use crate::wire::{CaseRecord, DecisionKind, DeliveryOutcome, DeliveryRecord};
@@ -197,13 +197,13 @@ pub fn settlement(
 ///
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
-pub fn pause(pause: &Pause, partitions: u32) -> Result<Outgoing, FrameError> {
+pub fn partner(said: &PartnerSaid, partitions: u32) -> Result<Outgoing, FrameError> {
     Ok(Outgoing {
         topic: PARTNERS,
-        partition: partition_of(pause.partner.as_str(), partitions),
-        key: pause.key(),
-        headers: vec![(facts::HEADER_PARTNER, pause.partner.to_string())],
-        value: pause.encode()?,
+        partition: partition_of(said.partner.as_str(), partitions),
+        key: said.key(),
+        headers: vec![(facts::HEADER_PARTNER, said.partner.to_string())],
+        value: said.encode()?,
     })
 }
 

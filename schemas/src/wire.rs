@@ -452,10 +452,29 @@ pub struct PartnerRecord {
     pub token_key: Option<String>,
     /// health, pause: whether betting is paused.
     pub paused: Option<bool>,
-    /// health, pause: why, in words.
+    /// health, pause, profile: why, in words.
     pub reason: Option<String>,
-    /// pause: the operator who said so.
+    /// pause, profile: the operator who said so.
     pub actor: Option<String>,
-    /// pause: when, in ms since the Unix epoch.
+    /// pause, profile: when, in ms since the Unix epoch.
     pub said_at: Option<i64>,
+    /// profile: the currencies that bets are taken in.
+    pub currencies: Option<Vec<CurrencyRecord>>,
+}
+
+/// What a partner takes in one currency, in minor units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]
+pub struct CurrencyRecord {
+    /// The currency.
+    pub currency: String,
+    /// Decimals between minor and major unit.
+    pub exponent: i32,
+    /// The smallest stake.
+    pub stake_min: i64,
+    /// The largest stake.
+    pub stake_max: i64,
+    /// The largest payout of one bet.
+    pub payout_max: i64,
+    /// The largest sum of open payouts of one round.
+    pub liability_max: i64,
 }

@@ -10,12 +10,12 @@ fn key() -> SigningKey {
 }
 
 fn tokens() -> Tokens {
-    let mut keys = PlayerKeys::default();
+    let tokens = Tokens::default();
     for (partner, secret) in [("acme", [7; 32]), ("other", [8; 32])] {
         let public = SigningKey::from_bytes(&secret).verifying_key();
-        keys.insert(partner.parse().unwrap(), &URL_SAFE_NO_PAD.encode(public)).unwrap();
+        tokens.set_key(partner.parse().unwrap(), &URL_SAFE_NO_PAD.encode(public)).unwrap();
     }
-    Tokens::new(keys)
+    tokens
 }
 
 fn claims() -> Claims {
@@ -143,12 +143,32 @@ fn a_remembered_token_still_expires_and_memory_is_bounded() {
 
 #[test]
 fn unusable_public_keys_are_refused() {
-    let mut keys = PlayerKeys::default();
+    let tokens = Tokens::default();
     let zero_order =
         URL_SAFE_NO_PAD.encode([1].iter().chain([0; 31].iter()).copied().collect::<Vec<u8>>());
     for key in ["", "AAAA", "not base64!", &zero_order, &URL_SAFE_NO_PAD.encode([0; 33])] {
-        assert!(keys.insert("acme".parse().unwrap(), key).is_err(), "{key}");
+        assert!(tokens.set_key("acme".parse().unwrap(), key).is_err(), "{key}");
     }
+}
+
+#[test]
+fn a_token_of_a_key_that_was_replaced_is_refused_at_once() {
+    let (tokens, now) = (tokens(), NOW * 1_000);
+    let of = |iss: &str, secret: u8| {
+        let claims = Claims { iss: iss.to_owned(), ..claims() };
+        issue(&SigningKey::from_bytes(&[secret; 32]), &claims)
+    };
+    let (old, other) = (of("acme", 7), of("other", 8));
+    assert!(tokens.player(&old, now).is_ok() && tokens.player(&other, now).is_ok());
+    let set = |secret: u8| {
+        let public = SigningKey::from_bytes(&[secret; 32]).verifying_key();
+        tokens.set_key("acme".parse().unwrap(), &URL_SAFE_NO_PAD.encode(public)).unwrap();
+    };
+    set(9);
+    assert_eq!(tokens.player(&old, now), Err(TokenError::Signature), "also one remembered");
+    assert!(tokens.player(&of("acme", 9), now).is_ok() && tokens.player(&other, now).is_ok());
+    assert!(tokens.set_key("acme".parse().unwrap(), "AAAA").is_err());
+    assert!(tokens.player(&of("acme", 9), now).is_ok(), "a bad key replaces none");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use schemas::{Currency, PartnerId, PlayerId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use thiserror::Error;
 
 /// Who a token must be meant for.
@@ -109,39 +109,21 @@ pub struct TokenKeyError {
 }
 
 /// The partners' public keys.
-#[derive(Clone, Debug, Default)]
-pub struct PlayerKeys {
-    keys: BTreeMap<PartnerId, VerifyingKey>,
-}
-
-impl PlayerKeys {
-    /// Adds or replaces the key of `partner`: base64url of 32 bytes, without padding.
-    ///
-    /// # Errors
-    /// [`TokenKeyError`] for anything else, and for keys of small order, which verify forgeries.
-    pub fn insert(&mut self, partner: PartnerId, token_key: &str) -> Result<(), TokenKeyError> {
-        let key = URL_SAFE_NO_PAD
-            .decode(token_key)
-            .ok()
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
-            .filter(|key| !key.is_weak());
-        match key {
-            Some(key) => {
-                self.keys.insert(partner, key);
-                Ok(())
-            }
-            None => Err(TokenKeyError { partner }),
-        }
-    }
-}
+type Keys = BTreeMap<PartnerId, VerifyingKey>;
 
 /// Verifies tokens, and remembers the good ones until they expire.
 #[derive(Debug)]
 pub struct Tokens {
-    keys: PlayerKeys,
+    keys: RwLock<Keys>,
     cached: Mutex<Cached>,
     pub(super) cached_max: usize,
+}
+
+impl Default for Tokens {
+    /// A verifier that knows no partner.
+    fn default() -> Self {
+        Self { keys: RwLock::default(), cached: Mutex::default(), cached_max: CACHED_MAX }
+    }
 }
 
 /// Verified tokens by their hash. The token itself is not kept.
@@ -152,9 +134,26 @@ pub(super) struct Cached {
 }
 
 impl Tokens {
-    /// A verifier with these keys.
-    pub fn new(keys: PlayerKeys) -> Self {
-        Self { keys, cached: Mutex::default(), cached_max: CACHED_MAX }
+    /// Adds or replaces the key of `partner`: base64url of 32 bytes, without padding. No token of a key that
+    /// was replaced is taken any more.
+    ///
+    /// # Errors
+    /// [`TokenKeyError`] for anything else, and for keys of small order, which verify forgeries; then the
+    /// key before stands.
+    pub fn set_key(&self, partner: PartnerId, token_key: &str) -> Result<(), TokenKeyError> {
+        let key = URL_SAFE_NO_PAD
+            .decode(token_key)
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+            .filter(|key| !key.is_weak());
+        let Some(key) = key else { return Err(TokenKeyError { partner }) };
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let replaced = keys.insert(partner.clone(), key);
+        if replaced.is_some_and(|old| old != key) {
+            self.cached().forget(&partner);
+        }
+        Ok(())
     }
 
     /// The player that `token` speaks for at `now`, ms since the Unix epoch.
@@ -170,7 +169,9 @@ impl Tokens {
         if let Some((exp, player)) = self.cached().players.get(&hash) {
             return if now_s < *exp { Ok(player.clone()) } else { Err(TokenError::Expired) };
         }
-        let (exp, player) = self.verify(token, now_s)?;
+        // Held until the token is remembered: a key that is replaced meanwhile has it forgotten.
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let (exp, player) = verify(&keys, token, now_s)?;
         self.cached().insert(hash, exp, player.clone(), now_s, self.cached_max);
         Ok(player)
     }
@@ -178,25 +179,25 @@ impl Tokens {
     pub(super) fn cached(&self) -> std::sync::MutexGuard<'_, Cached> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn verify(&self, token: &str, now_s: i64) -> Result<(i64, Player), TokenError> {
-        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        let header: Header = part(header)?;
-        // RFC 9864 calls the same algorithm Ed25519.
-        if !matches!(header.alg.as_str(), "EdDSA" | "Ed25519") || header.crit.is_some() {
-            return Err(TokenError::Algorithm);
-        }
-        let claims: Claims = part(claims)?;
-        let partner: PartnerId = claims.iss.parse().map_err(|_| TokenError::Signature)?;
-        let key = self.keys.keys.get(&partner).ok_or(TokenError::Signature)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
-        let signature = Signature::from_slice(&signature).map_err(|_| TokenError::Signature)?;
-        key.verify_strict(signed.as_bytes(), &signature).map_err(|_| TokenError::Signature)?;
-        claims.check(now_s)?;
-        let player = claims.sub.try_into().map_err(|_| TokenError::Malformed)?;
-        Ok((claims.exp, Player { partner, player, currency: claims.cur }))
+fn verify(keys: &Keys, token: &str, now_s: i64) -> Result<(i64, Player), TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+    let header: Header = part(header)?;
+    // RFC 9864 calls the same algorithm Ed25519.
+    if !matches!(header.alg.as_str(), "EdDSA" | "Ed25519") || header.crit.is_some() {
+        return Err(TokenError::Algorithm);
     }
+    let claims: Claims = part(claims)?;
+    let partner: PartnerId = claims.iss.parse().map_err(|_| TokenError::Signature)?;
+    let key = keys.get(&partner).ok_or(TokenError::Signature)?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
+    let signature = Signature::from_slice(&signature).map_err(|_| TokenError::Signature)?;
+    key.verify_strict(signed.as_bytes(), &signature).map_err(|_| TokenError::Signature)?;
+    claims.check(now_s)?;
+    let player = claims.sub.try_into().map_err(|_| TokenError::Malformed)?;
+    Ok((claims.exp, Player { partner, player, currency: claims.cur }))
 }
 
 impl Claims {
@@ -223,6 +224,13 @@ impl Claims {
 }
 
 impl Cached {
+    fn forget(&mut self, partner: &PartnerId) {
+        let gone = self.players.extract_if(.., |_, (_, player)| player.partner == *partner);
+        for (hash, (exp, _)) in gone {
+            self.by_exp.remove(&(exp, hash));
+        }
+    }
+
     fn insert(&mut self, hash: [u8; 32], exp: i64, player: Player, now_s: i64, cached_max: usize) {
         while let Some((first, old)) = self.by_exp.first().copied() {
             if now_s < first && self.players.len() < cached_max {

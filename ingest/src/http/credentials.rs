@@ -59,7 +59,7 @@ impl<E: Engine> FromRequestParts<ApiState<E>> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState<E>) -> Result<Self, Problem> {
         let token = bearer(parts)?;
-        let player = api.tokens.player(token, (api.now)()).map_err(|error| {
+        let player = api.partners.tokens().player(token, (api.now)()).map_err(|error| {
             let kind = match error {
                 TokenError::Expired => Kind::TOKEN_EXPIRED,
                 TokenError::Malformed

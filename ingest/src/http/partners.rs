@@ -1,74 +1,73 @@
-//! Partners: whether their players may bet. An operator pauses and resumes; what was said is durable before
-//! it is answered, and every process that places bets follows it within a second.
+//! Partners: who they are, and whether their players may bet. An operator creates and changes them, pauses and
+//! resumes. What was said is durable before it is answered; every process follows it within a second.
 
 use super::ApiState;
 use super::body::{Id, Json, invalid};
 use super::credentials::Operator;
+use super::partner_bodies::{PartnerBody, PartnersBody, PauseBody, SetBody};
 use crate::auth::Duty;
+use crate::partners::{Partner, ProfileError};
 use crate::problem::{Kind, Problem};
 use axum::extract::State;
+use http::StatusCode;
 use runtime::{Append, Engine, EngineError, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::PARTNERS;
-use schemas::contract::timestamp;
 use schemas::outgoing;
-use schemas::partners::Pause;
-use serde::{Deserialize, Serialize};
+use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
 
 /// Characters a reason may have.
 const REASON_CHARS_MAX: usize = 500;
 
 type Answer = Result<axum::Json<PartnerBody>, Problem>;
 
-/// A partner, as operators see it.
-#[derive(Debug, Serialize)]
-pub(super) struct PartnerBody {
-    partner_id: PartnerId,
-    /// `open` or `paused`.
-    betting: &'static str,
-    /// Why it was paused or resumed the last time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// Who said so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-    /// When, RFC 3339 in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-}
-
-impl PartnerBody {
-    fn of(partner_id: PartnerId, said: Option<Pause>) -> Self {
-        let paused = said.as_ref().is_some_and(|pause| pause.paused);
-        let since = said.as_ref().map(|pause| timestamp(pause.said_at));
-        let (reason, actor) = said.map(|pause| (pause.reason, pause.actor)).unzip();
-        let betting = if paused { "paused" } else { "open" };
-        Self { partner_id, betting, reason, actor, since }
-    }
-}
-
-/// All partners, ordered by id.
-#[derive(Debug, Serialize)]
-pub(super) struct PartnersBody {
-    partners: Vec<PartnerBody>,
-}
-
-/// Why betting is paused or resumed.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PauseBody {
-    reason: String,
-}
-
 pub(super) async fn list<E: Engine>(
     State(api): State<ApiState<E>>,
     operator: Operator,
 ) -> Result<axum::Json<PartnersBody>, Problem> {
     operator.on(Duty::Read)?;
-    let partners = api.pauses.all().into_iter();
-    Ok(axum::Json(PartnersBody {
-        partners: partners.map(|(partner, said)| PartnerBody::of(partner, said)).collect(),
-    }))
+    let partners = api.partners.all().into_iter().map(PartnerBody::from).collect();
+    Ok(axum::Json(PartnersBody { partners }))
+}
+
+pub(super) async fn show<E: Engine>(
+    State(api): State<ApiState<E>>,
+    operator: Operator,
+    Id(partner): Id<PartnerId>,
+) -> Answer {
+    operator.on(Duty::Read)?;
+    api.known_partner(&partner).map(|partner| axum::Json(partner.into()))
+}
+
+pub(super) async fn create<E: Engine>(
+    State(api): State<ApiState<E>>,
+    operator: Operator,
+    Json(body): Json<SetBody>,
+) -> Result<(StatusCode, axum::Json<PartnerBody>), Problem> {
+    let actor = operator.on(Duty::Partners)?;
+    let partner = body.partner_id.clone().ok_or_else(|| invalid("partner_id", "is missing"))?;
+    if api.partners.get(&partner).is_some() {
+        let detail = format!("there is a partner {partner}: change it with PUT");
+        return Err(Problem::new(Kind::PARTNER_EXISTS, detail));
+    }
+    let (profile, reason) = body.read(None)?;
+    let created = api.say_of_partner(partner, PartnerWord::Profile(profile), reason, actor).await?;
+    Ok((StatusCode::CREATED, created))
+}
+
+pub(super) async fn set<E: Engine>(
+    State(api): State<ApiState<E>>,
+    operator: Operator,
+    Id(partner): Id<PartnerId>,
+    Json(body): Json<SetBody>,
+) -> Answer {
+    let actor = operator.on(Duty::Partners)?;
+    let known = api.known_partner(&partner)?.profile;
+    if body.partner_id.as_ref().is_some_and(|id| *id != partner) {
+        return Err(invalid("partner_id", "is not the partner of the path"));
+    }
+    let (profile, reason) = body.read(Some(&known))?;
+    api.say_of_partner(partner, PartnerWord::Profile(profile), reason, actor).await
 }
 
 pub(super) async fn pause<E: Engine>(
@@ -90,6 +89,11 @@ pub(super) async fn resume<E: Engine>(
 }
 
 impl<E: Engine> ApiState<E> {
+    fn known_partner(&self, partner: &PartnerId) -> Result<Partner, Problem> {
+        let unknown = || Problem::new(Kind::NOT_FOUND, format!("there is no partner {partner}"));
+        self.partners.get(partner).ok_or_else(unknown)
+    }
+
     async fn say_pause(
         &self,
         partner: PartnerId,
@@ -97,17 +101,29 @@ impl<E: Engine> ApiState<E> {
         reason: String,
         actor: String,
     ) -> Answer {
-        if !self.pauses.knows(&partner) {
-            let detail = format!("there is no partner {partner}");
-            return Err(Problem::new(Kind::NOT_FOUND, detail));
-        }
+        self.known_partner(&partner)?;
+        self.say_of_partner(partner, PartnerWord::Paused(paused), reason, actor).await
+    }
+
+    async fn say_of_partner(
+        &self,
+        partner: PartnerId,
+        what: PartnerWord,
+        reason: String,
+        actor: String,
+    ) -> Answer {
         let reason = reason.trim().to_owned();
         if reason.is_empty() || REASON_CHARS_MAX < reason.chars().count() {
             let why = format!("say why, in 1 to {REASON_CHARS_MAX} characters");
             return Err(invalid("reason", why));
         }
-        let said = Pause { partner: partner.clone(), paused, reason, actor, said_at: (self.now)() };
-        let record = outgoing::pause(&said, self.engine.partitions(Topic(PARTNERS)));
+        if let PartnerWord::Profile(profile) = &what {
+            // Nothing that could not be followed may stand in the log.
+            profile_check(&partner, profile)?;
+        }
+        let by = Said { reason, actor, said_at: (self.now)() };
+        let said = PartnerSaid { partner: partner.clone(), what, by };
+        let record = outgoing::partner(&said, self.engine.partitions(Topic(PARTNERS)));
         let record = record.map_err(|error| Problem::new(Kind::UNENCODABLE, error.to_string()))?;
         let appended = self.engine.append(vec![Append::from(record.into_parts())]).await;
         appended.map_err(|error| {
@@ -120,6 +136,21 @@ impl<E: Engine> ApiState<E> {
             };
             Problem::new(kind, "what was said may or may not be kept: ask, and say it again")
         })?;
-        Ok(axum::Json(PartnerBody::of(partner, Some(said))))
+        // Who asks here next need not wait for the log; in its order it is noted when it is read.
+        self.partners.note(said).map_err(|error| refused(&error))?;
+        self.known_partner(&partner).map(|partner| axum::Json(partner.into()))
     }
+}
+
+fn profile_check(partner: &PartnerId, profile: &Profile) -> Result<(), Problem> {
+    let apart = crate::partners::Partners::default();
+    apart.configure(partner.clone(), profile.clone()).map_err(|error| refused(&error))
+}
+
+fn refused(error: &ProfileError) -> Problem {
+    let field = match error {
+        ProfileError::Wallet(_) => "wallet_url",
+        ProfileError::Key(_) => "token_key",
+    };
+    invalid(field, error)
 }

@@ -1,5 +1,6 @@
 //! What bet placing is asked, and what it tells.
 
+use super::options::PartnerEntry;
 use runtime::Millis;
 use schemas::bets::Bet;
 use schemas::decisions::{CancelRefused, Decision};
@@ -90,13 +91,8 @@ pub struct Cancel {
 /// Something about the world that bet placing cannot see in its topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// Betting of a partner is paused, with the reason, or goes on.
-    BettingPaused {
-        /// The bookmaker.
-        partner: PartnerId,
-        /// Why; `None` to go on.
-        reason: Option<String>,
-    },
+    /// A partner is this from now on.
+    Partner(PartnerId, PartnerEntry),
     /// How far this machine's clock is from the true time, in ms, positive if it is ahead.
     ClockOffset(Millis),
 }

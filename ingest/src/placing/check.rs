@@ -3,9 +3,10 @@
 
 use super::ask::{NotTaken, Place, Refusal};
 use super::exposure::{Exposure, payout_hundredths};
-use super::options::{CurrencyLimits, Limits, PartnerBook, PartnerEntry};
+use super::options::{Limits, PartnerBook, PartnerEntry};
 use crate::rounds_view::{RoundInfo, RoundStatus, RoundsView};
 use runtime::Millis;
+use schemas::partners::CurrencyLimits;
 
 /// What the checks look at.
 pub(super) struct World<'a> {

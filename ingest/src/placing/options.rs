@@ -2,6 +2,7 @@
 
 use runtime::Millis;
 use schemas::outgoing::Partitions;
+use schemas::partners::CurrencyLimits;
 use schemas::{Currency, PartnerId};
 use std::collections::BTreeMap;
 
@@ -32,29 +33,6 @@ pub struct PartnerEntry {
     pub betting_paused: Option<String>,
     /// The currencies the partner takes bets in.
     pub currencies: BTreeMap<Currency, CurrencyLimits>,
-}
-
-/// What a partner takes in one currency, in minor units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CurrencyLimits {
-    /// Decimals between minor and major unit. A bet with another exponent is refused.
-    pub exponent: u8,
-    /// The smallest stake, at least 1.
-    pub stake_min: i64,
-    /// The largest stake.
-    pub stake_max: i64,
-    /// The largest payout of one bet.
-    pub payout_max: i64,
-    /// The largest sum of the possible payouts of one round's bets, as far as this instance knows them.
-    pub liability_max: i64,
-}
-
-impl CurrencyLimits {
-    /// No limit but what money can hold.
-    pub const fn unlimited(exponent: u8) -> Self {
-        let most = i64::MAX;
-        Self { exponent, stake_min: 1, stake_max: most, payout_max: most, liability_max: most }
-    }
 }
 
 /// Times and bounds of bet placing.

@@ -29,7 +29,7 @@ fn call() -> StateCall {
     filling.finish(partner(), Traffic::Live).call
 }
 
-fn sender(wallets: PartnerBook, metrics: &telemetry::Metrics) -> Sender<Stopped> {
+fn sender(wallets: Addresses<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Stopped> {
     let client = HttpClient::new(HttpOptions {
         connect_wait_max: Duration::from_secs(5),
         idle_max: Duration::from_secs(5),
@@ -40,30 +40,11 @@ fn sender(wallets: PartnerBook, metrics: &telemetry::Metrics) -> Sender<Stopped>
     Sender::new(client, wallets, wait, Metrics::register(metrics), Stopped(1_500))
 }
 
-#[test]
-fn a_wallet_url_is_plain_http_with_a_host() {
-    let mut book = PartnerBook::default();
-    for (base, url) in [
-        ("http://wallet:81", "http://wallet:81/wallet/v1/bets/state"),
-        ("http://wallet:81/", "http://wallet:81/wallet/v1/bets/state"),
-        ("http://10.0.0.1/acme", "http://10.0.0.1/acme/wallet/v1/bets/state"),
-    ] {
-        book.insert(partner(), base).unwrap();
-        let found = book.url(&partner(), schemas::contract::STATE_PATH).unwrap();
-        assert_eq!(found.to_string(), url);
-    }
-    for base in ["", "wallet:81", "https://wallet", "/wallet", "http://wallet?x=1", "ftp://wallet"]
-    {
-        let error = WalletUrlError { partner: partner(), url: base.to_owned() };
-        assert_eq!(book.insert(partner(), base), Err(error));
-    }
-}
-
 #[tokio::test]
 async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut book = PartnerBook::default();
-    book.insert(partner(), &format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let wallets = Addresses::default();
+    wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let call = call();
     let good = ok(&call.request, call.request.items.iter().map(applied).collect()).unwrap();
     let (body, bytes) = (good.body.clone(), call.bytes.clone());
@@ -78,7 +59,7 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
         String::from_utf8(request).unwrap()
     });
     let metrics = telemetry::Metrics::default();
-    let answer = sender(book, &metrics).call(call.clone()).await;
+    let answer = sender(wallets, &metrics).call(call.clone()).await;
     assert_eq!(answer, Ok(good));
     let request = wallet.await.unwrap();
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
@@ -104,7 +85,7 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
 async fn without_a_wallet_nothing_is_sent_and_people_are_told() {
     let metrics = telemetry::Metrics::default();
     let before = telemetry::alarms("wallet_unknown");
-    let answer = sender(PartnerBook::default(), &metrics).call(call()).await;
+    let answer = sender(Addresses::default(), &metrics).call(call()).await;
     assert_eq!(answer, Err(CallError::Connect));
     assert_eq!(telemetry::alarms("wallet_unknown"), before + 1);
     assert!(metrics.text().unwrap().contains("outcome=\"no_connection\"} 1"));

@@ -25,10 +25,11 @@ fn verdict(judged: u64, refused: Option<&str>) -> Outgoing {
     event("herald", format!("v-{judged}").parse().unwrap(), 90, RoundSaid::Verdict(verdict))
 }
 
-fn pause(paused: bool, said_at: Millis) -> Outgoing {
+fn of_partner(what: PartnerWord, said_at: Millis) -> Outgoing {
     let (reason, actor) = ("their wallet is down".to_owned(), "desk".to_owned());
-    let said = Pause { partner: "acme".parse().unwrap(), paused, reason, actor, said_at };
-    outgoing::pause(&said, 1).unwrap()
+    let (partner, by) =
+        ("acme".parse().unwrap(), schemas::partners::Said { reason, actor, said_at });
+    outgoing::partner(&PartnerSaid { partner, what, by }, 1).unwrap()
 }
 
 #[tokio::test]
@@ -56,8 +57,8 @@ async fn what_was_said_stands_with_its_verdict() {
         verdict(3, Some("version_conflict")),
         verdict(3, Some("version_conflict")),
         verdict(4, None),
-        pause(true, 45),
-        pause(false, 70),
+        of_partner(PartnerWord::Paused(true), 45),
+        of_partner(PartnerWord::Paused(false), 70),
     ];
     for said in said {
         engine.append(vec![Append::from(said.into_parts())]).await.unwrap();

@@ -3,30 +3,48 @@
 use super::EXIT_OK;
 use super::lines::report;
 use super::operator::Operator;
+use crate::config::CurrencyLimits;
 use anyhow::Context;
 use clap::Subcommand;
 use http::Method;
 use schemas::PartnerId;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   roundhouse partner list
+  roundhouse partner show acme > acme.toml
+  roundhouse partner set acme --from acme.toml --reason 'higher limits, ticket 4711'
+  roundhouse partner set acme --wallet-url http://wallet-2.acme.example --reason 'they move tonight'
+  roundhouse partner create bolt --from bolt.toml --reason 'contract of November'
   roundhouse partner pause acme --reason 'their wallet is down, ticket 4711'
   roundhouse partner resume acme --reason 'it answers again'
 
-The key is that of an operator with the role `partners`, to list `read`.
+The file says what `[[partners]]` says in a configuration, without the id:
+  wallet_url = 'http://wallet.bolt.example'
+  token_key = '<base64url of the public key that verifies tokens>'
+  [[currencies]]
+  currency = 'EUR'
+  exponent = 2
+  stake_min_units = 10
+  stake_max_units = 100000
+  payout_max_units = 10000000
+  liability_max_units = 1000000000
+
+The key is that of an operator with the role `partners`, to list and show `read`.
 
 Exit codes:
   0  done
   2  refused, or the API did not answer";
 
-/// Whether partners' players may bet.
+/// Create and change partners, and pause their players' betting.
 ///
-/// Every process that takes bets follows a pause within a second, also after a restart. What was bet
-/// before is settled as ever.
+/// Every process follows what is said within a second, also after a restart; it counts before what a
+/// configuration says of the same partner. What was bet before is settled as ever, at the wallet's new
+/// address. Nobody is deleted: pause who is to take no more bets.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -38,6 +56,12 @@ pub(super) struct Args {
 enum What {
     /// List the partners, and who paused or resumed each last, and why
     List(Ask),
+    /// Print what a partner is, in the form of the file that `set` takes
+    Show(Show),
+    /// Make a new partner
+    Create(Create),
+    /// Change what a partner is
+    Set(Set),
     /// Take no more bets of this partner's players
     Pause(Say),
     /// Take bets of this partner's players again
@@ -48,9 +72,43 @@ enum What {
 struct Ask {
     #[command(flatten)]
     operator: Operator,
-    /// Print one JSON document instead of the table
+    /// Print one JSON document instead
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The partner
+    #[arg(value_name = "PARTNER")]
+    partner: PartnerId,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// A file with what the partner is, in TOML
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    #[command(flatten)]
+    say: Say,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key"])]
+struct Set {
+    /// A file with all that the partner is, in TOML
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Base URL of its wallet: what stands before /wallet/v1
+    #[arg(long, value_name = "URL")]
+    wallet_url: Option<String>,
+    /// The public key that verifies its players' tokens; no token of the old one is taken any more
+    #[arg(long, value_name = "KEY")]
+    token_key: Option<String>,
+    #[command(flatten)]
+    say: Say,
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,11 +116,48 @@ struct Say {
     /// The partner
     #[arg(value_name = "PARTNER")]
     partner: PartnerId,
-    /// Why; it is told to players and stands in the log with your name
+    /// Why; it stands in the log with your name, and of a pause it is told to players
     #[arg(long, value_name = "TEXT")]
     reason: String,
     #[command(flatten)]
     ask: Ask,
+}
+
+/// What a partner is, as a file says it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    wallet_url: String,
+    token_key: String,
+    currencies: Vec<CurrencyLimits>,
+}
+
+impl Profile {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is not a partner", path.display()))
+    }
+
+    /// As the API takes it.
+    fn body(&self, reason: &str) -> Value {
+        let currency = |limits: &CurrencyLimits| {
+            json!({
+                "currency": limits.currency,
+                "exponent": limits.exponent,
+                "stake_min_units": limits.stake_min_units.to_string(),
+                "stake_max_units": limits.stake_max_units.to_string(),
+                "payout_max_units": limits.payout_max_units.to_string(),
+                "liability_max_units": limits.liability_max_units.to_string(),
+            })
+        };
+        json!({
+            "wallet_url": self.wallet_url,
+            "token_key": self.token_key,
+            "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
+            "reason": reason,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -80,40 +175,139 @@ struct Partner {
     actor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
+    profile: Shown,
+}
+
+/// What a partner is, as the API shows it.
+#[derive(Debug, Deserialize, Serialize)]
+struct Shown {
+    wallet_url: String,
+    token_key: String,
+    currencies: Vec<ShownLimits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<SetBy>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct ShownLimits {
+    currency: String,
+    exponent: u8,
+    stake_min_units: String,
+    stake_max_units: String,
+    payout_max_units: String,
+    liability_max_units: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct SetBy {
+    reason: String,
+    actor: String,
+    at: String,
+}
+
+impl Shown {
+    fn profile(&self) -> anyhow::Result<Profile> {
+        let limits = |shown: &ShownLimits| -> anyhow::Result<CurrencyLimits> {
+            Ok(CurrencyLimits {
+                currency: shown.currency.clone(),
+                exponent: shown.exponent,
+                stake_min_units: shown.stake_min_units.parse()?,
+                stake_max_units: shown.stake_max_units.parse()?,
+                payout_max_units: shown.payout_max_units.parse()?,
+                liability_max_units: shown.liability_max_units.parse()?,
+            })
+        };
+        let currencies = self.currencies.iter().map(limits).collect::<anyhow::Result<_>>();
+        Ok(Profile {
+            wallet_url: self.wallet_url.clone(),
+            token_key: self.token_key.clone(),
+            currencies: currencies.context("the API answered nonsense")?,
+        })
+    }
+}
+
+/// A partner as a file, and who said so.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct File<'a>(&'a Partner);
+
+impl fmt::Display for File<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.profile.set {
+            Some(SetBy { reason, actor, at }) => writeln!(f, "# set by {actor} at {at}: {reason}")?,
+            None => writeln!(f, "# as the configuration says")?,
+        }
+        let profile = self.0.profile.profile().map_err(|_| fmt::Error)?;
+        f.write_str(&toml::to_string(&profile).map_err(|_| fmt::Error)?)
+    }
 }
 
 impl fmt::Display for Partners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<24} {:<8} {:<24} {:<16} REASON", "PARTNER", "BETTING", "SINCE", "BY")?;
-        for Partner { partner_id, betting, reason, actor, since } in &self.partners {
+        for Partner { partner_id, betting, reason, actor, since, .. } in &self.partners {
             let [since, actor, reason] =
                 [since, actor, reason].map(|text| text.as_deref().unwrap_or("-"));
             writeln!(f, "{partner_id:<24} {betting:<8} {since:<24} {actor:<16} {reason}")?;
         }
         if self.partners.is_empty() {
-            writeln!(f, "no partner is configured")?;
+            writeln!(f, "there are no partners")?;
         }
         Ok(())
     }
 }
 
+/// Asks the API about one partner.
+async fn partner(
+    ask: &Ask,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<Partner> {
+    let answer = ask.operator.api()?.ask(method, path, body).await.map_err(anyhow::Error::msg)?;
+    serde_json::from_value(answer).context("the API answered nonsense")
+}
+
 pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
-    let (ask, word) = match args.what {
-        What::List(ask) => (ask, None),
-        What::Pause(Say { partner, reason, ask }) => (ask, Some((partner, "pause", reason))),
-        What::Resume(Say { partner, reason, ask }) => (ask, Some((partner, "resume", reason))),
-    };
-    let api = ask.operator.api()?;
-    let answer = match word {
-        None => api.ask(Method::GET, "/v1/partners", None).await,
-        Some((partner, word, reason)) => {
-            let path = format!("/v1/partners/{partner}/{word}");
-            let said = api.ask(Method::POST, &path, Some(&json!({"reason": reason}))).await;
-            said.map(|partner| json!({"partners": [partner]}))
+    match args.what {
+        What::List(ask) => {
+            let answer = ask.operator.api()?.ask(Method::GET, "/v1/partners", None).await;
+            let answer = answer.map_err(anyhow::Error::msg)?;
+            let partners: Partners =
+                serde_json::from_value(answer).context("the API answered nonsense")?;
+            report(&partners, ask.json)?;
         }
-    };
-    let answer = answer.map_err(anyhow::Error::msg)?;
-    let partners: Partners = serde_json::from_value(answer).context("the API answered nonsense")?;
-    report(&partners, ask.json)?;
+        What::Show(Show { partner: id, ask }) => {
+            let path = format!("/v1/partners/{id}");
+            let shown = partner(&ask, Method::GET, &path, None).await?;
+            report(&File(&shown), ask.json)?;
+        }
+        What::Create(Create { from, say: Say { partner: id, reason, ask } }) => {
+            let mut body = Profile::read(&from)?.body(&reason);
+            body["partner_id"] = json!(id);
+            let made = partner(&ask, Method::POST, "/v1/partners", Some(&body)).await?;
+            report(&File(&made), ask.json)?;
+        }
+        What::Set(Set { from, wallet_url, token_key, say: Say { partner: id, reason, ask } }) => {
+            let path = format!("/v1/partners/{id}");
+            let mut profile = match from {
+                Some(from) => Profile::read(&from)?,
+                None => partner(&ask, Method::GET, &path, None).await?.profile.profile()?,
+            };
+            profile.wallet_url = wallet_url.unwrap_or(profile.wallet_url);
+            profile.token_key = token_key.unwrap_or(profile.token_key);
+            let body = profile.body(&reason);
+            let changed = partner(&ask, Method::PUT, &path, Some(&body)).await?;
+            report(&File(&changed), ask.json)?;
+        }
+        What::Pause(say) => pause(say, "pause").await?,
+        What::Resume(say) => pause(say, "resume").await?,
+    }
     Ok(EXIT_OK)
+}
+
+async fn pause(Say { partner: id, reason, ask }: Say, word: &str) -> anyhow::Result<()> {
+    let (path, body) = (format!("/v1/partners/{id}/{word}"), json!({"reason": reason}));
+    let said = partner(&ask, Method::POST, &path, Some(&body)).await?;
+    report(&Partners { partners: vec![said] }, ask.json)
 }

@@ -3,8 +3,8 @@
 use super::finding::Finding;
 use super::{Config, CurrencyLimits, EngineKind, Partner};
 use crate::rig::keys::PartnerKey;
-use ingest::auth::{Duty, Operators, PlayerKeys};
-use partner_dispatcher::PartnerBook;
+use ingest::auth::{Duty, Operators, Tokens};
+use runtime::http::checked;
 use runtime::telemetry;
 use schemas::contract::STATE_ITEMS_MAX;
 use schemas::{Currency, Money, PartnerId, PlayerId};
@@ -135,15 +135,10 @@ impl Findings {
                 return self.currencies(path, partner);
             }
         };
-        let has_user =
-            partner.wallet_url.split(['?', '#']).next().is_some_and(|url| url.contains('@'));
-        if has_user {
-            let text = "has a user before its host, which is not sent; leave it away";
-            self.add(format!("{path}.wallet_url"), text);
-        } else if let Err(error) = PartnerBook::default().insert(id.clone(), &partner.wallet_url) {
+        if let Err(error) = checked(&partner.wallet_url) {
             self.add(format!("{path}.wallet_url"), error.to_string());
         }
-        if let Err(error) = PlayerKeys::default().insert(id, &partner.token_key) {
+        if let Err(error) = Tokens::default().set_key(id, &partner.token_key) {
             self.add(format!("{path}.token_key"), error.to_string());
         }
         self.currencies(path, partner);

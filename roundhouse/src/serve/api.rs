@@ -6,7 +6,6 @@ use super::loops::Asks;
 use super::{Opened, Role, Roles, partners, simple};
 use crate::config::Config;
 use axum::Router;
-use ingest::auth::Tokens;
 use ingest::http::{ApiState, router as api_router};
 use runtime::telemetry::Metrics;
 use runtime::{Clock, SystemClock};
@@ -30,9 +29,8 @@ pub(super) fn router<E: Opened>(
         placing: asks.placing.clone(),
         histories: roles.has(Role::History),
         operators: Arc::new(partners::operators(config)?),
-        tokens: Arc::new(Tokens::new(partners::player_keys(config)?)),
         corrections: Arc::new(Previews::new(engine.clone())),
-        pauses: asks.pauses.clone(),
+        partners: asks.partners.clone(),
         partitions: E::PARTITIONS,
         rules_version: settlement::RULES_VERSION,
         grace_ms: GRACE_MS,

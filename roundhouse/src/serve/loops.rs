@@ -1,14 +1,15 @@
 //! The machines of each role and what drives them.
 
 use super::measured::{Flow, Measured};
+use super::partners::Directory;
 use super::rules::RULES;
-use super::{Opened, Role, Roles, cases, clock, partners, reconcilers, simple, tails};
+use super::{Opened, Role, Roles, cases, clock, reconcilers, simple, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, HISTORY, SETTLER};
 use ingest::herald::Herald;
 use ingest::history::{self, History};
 use ingest::line::Line;
-use ingest::pauses::Pauses;
+use ingest::partners::Partners;
 use ingest::placing::Placing;
 use ingest::simple::bet_maker::book::Book;
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
@@ -43,7 +44,7 @@ pub(super) struct Asks {
     /// Bets: for the roles `bets` and `bet-maker`.
     pub(super) placing: Option<Handle<Placing>>,
     /// The partners, and whether their players may bet.
-    pub(super) pauses: Pauses,
+    pub(super) partners: Partners,
     /// What bet-maker lists, where somebody's bets are placed here.
     pub(super) book: Option<Handle<Book>>,
 }
@@ -85,6 +86,7 @@ fn flat(ended: Result<Result<(), EngineError>, JoinError>) -> anyhow::Result<()>
 pub(super) struct Start<'a, E> {
     pub(super) config: &'a Config,
     pub(super) engine: &'a E,
+    pub(super) partners: Partners,
     pub(super) metrics: &'a telemetry::Metrics,
     pub(super) flow: Flow,
     pub(super) stop: &'a CancellationToken,
@@ -105,24 +107,34 @@ impl<E: Opened> Start<'_, E> {
 pub(super) fn start<E: Opened>(
     config: &Config,
     engine: &E,
+    directory: Directory<E::Reader>,
     roles: &Roles,
     metrics: &telemetry::Metrics,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Loops, Asks)> {
     let mut loops = Loops { tasks: JoinSet::new(), memberships: Vec::new() };
     let flow = Flow::register(metrics);
-    let mut start = Start { config, engine, metrics, flow, stop, loops: &mut loops };
+    let partners = directory.partners.clone();
+    let mut start = Start {
+        config,
+        engine,
+        partners: partners.clone(),
+        metrics,
+        flow,
+        stop,
+        loops: &mut loops,
+    };
     let with_line =
         [Role::Line, Role::Bets, Role::LineProvider].iter().any(|role| roles.has(*role));
     let better = simple::better(config)?.filter(|_| roles.has(Role::BetMaker));
     let with_placing = roles.has(Role::Bets) || better.is_some();
-    let pauses = Pauses::new(partners::ids(config)?);
     let asks = Asks {
         line: with_line.then(|| tails::line(&mut start)),
-        placing: with_placing.then(|| tails::placing(&mut start, &pauses)).transpose()?,
-        pauses,
+        placing: with_placing.then(|| tails::placing(&mut start)),
+        partners,
         book: better.map(|better| simple::book(&mut start, better)),
     };
+    start.loops.tasks.spawn(directory.follow(asks.placing.clone(), stop.clone()));
     let watch =
         clock::watch(engine.clone(), asks.placing.clone(), clock::gauge(metrics), stop.clone());
     start.loops.tasks.spawn(async {
@@ -140,10 +152,10 @@ pub(super) fn start<E: Opened>(
         settlers(&mut start);
     }
     if roles.has(Role::Dispatcher) {
-        dispatchers(&mut start)?;
+        dispatchers(&mut start);
     }
     if roles.has(Role::Reconciler) {
-        reconcilers::start(&mut start)?;
+        reconcilers::start(&mut start);
     }
     if roles.has(Role::History) {
         histories(&mut start);
@@ -190,7 +202,7 @@ fn settlers<E: Opened>(start: &mut Start<'_, E>) {
     ));
 }
 
-fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
+fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
     let config = start.config;
     let mut limits = partner_dispatcher::Limits {
         chunk_items_max: config.dispatcher.chunk_items_max,
@@ -204,7 +216,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
     }
     let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
-    let wallets = partners::wallets(config)?;
+    let wallets = start.partners.wallets();
     let client = HttpClient::new(SETTLEMENT_POOL);
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
@@ -236,7 +248,6 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
         metrics.watch(handles, E::PARTITIONS.lanes, WATCH_PERIOD, stop).await;
         Ok(())
     });
-    Ok(())
 }
 
 fn histories<E: Opened>(start: &mut Start<'_, E>) {

@@ -20,7 +20,6 @@ mod loops;
 mod measured;
 pub mod open;
 mod partners;
-mod pauses;
 mod ready;
 mod reconcilers;
 mod roles;
@@ -138,7 +137,8 @@ impl<E: Opened> Running<E> {
         let admin = listeners.admin.local_addr().context("the admin port cannot be told")?;
         let metrics = Metrics::default();
         let stop_loops = CancellationToken::new();
-        let (loops, asks) = loops::start(config, &engine, roles, &metrics, &stop_loops)?;
+        let directory = partners::read(&engine, config).await.context("partners")?;
+        let (loops, asks) = loops::start(config, &engine, directory, roles, &metrics, &stop_loops)?;
         let stopping = CancellationToken::new();
         let ready = Ready::watch(&asks, &loops.memberships, &stopping);
         let checks: Checks = Arc::new(move || ready.checks());

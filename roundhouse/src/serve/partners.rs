@@ -1,91 +1,25 @@
-//! The partners and operators of the configuration, as each part takes them.
+//! The partners and operators: those of the configuration, and what operators said of partners since, in
+//! `partners.v1`.
 
+use super::Opened;
 use crate::config::{self, Config, CurrencyLimits};
 use anyhow::{Context, bail};
-use ingest::auth::{Duty, Operators, PlayerKeys};
-use ingest::placing;
-use partner_dispatcher::PartnerBook;
-use schemas::{Currency, Money, PartnerId};
+use ingest::auth::{Duty, Operators};
+use ingest::partners::Partners;
+use ingest::placing::{Ask, Note, Placing};
+use runtime::{Alarm, EngineError, Handle, Reader, Record, Source, Topic, telemetry};
+use schemas::catalogue::PARTNERS;
+use schemas::partners::{self, PartnerSaid, Profile};
+use schemas::{Currency, PartnerId};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-/// Each partner with its index for messages.
-fn partners(
-    config: &Config,
-) -> impl Iterator<Item = anyhow::Result<(PartnerId, &crate::config::Partner)>> {
-    config.partners.iter().enumerate().map(|(index, partner)| {
-        let id = partner.id.parse().with_context(|| format!("partners[{index}].id"))?;
-        Ok((id, partner))
-    })
-}
-
-/// Who they are.
-pub(super) fn ids(config: &Config) -> anyhow::Result<Vec<PartnerId>> {
-    partners(config).map(|partner| partner.map(|(id, _)| id)).collect()
-}
-
-/// The wallets for settlements.
-pub(super) fn wallets(config: &Config) -> anyhow::Result<PartnerBook> {
-    let mut book = PartnerBook::default();
-    for partner in partners(config) {
-        let (id, partner) = partner?;
-        book.insert(id, &partner.wallet_url).context("partners[].wallet_url")?;
-    }
-    Ok(book)
-}
-
-/// The wallets for stakes.
-pub(super) fn addresses(config: &Config) -> anyhow::Result<Vec<(PartnerId, String)>> {
-    partners(config).map(|partner| partner.map(|(id, p)| (id, p.wallet_url.clone()))).collect()
-}
-
-/// What each partner takes.
-pub(super) fn limits(config: &Config) -> anyhow::Result<placing::PartnerBook> {
-    let mut book = placing::PartnerBook::new();
-    for partner in partners(config) {
-        let (id, partner) = partner?;
-        let mut entry = placing::PartnerEntry::default();
-        for limits in &partner.currencies {
-            let (currency, limits) = currency(limits)
-                .with_context(|| format!("partners[].currencies of partner {id}"))?;
-            if entry.currencies.insert(currency, limits).is_some() {
-                bail!("partners[].currencies of partner {id}: {currency} is there twice");
-            }
-        }
-        book.insert(id, entry);
-    }
-    Ok(book)
-}
-
-fn currency(limits: &CurrencyLimits) -> anyhow::Result<(Currency, placing::CurrencyLimits)> {
-    let currency: Currency = limits.currency.parse()?;
-    let exponent = Money::new(0, currency, i64::from(limits.exponent))?.exponent;
-    let in_order = 1 <= limits.stake_min_units
-        && limits.stake_min_units <= limits.stake_max_units
-        && 0 < limits.payout_max_units
-        && 0 < limits.liability_max_units;
-    if !in_order {
-        bail!("{currency}: limits must be above 0 and stake_min_units at most stake_max_units");
-    }
-    Ok((
-        currency,
-        placing::CurrencyLimits {
-            exponent,
-            stake_min: limits.stake_min_units,
-            stake_max: limits.stake_max_units,
-            payout_max: limits.payout_max_units,
-            liability_max: limits.liability_max_units,
-        },
-    ))
-}
-
-/// The keys that verify players' tokens.
-pub(super) fn player_keys(config: &Config) -> anyhow::Result<PlayerKeys> {
-    let mut keys = PlayerKeys::default();
-    for partner in partners(config) {
-        let (id, partner) = partner?;
-        keys.insert(id, &partner.token_key).context("partners[].token_key")?;
-    }
-    Ok(keys)
-}
+/// Records read at once.
+const RECORDS_MAX: usize = 1_000;
+/// Wait before a log that is away is read again.
+const AGAIN_WAIT: Duration = Duration::from_millis(200);
 
 /// The operators by their keys.
 pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
@@ -103,4 +37,153 @@ pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
         operators.push((name.clone(), key.clone(), duties));
     }
     Operators::with_duties(operators).context("operators[].key")
+}
+
+/// The partners of the configuration.
+fn configured(config: &Config) -> anyhow::Result<Partners> {
+    let known = Partners::default();
+    for (index, partner) in config.partners.iter().enumerate() {
+        let path = || format!("partners[{index}]");
+        let id: PartnerId = partner.id.parse().with_context(path)?;
+        let profile = profile(partner).with_context(path)?;
+        known.configure(id, profile).with_context(path)?;
+    }
+    Ok(known)
+}
+
+/// What a configuration says of a partner.
+fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
+    let mut profile = Profile {
+        wallet_url: partner.wallet_url.clone(),
+        token_key: partner.token_key.clone(),
+        currencies: Default::default(),
+    };
+    for limits in &partner.currencies {
+        let currency: Currency = limits.currency.parse()?;
+        let limits = of_currency(limits);
+        limits.check(currency).with_context(|| currency.to_string())?;
+        if profile.currencies.insert(currency, limits).is_some() {
+            bail!("{currency} is there twice");
+        }
+    }
+    Ok(profile)
+}
+
+/// The limits as the rest of the process has them.
+pub(crate) fn of_currency(limits: &CurrencyLimits) -> partners::CurrencyLimits {
+    partners::CurrencyLimits {
+        exponent: limits.exponent,
+        stake_min: limits.stake_min_units,
+        stake_max: limits.stake_max_units,
+        payout_max: limits.payout_max_units,
+        liability_max: limits.liability_max_units,
+    }
+}
+
+/// What all parts of a process know of the partners, and the place in `partners.v1` from which it is
+/// followed. Nothing starts before all that was said is known: a wallet that was moved must not be called
+/// where it was.
+pub(super) struct Directory<R> {
+    pub(super) partners: Partners,
+    tails: Vec<(Source, R)>,
+}
+
+/// Reads the configuration and all of `partners.v1`.
+///
+/// # Errors
+/// If a partner of the configuration cannot be, or the log is not there.
+pub(super) async fn read<E: Opened>(
+    engine: &E,
+    config: &Config,
+) -> anyhow::Result<Directory<E::Reader>> {
+    let partners = configured(config)?;
+    let topic = Topic(PARTNERS);
+    let mut tails = Vec::new();
+    for partition in 0..engine.partitions(topic) {
+        let source = Source { topic, partition };
+        let (begin, end) = engine.range(source).await?;
+        let (mut reader, mut next) = (engine.reader(source, begin), begin);
+        while next < end {
+            let (records, _) = reader.next(RECORDS_MAX).await?;
+            for record in &records {
+                take(&partners, source, record);
+                next = record.offset + 1;
+            }
+        }
+        tails.push((source, reader));
+    }
+    Ok(Directory { partners, tails })
+}
+
+/// Notes what was said; whom it was said of.
+fn take(partners: &Partners, source: Source, record: &Record) -> Option<PartnerId> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let text = format!("{source} at {}: {error}", record.offset);
+        telemetry::alarm(&Alarm { name: "unreadable_record", text });
+    };
+    let said = match PartnerSaid::decode(&record.value) {
+        Ok(said) => said?,
+        Err(error) => {
+            unreadable(&error);
+            return None;
+        }
+    };
+    let partner = said.partner.clone();
+    match partners.note(said) {
+        Ok(()) => Some(partner),
+        Err(error) => {
+            unreadable(&error);
+            None
+        }
+    }
+}
+
+impl<R: Reader> Directory<R> {
+    /// Follows what is said, and tells bet placing, until `stop`.
+    ///
+    /// # Errors
+    /// If the log is closed.
+    pub(super) async fn follow(
+        self,
+        placing: Option<Handle<Placing>>,
+        stop: CancellationToken,
+    ) -> Result<(), EngineError> {
+        let mut followers = JoinSet::new();
+        for (source, reader) in self.tails {
+            let (partners, placing) = (self.partners.clone(), placing.clone());
+            followers.spawn(follow(source, reader, partners, placing));
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            Some(ended) = followers.join_next() => ended.unwrap_or(Err(EngineError::Closed)),
+        }
+    }
+}
+
+async fn follow<R: Reader>(
+    source: Source,
+    mut reader: R,
+    partners: Partners,
+    placing: Option<Handle<Placing>>,
+) -> Result<(), EngineError> {
+    loop {
+        let records = match reader.next(RECORDS_MAX).await {
+            Ok((records, _)) => records,
+            // It may come back.
+            Err(EngineError::Unavailable(_)) => {
+                sleep(AGAIN_WAIT).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for record in &records {
+            let Some(partner) = take(&partners, source, record) else { continue };
+            let Some(entry) = partners.entry(&partner) else { continue };
+            if let Some(placing) = &placing {
+                // Nobody there is one that is being built: it begins with what was noted.
+                drop(placing.ask(Ask::Note(Note::Partner(partner, entry))).await);
+            }
+        }
+    }
 }

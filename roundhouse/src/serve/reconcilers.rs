@@ -5,9 +5,8 @@
 
 use super::loops::{Start, logged};
 use super::tails::begins;
-use super::{Opened, Role, partners};
+use super::{Opened, Role};
 use crate::engine::RECONCILER;
-use anyhow::Context;
 use runtime::http::{HttpClient, HttpOptions};
 use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
 use schemas::catalogue::BETS;
@@ -37,12 +36,9 @@ type Owned = Arc<Mutex<BTreeSet<u32>>>;
 ///
 /// It stores no offset, and the embedded engine keeps a topic for ever for a group without one: where
 /// one process has everything, it belongs to no group.
-///
-/// # Errors
-/// If a partner of the configuration cannot be.
-pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
+pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     let metrics = Metrics::register(start.metrics);
-    let wallets = partners::addresses(start.config).context("partners[].wallet_url")?;
+    let wallets = start.partners.wallets();
     let call_wait_max = Duration::from_millis(start.config.dispatcher.call_ms_max);
     let client = HttpClient::new(CLOSE_POOL);
     let closer = Arc::new(Closer::new(client, wallets, call_wait_max, metrics.clone()));
@@ -85,7 +81,6 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) -> anyhow::Result<()> {
         logged(keep(engine, build, closer, requests, SystemClock, stop).await);
         Ok(())
     });
-    Ok(())
 }
 
 fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {

@@ -2,17 +2,14 @@
 
 use super::loops::{Start, logged};
 use super::measured::MeasuredCalls;
-use super::{Opened, Role, partners, pauses};
-use anyhow::Context;
+use super::{Opened, Role};
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::line::{Line, LineOptions};
-use ingest::pauses::Pauses;
-use ingest::placing::{Limits, Placing, PlacingOptions};
+use ingest::placing::{Limits, PartnerBook, Placing, PlacingOptions};
 use runtime::drive::NoCalls;
 use runtime::{EngineError, Handle, Source, SystemClock, Topic, keep};
 use schemas::catalogue::{DECISIONS, ROUNDS};
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
 /// bets are answered without an intent.
@@ -33,21 +30,16 @@ pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
     handle
 }
 
-pub(super) fn placing<E: Opened>(
-    start: &mut Start<'_, E>,
-    pauses: &Pauses,
-) -> anyhow::Result<Handle<Placing>> {
+pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
-    let wallets = partners::addresses(config)?;
-    let caller = Authorize::new(wallets, AuthorizeOptions::STANDARD)
-        .context("partners[].wallet_url: bets cannot be authorised")?;
+    let caller = Authorize::new(start.partners.wallets(), AuthorizeOptions::STANDARD);
     let caller = MeasuredCalls::register(caller, start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,
         rounds_from: Vec::new(),
         decisions_from: Vec::new(),
-        partners: partners::limits(config)?,
+        partners: PartnerBook::new(),
         limits: Limits {
             answer_within_ms: config.placing.answer_within_ms,
             attempt_ms: config.placing.attempt_ms,
@@ -59,29 +51,21 @@ pub(super) fn placing<E: Opened>(
     };
     let log = start.engine.clone();
     let (engine, stop) = (start.measured(Role::Bets.name()), start.stop.clone());
-    let (known, is_known) = watch::channel(false);
-    let follow =
-        pauses::follow(log.clone(), pauses.clone(), handle.clone(), known, start.stop.clone());
-    start.loops.tasks.spawn(follow);
-    let pauses = pauses.clone();
+    let partners = start.partners.clone();
     let build = move || {
-        let (log, mut options) = (log.clone(), options.clone());
-        let (pauses, mut is_known) = (pauses.clone(), is_known.clone());
+        let (log, options, partners) = (log.clone(), options.clone(), partners.clone());
         async move {
-            is_known.wait_for(|known| *known).await.map_err(|_| EngineError::Closed)?;
-            for (partner, entry) in &mut options.partners {
-                entry.betting_paused = pauses.reason(partner);
-            }
+            let partners = partners.book();
             let rounds_from = begins(&log).await?;
             let decisions_from = recent(&log).await?;
-            Ok(Placing::new(PlacingOptions { rounds_from, decisions_from, ..options }))
+            Ok(Placing::new(PlacingOptions { rounds_from, decisions_from, partners, ..options }))
         }
     };
     start.loops.tasks.spawn(async move {
         logged(keep(engine, build, Arc::new(caller), requests, SystemClock, stop).await);
         Ok(())
     });
-    Ok(handle)
+    handle
 }
 
 /// The lowest offset kept of each partition of `rounds`.

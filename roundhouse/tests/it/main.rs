@@ -38,7 +38,7 @@ mod house;
 mod kill;
 mod metrics;
 mod parked;
-mod pauses;
+mod partners;
 mod proposals;
 mod readiness;
 mod reconciling;

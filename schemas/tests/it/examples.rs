@@ -9,7 +9,7 @@ use apache_avro::AvroSchema;
 use schemas::bets::{BetEvent, Unreadable};
 use schemas::decisions::DecisionSaid;
 use schemas::frame::{self, FrameError};
-use schemas::partners::Pause;
+use schemas::partners::PartnerSaid;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
 use schemas::wire::{
@@ -26,8 +26,8 @@ fn understood<T: Wire>(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
         BetRecord::SCHEMA_ID => BetEvent::decode(bytes)?.encode()?,
         DecisionRecord::SCHEMA_ID => DecisionSaid::decode(bytes)?.encode()?,
         SettlementRecord::SCHEMA_ID => Settlement::decode(bytes)?.encode()?,
-        PartnerRecord::SCHEMA_ID => match Pause::decode(bytes)? {
-            Some(pause) => pause.encode()?,
+        PartnerRecord::SCHEMA_ID => match PartnerSaid::decode(bytes)? {
+            Some(said) => said.encode()?,
             None => frame::encode(&frame::decode::<T>(bytes)?)?,
         },
         _ => frame::encode(&frame::decode::<T>(bytes)?)?,

@@ -2,22 +2,20 @@
 
 use super::desk::{CloseAnswer, CloseAsk, CloseCall};
 use super::{Metrics, Reconciler};
-use http::{HeaderName, HeaderValue, Method, Uri};
-use runtime::http::{CallError, HttpClient};
+use http::{HeaderName, HeaderValue, Method};
+use runtime::http::{Addresses, CallError, HttpClient};
 use runtime::{Alarm, Caller, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{
     ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH,
 };
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Asks partners over HTTP.
 #[derive(Clone, Debug)]
 pub struct Closer {
     client: HttpClient,
-    /// Base URLs without a slash at the end.
-    wallets: BTreeMap<PartnerId, String>,
+    wallets: Addresses<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
 }
@@ -27,18 +25,15 @@ impl Closer {
     /// `call_wait_max`.
     pub fn new(
         client: HttpClient,
-        wallets: impl IntoIterator<Item = (PartnerId, String)>,
+        wallets: Addresses<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,
     ) -> Self {
-        let base = |(partner, base): (_, String)| (partner, base.trim_end_matches('/').to_owned());
-        let wallets = wallets.into_iter().map(base).collect();
         Self { client, wallets, call_wait_max, metrics }
     }
 
     async fn ask(&self, call: &CloseCall) -> CloseAnswer {
-        let base = self.wallets.get(&call.partner);
-        let Some(url) = base.and_then(|base| url(base, &call.ask)) else {
+        let Some(url) = self.wallets.url(&call.partner, &path(&call.ask)) else {
             let text = format!("nobody said where the wallet of {} is", call.partner);
             telemetry::alarm(&Alarm { name: "wallet_unknown", text });
             return Err(CallError::Connect);
@@ -53,15 +48,14 @@ impl Closer {
 }
 
 /// Rounds and bets are letters, digits, `_`, `:` and `-`: they stand in a URL as they are.
-fn url(base: &str, ask: &CloseAsk) -> Option<Uri> {
-    let url = match ask {
-        CloseAsk::Close(_) => format!("{base}{CLOSE_PATH}"),
+fn path(ask: &CloseAsk) -> String {
+    match ask {
+        CloseAsk::Close(_) => CLOSE_PATH.to_owned(),
         CloseAsk::Rows { round, after } => {
             let path = ROUND_BETS_PATH.replace("{id}", round.as_str());
-            format!("{base}{path}?after={after}&limit={ROUND_BETS_MAX}")
+            format!("{path}?after={after}&limit={ROUND_BETS_MAX}")
         }
-    };
-    url.parse().ok()
+    }
 }
 
 fn headers(close_id: &str) -> [(HeaderName, HeaderValue); 2] {
@@ -97,9 +91,7 @@ mod tests {
     #[test]
     fn a_page_is_asked_for_behind_a_bet() {
         let ask = CloseAsk::Rows { round: "r_7".parse().unwrap(), after: "r_7:a-b".to_owned() };
-        let page = url("http://wallet:1/acme", &ask).unwrap().to_string();
-        assert_eq!(page, "http://wallet:1/acme/wallet/v1/rounds/r_7/bets?after=r_7:a-b&limit=1000");
-        let close = url("http://wallet:1/acme", &CloseAsk::Close(Vec::new())).unwrap();
-        assert_eq!(close.to_string(), "http://wallet:1/acme/wallet/v1/rounds/close");
+        assert_eq!(path(&ask), "/wallet/v1/rounds/r_7/bets?after=r_7:a-b&limit=1000");
+        assert_eq!(path(&CloseAsk::Close(Vec::new())), "/wallet/v1/rounds/close");
     }
 }

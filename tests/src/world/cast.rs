@@ -9,8 +9,7 @@ use super::{Process, World};
 use bytes::Bytes;
 use ingest::herald::{Herald, RoundRules};
 use ingest::placing::{
-    AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerBook, PartnerEntry, Placing,
-    PlacingOptions,
+    AuthorizeCall, HoldReply, Limits, PartnerBook, PartnerEntry, Placing, PlacingOptions,
 };
 use partner_dispatcher::{
     Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall,
@@ -18,6 +17,7 @@ use partner_dispatcher::{
 use runtime::{Millis, Source, Topic};
 use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::outgoing::Partitions;
+use schemas::partners::CurrencyLimits;
 use schemas::{Currency, PartnerId, Selection};
 use settler::{
     CloseAnswer, CloseAsk, CloseCall, Reconciler, ReconcilerAsk, ReconcilerOptions, ReconcilerTold,

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
 const PROPOSE: &str = "POST /v1/rounds/r1/corrections";
+/// No partner, so that nobody becomes it.
+const PARTNER: &str =
+    r#"{"partner_id":"newly","wallet_url":"","token_key":"","currencies":[],"reason":""}"#;
 const FIVE: &str = r#"{"replaces":1,"outcome":"5","reason":"misread"}"#;
 
 async fn resulted() -> House {
@@ -197,6 +200,9 @@ async fn roles() {
         (&show, "", vec![Duty::Read]),
         ("GET /v1/rounds", "", vec![Duty::Read]),
         ("GET /v1/partners", "", vec![Duty::Read]),
+        ("GET /v1/partners/acme", "", vec![Duty::Read]),
+        ("POST /v1/partners", PARTNER, vec![Duty::Partners]),
+        ("PUT /v1/partners/acme", PARTNER, vec![Duty::Partners]),
         ("POST /v1/partners/acme/pause", r#"{"reason":""}"#, vec![Duty::Partners]),
         ("POST /v1/partners/acme/resume", r#"{"reason":""}"#, vec![Duty::Partners]),
         ("GET /v1/rounds/r1", "", vec![Duty::Read]),

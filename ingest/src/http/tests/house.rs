@@ -1,16 +1,15 @@
 //! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
 
 use super::shows::Shows;
-use crate::auth::{AUDIENCE, Audience, Claims, Duty, Operators, PlayerKeys, Tokens, issue};
+use crate::auth::{AUDIENCE, Audience, Claims, Duty, Operators, issue};
 use crate::corrections::Corrections;
 use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
 use crate::http::{ApiState, Check, router};
 use crate::line::{Line, LineOptions};
-use crate::pauses::Pauses;
+use crate::partners::Partners;
 use crate::placing::{
-    AuthorizeCall, CurrencyLimits, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions,
-    SessionToken,
+    AuthorizeCall, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions, SessionToken,
 };
 use crate::simple::bet_maker::book::{Book, BookOptions, Ends};
 use crate::simple::bet_maker::{self, BetMaker};
@@ -34,6 +33,7 @@ use schemas::catalogue::{BETS, ROUNDS, TOPICS};
 use schemas::contract::{AuthorizeRequest, AuthorizeResponse, HoldDecision, RowStatus};
 use schemas::decisions::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
 use schemas::outgoing::{self, Partitions};
+use schemas::partners::{CurrencyLimits, Profile};
 use schemas::rounds::Outcome;
 use schemas::wire::TallyRecord;
 use schemas::{BetId, RoundId, facts};
@@ -170,8 +170,7 @@ impl House {
             engine,
             operators: Arc::new(operators()),
             corrections,
-            tokens: Arc::new(tokens()),
-            pauses: Pauses::new(["acme".parse().unwrap(), "bolt".parse().unwrap()]),
+            partners: partners(),
             partitions: Partitions::EMBEDDED,
             rules_version: 1,
             grace_ms: 20,
@@ -294,13 +293,17 @@ fn operators() -> Operators {
     Operators::with_duties(whole.into_iter().chain(single)).unwrap()
 }
 
-fn tokens() -> Tokens {
-    let mut keys = PlayerKeys::default();
+fn partners() -> Partners {
+    let partners = Partners::default();
     for partner in ["acme", "other"] {
-        let public = URL_SAFE_NO_PAD.encode(key(partner).verifying_key());
-        keys.insert(partner.parse().unwrap(), &public).unwrap();
+        let profile = Profile {
+            wallet_url: format!("http://{partner}"),
+            token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
+            currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
+        };
+        partners.configure(partner.parse().unwrap(), profile).unwrap();
     }
-    Tokens::new(keys)
+    partners
 }
 
 fn herald(engine: &Embedded, shutdown: &CancellationToken) {

@@ -1,7 +1,7 @@
 //! What is refused before an intent exists.
 
 use super::script::{CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, options, place};
-use crate::placing::{Ask, NotTaken, Note, Place, Told};
+use crate::placing::{Ask, NotTaken, Note, PartnerEntry, Place, Told};
 use schemas::Odds;
 use schemas::bets::BetSaid;
 use schemas::decisions::Verdict;
@@ -68,7 +68,7 @@ fn a_payout_that_money_cannot_hold_is_refused_without_limits() {
     let mut options = options();
     for entry in options.partners.values_mut() {
         for limits in entry.currencies.values_mut() {
-            *limits = crate::placing::CurrencyLimits::unlimited(2);
+            *limits = schemas::partners::CurrencyLimits::unlimited(2);
         }
     }
     let mut script = Script::new(options);
@@ -143,8 +143,9 @@ fn amended_odds_are_the_odds() {
 fn a_pause_is_for_one_partner_and_ends() {
     let mut script = Script::betting();
     let pause = |reason: Option<&str>| {
-        let reason = reason.map(str::to_owned);
-        Ask::Note(Note::BettingPaused { partner: place().partner, reason })
+        let entry = options().partners[&place().partner].clone();
+        let entry = PartnerEntry { betting_paused: reason.map(str::to_owned), ..entry };
+        Ask::Note(Note::Partner(place().partner, entry))
     };
     let noted = script.ask(pause(Some("voids are owed")));
     assert_eq!(script.told(noted), Some(Told::Noted));

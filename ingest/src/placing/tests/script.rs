@@ -1,8 +1,8 @@
 //! A world for one machine: it keeps what the machine wants done until the test does it.
 
 use crate::placing::{
-    Ask, AuthorizeCall, Cancel, CurrencyLimits, HoldReply, Limits, PartnerEntry, Place, Placing,
-    PlacingOptions, SessionToken, Told,
+    Ask, AuthorizeCall, Cancel, HoldReply, Limits, PartnerEntry, Place, Placing, PlacingOptions,
+    SessionToken, Told,
 };
 use bytes::Bytes;
 use runtime::{
@@ -12,6 +12,7 @@ use runtime::{
 use schemas::bets::{BetEvent, BetSaid, HoldAnswer};
 use schemas::decisions::{CancelRefused, Decision, DecisionSaid, Verdict};
 use schemas::outgoing::{self, Outgoing, Partitions};
+use schemas::partners::CurrencyLimits;
 use schemas::rounds::{Offer, Opened, RoundEvent, RoundSaid, Verdict as Word};
 use schemas::{BetId, Money, Odds, RoundId};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,174 @@
+//! The bodies of the partners' API. Limits are minor units, as text like all units.
+
+use super::body::{Object, invalid};
+use crate::partners::Partner;
+use crate::problem::Problem;
+use schemas::contract::{parse_units, timestamp};
+use schemas::partners::{CurrencyLimits, Profile, Said};
+use schemas::{Currency, PartnerId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Currencies of one partner.
+const CURRENCIES_MAX: usize = 64;
+
+/// A partner, as operators see it.
+#[derive(Debug, Serialize)]
+pub(super) struct PartnerBody {
+    partner_id: PartnerId,
+    /// `open` or `paused`.
+    betting: &'static str,
+    /// Why it was paused or resumed the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Who said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    /// When, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    profile: ProfileBody,
+}
+
+#[derive(Debug, Serialize)]
+struct ProfileBody {
+    wallet_url: String,
+    token_key: String,
+    currencies: Vec<CurrencyBody>,
+    /// Who said so and why; absent for what the configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<SetByBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct SetByBody {
+    reason: String,
+    actor: String,
+    /// RFC 3339 in UTC.
+    at: String,
+}
+
+/// All partners, ordered by id.
+#[derive(Debug, Serialize)]
+pub(super) struct PartnersBody {
+    pub(super) partners: Vec<PartnerBody>,
+}
+
+/// Limits in one currency.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CurrencyBody {
+    currency: Currency,
+    exponent: u8,
+    stake_min_units: String,
+    stake_max_units: String,
+    payout_max_units: String,
+    liability_max_units: String,
+}
+
+/// Why betting is paused or resumed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseBody {
+    pub(super) reason: String,
+}
+
+/// What a partner is from now on, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetBody {
+    /// Who a new one is; of one that is there the path says it.
+    #[serde(default)]
+    pub(super) partner_id: Option<PartnerId>,
+    wallet_url: String,
+    token_key: String,
+    currencies: Vec<Object<CurrencyBody>>,
+    reason: String,
+}
+
+impl From<Partner> for PartnerBody {
+    fn from(partner: Partner) -> Self {
+        let (paused, said) = partner.betting.unzip();
+        let (reason, actor) =
+            said.as_ref().map(|said| (said.reason.clone(), said.actor.clone())).unzip();
+        Self {
+            partner_id: partner.id,
+            betting: if paused == Some(true) { "paused" } else { "open" },
+            reason,
+            actor,
+            since: said.map(|said| timestamp(said.said_at)),
+            profile: ProfileBody {
+                wallet_url: partner.profile.wallet_url,
+                token_key: partner.profile.token_key,
+                currencies: partner.profile.currencies.into_iter().map(Into::into).collect(),
+                set: partner.set.map(Into::into),
+            },
+        }
+    }
+}
+
+impl From<Said> for SetByBody {
+    fn from(Said { reason, actor, said_at }: Said) -> Self {
+        Self { reason, actor, at: timestamp(said_at) }
+    }
+}
+
+impl From<(Currency, CurrencyLimits)> for CurrencyBody {
+    fn from((currency, limits): (Currency, CurrencyLimits)) -> Self {
+        Self {
+            currency,
+            exponent: limits.exponent,
+            stake_min_units: limits.stake_min.to_string(),
+            stake_max_units: limits.stake_max.to_string(),
+            payout_max_units: limits.payout_max.to_string(),
+            liability_max_units: limits.liability_max.to_string(),
+        }
+    }
+}
+
+impl SetBody {
+    /// The profile and the reason. The decimals of a currency that `before` has stay as they are: bets in
+    /// them may be open.
+    pub(super) fn read(self, before: Option<&Profile>) -> Result<(Profile, String), Problem> {
+        let Self { partner_id: _, wallet_url, token_key, currencies: said, reason } = self;
+        if said.is_empty() || CURRENCIES_MAX < said.len() {
+            let why = format!("a partner takes bets in 1 to {CURRENCIES_MAX} currencies");
+            return Err(invalid("currencies", why));
+        }
+        let mut currencies = BTreeMap::new();
+        for (index, Object(body)) in said.iter().enumerate() {
+            let refused = |field: &str, why: &dyn std::fmt::Display| {
+                invalid(&format!("currencies[{index}].{field}"), why)
+            };
+            let limits = body
+                .limits()
+                .map_err(|field| refused(field, &"not an integer of minor units as text"))?;
+            limits.check(body.currency).map_err(|error| refused(error.field(), &error))?;
+            let had = before.and_then(|before| before.currencies.get(&body.currency));
+            if had.is_some_and(|had| had.exponent != limits.exponent) {
+                return Err(refused(
+                    "exponent",
+                    &"cannot be changed: bets with the other may be open",
+                ));
+            }
+            if currencies.insert(body.currency, limits).is_some() {
+                return Err(refused("currency", &"is there twice"));
+            }
+        }
+        Ok((Profile { wallet_url, token_key, currencies }, reason))
+    }
+}
+
+impl CurrencyBody {
+    /// The limits, or the field that is no number.
+    fn limits(&self) -> Result<CurrencyLimits, &'static str> {
+        let units = |field, text: &str| parse_units(text).ok_or(field);
+        Ok(CurrencyLimits {
+            exponent: self.exponent,
+            stake_min: units("stake_min_units", &self.stake_min_units)?,
+            stake_max: units("stake_max_units", &self.stake_max_units)?,
+            payout_max: units("payout_max_units", &self.payout_max_units)?,
+            liability_max: units("liability_max_units", &self.liability_max_units)?,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! The partners as this process knows them: what its configuration says, and what operators said in
+//! `partners.v1`, which counts before it.
+
+use crate::auth::{TokenKeyError, Tokens};
+use crate::placing::{PartnerBook, PartnerEntry};
+use runtime::http::{AddressError, Addresses};
+use schemas::PartnerId;
+use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use thiserror::Error;
+
+/// A profile that nothing could be done with.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProfileError {
+    /// Its wallet cannot be called.
+    #[error(transparent)]
+    Wallet(#[from] AddressError),
+    /// Its key verifies nothing.
+    #[error(transparent)]
+    Key(#[from] TokenKeyError),
+}
+
+/// The partners. Cheap to clone; clones know the same.
+#[derive(Clone, Debug, Default)]
+pub struct Partners {
+    known: Arc<RwLock<Known>>,
+    wallets: Addresses<PartnerId>,
+    tokens: Arc<Tokens>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    profiles: BTreeMap<PartnerId, (Profile, Option<Said>)>,
+    /// Also of partners without a profile, which may be said later.
+    betting: BTreeMap<PartnerId, (bool, Said)>,
+}
+
+/// A partner, with what was said of it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its id.
+    pub id: PartnerId,
+    /// What it is.
+    pub profile: Profile,
+    /// Who said so; `None` for the configuration.
+    pub set: Option<Said>,
+    /// Whether betting is paused, and who said so; `None` if nobody ever did.
+    pub betting: Option<(bool, Said)>,
+}
+
+impl Partners {
+    /// Takes a profile of the configuration.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn configure(&self, partner: PartnerId, profile: Profile) -> Result<(), ProfileError> {
+        self.set(partner, profile, None)
+    }
+
+    /// Takes what was said, in the order of the log.
+    ///
+    /// # Errors
+    /// [`ProfileError`]; then what was known before stands.
+    pub fn note(&self, said: PartnerSaid) -> Result<(), ProfileError> {
+        let PartnerSaid { partner, what, by } = said;
+        match what {
+            PartnerWord::Profile(profile) => self.set(partner, profile, Some(by)),
+            PartnerWord::Paused(paused) => {
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                known.betting.insert(partner, (paused, by));
+                Ok(())
+            }
+        }
+    }
+
+    fn set(
+        &self,
+        partner: PartnerId,
+        profile: Profile,
+        set: Option<Said>,
+    ) -> Result<(), ProfileError> {
+        // Both or neither.
+        runtime::http::checked(&profile.wallet_url)?;
+        self.tokens.set_key(partner.clone(), &profile.token_key)?;
+        self.wallets.set(partner.clone(), &profile.wallet_url)?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.profiles.insert(partner, (profile, set));
+        Ok(())
+    }
+
+    /// Where the wallets are; follows what is said.
+    pub fn wallets(&self) -> Addresses<PartnerId> {
+        self.wallets.clone()
+    }
+
+    /// Who verifies players' tokens; follows what is said.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The partner, if there is one.
+    pub fn get(&self, id: &PartnerId) -> Option<Partner> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (profile, set) = known.profiles.get(id).cloned()?;
+        Some(Partner { id: id.clone(), profile, set, betting: known.betting.get(id).cloned() })
+    }
+
+    /// Every partner, in the order of ids.
+    pub fn all(&self) -> Vec<Partner> {
+        let ids: Vec<PartnerId> = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            known.profiles.keys().cloned().collect()
+        };
+        ids.iter().filter_map(|id| self.get(id)).collect()
+    }
+
+    /// What bet placing must know of a partner.
+    pub fn entry(&self, id: &PartnerId) -> Option<PartnerEntry> {
+        self.get(id).map(Partner::entry)
+    }
+
+    /// What bet placing must know of all.
+    pub fn book(&self) -> PartnerBook {
+        self.all().into_iter().map(|partner| (partner.id.clone(), partner.entry())).collect()
+    }
+}
+
+impl Partner {
+    fn entry(self) -> PartnerEntry {
+        let paused = self.betting.filter(|(paused, _)| *paused);
+        PartnerEntry {
+            betting_paused: paused.map(|(_, said)| said.reason),
+            currencies: self.profile.currencies,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::partners::CurrencyLimits;
+
+    const KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn profile(wallet_url: &str) -> Profile {
+        Profile {
+            wallet_url: wallet_url.to_owned(),
+            token_key: KEY.to_owned(),
+            currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
+        }
+    }
+
+    fn by(said_at: i64) -> Said {
+        Said { reason: format!("at {said_at}"), actor: "ann".to_owned(), said_at }
+    }
+
+    #[test]
+    fn what_was_said_last_counts_before_the_configuration() {
+        let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
+        let say = |what, at| {
+            partners.note(PartnerSaid { partner: "acme".parse().unwrap(), what, by: by(at) })
+        };
+        let wallet = || partners.wallets().url(&acme, "/x").map(|url| url.to_string());
+        say(PartnerWord::Paused(true), 1).unwrap();
+        assert!(
+            partners.all().is_empty() && partners.entry(&acme).is_none(),
+            "nobody said who it is"
+        );
+        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        assert_eq!(wallet().unwrap(), "http://one/x");
+        assert_eq!(partners.entry(&acme).unwrap().betting_paused.unwrap(), "at 1");
+        say(PartnerWord::Profile(profile("http://two")), 2).unwrap();
+        say(PartnerWord::Paused(false), 3).unwrap();
+        assert_eq!(wallet().unwrap(), "http://two/x");
+        let known = partners.get(&acme).unwrap();
+        assert_eq!((known.set, known.betting), (Some(by(2)), Some((false, by(3)))));
+        assert_eq!(partners.book()[&acme].betting_paused, None);
+        let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("http://three") };
+        assert!(say(PartnerWord::Profile(bad_key), 4).is_err());
+        assert!(say(PartnerWord::Profile(profile("three")), 5).is_err());
+        assert_eq!(wallet().unwrap(), "http://two/x", "what stood stands");
+    }
+}

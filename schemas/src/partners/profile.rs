@@ -1,0 +1,119 @@
+//! What a partner is: where its wallet is, whose tokens it signs, what it takes.
+
+use crate::bets::Unreadable;
+use crate::wire::CurrencyRecord;
+use crate::{Currency, Money, MoneyError};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// What must be known of a partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Base URL of its wallet: what stands before `/wallet/v1`.
+    pub wallet_url: String,
+    /// The public key that verifies its players' tokens: Ed25519, base64url of 32 bytes.
+    pub token_key: String,
+    /// The currencies it takes bets in.
+    pub currencies: BTreeMap<Currency, CurrencyLimits>,
+}
+
+/// What a partner takes in one currency, in minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrencyLimits {
+    /// Decimals between minor and major unit. A bet with another exponent is refused.
+    pub exponent: u8,
+    /// The smallest stake, at least 1.
+    pub stake_min: i64,
+    /// The largest stake.
+    pub stake_max: i64,
+    /// The largest payout of one bet.
+    pub payout_max: i64,
+    /// The largest sum of the possible payouts of one round's bets, as far as one instance knows them.
+    pub liability_max: i64,
+}
+
+/// Limits under which no bet could be taken, or no money be held.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LimitsError {
+    /// The exponent is no exponent.
+    #[error(transparent)]
+    Exponent(#[from] MoneyError),
+    /// One of them is below 1.
+    #[error("is {units}; it must be above 0")]
+    TooLow {
+        /// Which.
+        limit: &'static str,
+        /// What it is.
+        units: i64,
+    },
+    /// No stake is within.
+    #[error("must be at most stake_max_units")]
+    MinAboveMax,
+}
+
+impl LimitsError {
+    /// The field that is wrong, as it is called in configurations and in the API.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Exponent(_) => "exponent",
+            Self::TooLow { limit, .. } => limit,
+            Self::MinAboveMax => "stake_min_units",
+        }
+    }
+}
+
+impl CurrencyLimits {
+    /// No limit but what money can hold.
+    pub const fn unlimited(exponent: u8) -> Self {
+        let most = i64::MAX;
+        Self { exponent, stake_min: 1, stake_max: most, payout_max: most, liability_max: most }
+    }
+
+    /// Whether bets of `currency` can be taken within them.
+    ///
+    /// # Errors
+    /// [`LimitsError`] for the first that is wrong.
+    pub fn check(&self, currency: Currency) -> Result<(), LimitsError> {
+        Money::new(0, currency, i64::from(self.exponent))?;
+        for (limit, units) in [
+            ("stake_min_units", self.stake_min),
+            ("stake_max_units", self.stake_max),
+            ("payout_max_units", self.payout_max),
+            ("liability_max_units", self.liability_max),
+        ] {
+            if units < 1 {
+                return Err(LimitsError::TooLow { limit, units });
+            }
+        }
+        if self.stake_max < self.stake_min { Err(LimitsError::MinAboveMax) } else { Ok(()) }
+    }
+}
+
+pub(super) fn read(
+    records: Vec<CurrencyRecord>,
+) -> Result<BTreeMap<Currency, CurrencyLimits>, Unreadable> {
+    let one = |record: CurrencyRecord| {
+        let currency: Currency = record.currency.parse()?;
+        let limits = CurrencyLimits {
+            exponent: Money::new(0, currency, i64::from(record.exponent))?.exponent,
+            stake_min: record.stake_min,
+            stake_max: record.stake_max,
+            payout_max: record.payout_max,
+            liability_max: record.liability_max,
+        };
+        Ok((currency, limits))
+    };
+    records.into_iter().map(one).collect()
+}
+
+pub(super) fn write(currencies: &BTreeMap<Currency, CurrencyLimits>) -> Vec<CurrencyRecord> {
+    let one = |(currency, limits): (&Currency, &CurrencyLimits)| CurrencyRecord {
+        currency: currency.to_string(),
+        exponent: i32::from(limits.exponent),
+        stake_min: limits.stake_min,
+        stake_max: limits.stake_max,
+        payout_max: limits.payout_max,
+        liability_max: limits.liability_max,
+    };
+    currencies.iter().map(one).collect()
+}

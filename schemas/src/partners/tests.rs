@@ -1,0 +1,58 @@
+use super::*;
+
+fn said(what: PartnerWord) -> PartnerSaid {
+    let by = Said { reason: "they move".to_owned(), actor: "ann".to_owned(), said_at: 17 };
+    PartnerSaid { partner: "acme".parse().unwrap(), what, by }
+}
+
+fn limits() -> CurrencyLimits {
+    CurrencyLimits { exponent: 2, stake_min: 10, stake_max: 20, payout_max: 30, liability_max: 40 }
+}
+
+#[test]
+fn what_is_said_comes_back_and_each_kind_has_a_key() {
+    let profile = Profile {
+        wallet_url: "http://wallet:9000".to_owned(),
+        token_key: "key".to_owned(),
+        currencies: [("EUR", 2), ("JPY", 0)]
+            .map(|(code, exponent)| {
+                (code.parse().unwrap(), CurrencyLimits { exponent, ..limits() })
+            })
+            .into(),
+    };
+    let words = [PartnerWord::Paused(true), PartnerWord::Profile(profile)];
+    for (word, key) in words.into_iter().zip(["acme/pause", "acme/profile"]) {
+        let said = said(word);
+        assert_eq!(said.key(), key);
+        assert_eq!(PartnerSaid::decode(&said.encode().unwrap()).unwrap(), Some(said));
+    }
+}
+
+#[test]
+fn another_kind_is_left_to_others_and_a_broken_one_is_not_read() {
+    let record = |kind: &str| PartnerRecord {
+        partner_id: "acme".to_owned(),
+        kind: kind.to_owned(),
+        ..PartnerRecord::default()
+    };
+    let read = |kind| PartnerSaid::decode(&frame::encode(&record(kind)).unwrap());
+    assert_eq!(read("health").unwrap(), None);
+    assert!(read("pause").is_err());
+    assert!(read("profile").is_err());
+}
+
+#[test]
+fn limits_that_take_no_bet_are_refused_by_name() {
+    let check = |limits: CurrencyLimits| limits.check("EUR".parse().unwrap());
+    assert_eq!(check(limits()), Ok(()));
+    for (wrong, field) in [
+        (CurrencyLimits { exponent: 9, ..limits() }, "exponent"),
+        (CurrencyLimits { stake_min: 0, ..limits() }, "stake_min_units"),
+        (CurrencyLimits { stake_max: -1, ..limits() }, "stake_max_units"),
+        (CurrencyLimits { payout_max: 0, ..limits() }, "payout_max_units"),
+        (CurrencyLimits { liability_max: 0, ..limits() }, "liability_max_units"),
+        (CurrencyLimits { stake_min: 21, ..limits() }, "stake_min_units"),
+    ] {
+        assert_eq!(check(wrong).unwrap_err().field(), field, "{wrong:?}");
+    }
+}
