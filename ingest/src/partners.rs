@@ -139,14 +139,20 @@ impl Partner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{AUDIENCE, Audience, Claims, issue};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ed25519_dalek::SigningKey;
     use schemas::partners::CurrencyLimits;
 
-    const KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    fn key(secret: u8) -> SigningKey {
+        SigningKey::from_bytes(&[secret; 32])
+    }
 
     fn profile(wallet_url: &str) -> Profile {
         Profile {
             wallet_url: wallet_url.to_owned(),
-            token_key: KEY.to_owned(),
+            token_key: URL_SAFE_NO_PAD.encode(key(7).verifying_key()),
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
         }
     }
@@ -178,7 +184,19 @@ mod tests {
         assert_eq!(partners.book()[&acme].betting_paused, None);
         let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("http://three") };
         assert!(say(PartnerWord::Profile(bad_key), 4).is_err());
-        assert!(say(PartnerWord::Profile(profile("three")), 5).is_err());
+        let token_key = URL_SAFE_NO_PAD.encode(key(8).verifying_key());
+        let bad_wallet = Profile { token_key, ..profile("three") };
+        assert!(say(PartnerWord::Profile(bad_wallet), 5).is_err());
         assert_eq!(wallet().unwrap(), "http://two/x", "what stood stands");
+        let claims = Claims {
+            iss: "acme".to_owned(),
+            sub: "p".to_owned(),
+            aud: Audience::One(AUDIENCE.to_owned()),
+            iat: 0,
+            exp: 600,
+            nbf: None,
+            cur: None,
+        };
+        assert!(partners.tokens().player(&issue(&key(7), &claims), 1_000).is_ok(), "and its key");
     }
 }

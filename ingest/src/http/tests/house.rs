@@ -54,7 +54,7 @@ pub(crate) const BETTER: &str = "bet-maker";
 
 pub(crate) struct House {
     pub(crate) router: Router,
-    state: ApiState<Embedded>,
+    pub(super) state: ApiState<Embedded>,
     simple: Simple,
     /// What corrections are shown to change.
     pub(crate) shows: Arc<Shows>,

@@ -1,6 +1,8 @@
 //! Creating and changing partners and pausing their betting, as operators do.
 
 use super::house::{House, token};
+use runtime::{RecordLog, Source, Topic};
+use schemas::catalogue::PARTNERS;
 use serde_json::{Value, json};
 
 /// A key that verifies, and whose secret nobody here has.
@@ -111,6 +113,11 @@ async fn what_no_partner_can_be_is_refused_and_changes_nothing() {
     }
     let listed = house.desk("GET /v1/partners", "").await;
     assert_eq!(listed.body["partners"].as_array().unwrap().len(), 2, "nobody came");
+    let topic = Topic(PARTNERS);
+    for partition in 0..house.state.engine.partitions(topic) {
+        let (_, end) = house.state.engine.range(Source { topic, partition }).await.unwrap();
+        assert_eq!(end, 0, "nothing that is refused stands in the log");
+    }
     assert_eq!(house.desk("PUT /v1/partners/acme", &of_acme(2)).await.status, 200);
     for call in ["POST /v1/partners", "PUT /v1/partners/acme", "GET /v1/partners/acme"] {
         let told = house.call(call, &token("acme", "p_9"), &body(|_| ())).await;
