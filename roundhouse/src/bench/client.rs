@@ -15,7 +15,19 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// The bets of one run, each made when it is sent.
+/// The requests of one run, each made when it is sent.
+pub(super) trait Requests: Send + Sync + 'static {
+    /// The status of every answer: a bench of refusals says nothing.
+    const STATUS: u16;
+
+    /// Request `number` of connection `connection`.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn request(&self, connection: usize, number: usize) -> anyhow::Result<Request<Full<Bytes>>>;
+}
+
+/// The bets of one run.
 #[derive(Debug)]
 pub(super) struct Bets {
     /// The round.
@@ -24,8 +36,10 @@ pub(super) struct Bets {
     pub(super) bearers: Vec<HeaderValue>,
 }
 
-impl Bets {
-    /// Bet `number` of connection `connection`: distinct in every run of one round.
+impl Requests for Bets {
+    const STATUS: u16 = 201;
+
+    /// Distinct in every run of one round.
     fn request(&self, connection: usize, number: usize) -> anyhow::Result<Request<Full<Bytes>>> {
         let player = connection.wrapping_add(number.wrapping_mul(7)) % self.bearers.len().max(1);
         let bearer = self.bearers.get(player).context("there is no player")?.clone();
@@ -42,16 +56,16 @@ impl Bets {
     }
 }
 
-/// When bets are sent.
+/// When requests are sent.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    /// Between two bets of all connections; none to send as soon as a connection is free.
+    /// Between two requests of all connections; none to send as soon as a connection is free.
     period: Option<Duration>,
     sent: Arc<AtomicU32>,
 }
 
 impl Pace {
-    /// So many bets a second, whatever becomes of those before.
+    /// So many requests a second, whatever becomes of those before.
     #[cfg(feature = "cluster")]
     pub(super) fn of(rate: u64) -> Self {
         let period = 1_000_000_000_u64.checked_div(rate).map(Duration::from_nanos);
@@ -62,7 +76,7 @@ impl Pace {
         Self { period: None, sent: Arc::default() }
     }
 
-    /// Waits until the next bet is due, and says when it was.
+    /// Waits until the next request is due, and says when it was.
     async fn due(&self, begun: Instant) -> Instant {
         let Some(period) = self.period else { return Instant::now() };
         let due = begun + period * self.sent.fetch_add(1, Ordering::Relaxed);
@@ -87,32 +101,32 @@ pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Posts bets over `connections` connections for `time`.
+/// Sends requests over `connections` connections for `time`.
 ///
 /// # Errors
-/// If a connection breaks, or an answer is not 201: a bench of refusals says nothing.
-pub(super) async fn post(
+/// If a connection breaks, or an answer has another status than it must.
+pub(super) async fn send(
     address: SocketAddr,
-    bets: Bets,
+    requests: impl Requests,
     connections: usize,
     time: Duration,
 ) -> anyhow::Result<Load> {
-    post_at(address, bets, connections, time, Pace::free()).await
+    send_at(address, requests, connections, time, Pace::free()).await
 }
 
-/// Posts bets over `connections` connections for `time` at a pace. How long an answer took counts from
-/// when its bet was due, also if no connection was free then.
+/// Sends requests over `connections` connections for `time` at a pace. How long an answer took counts from
+/// when its request was due, also if no connection was free then.
 ///
 /// # Errors
-/// As [`post`].
-pub(super) async fn post_at(
+/// As [`send`].
+pub(super) async fn send_at(
     address: SocketAddr,
-    bets: Bets,
+    requests: impl Requests,
     connections: usize,
     time: Duration,
     pace: Pace,
 ) -> anyhow::Result<Load> {
-    let bets = Arc::new(bets);
+    let requests = Arc::new(requests);
     let mut senders = Vec::new();
     let mut drivers = JoinSet::new();
     for _ in 0..connections {
@@ -127,7 +141,7 @@ pub(super) async fn post_at(
     let mut workers = JoinSet::new();
     for (connection, sender) in senders.into_iter().enumerate() {
         let times = (begun, begun + time);
-        workers.spawn(converse(sender, Arc::clone(&bets), connection, times, pace.clone()));
+        workers.spawn(converse(sender, Arc::clone(&requests), connection, times, pace.clone()));
     }
     let mut load = Load::default();
     while let Some(ended) = workers.join_next().await {
@@ -140,9 +154,9 @@ pub(super) async fn post_at(
     Ok(load)
 }
 
-async fn converse(
+async fn converse<R: Requests>(
     mut sender: SendRequest<Full<Bytes>>,
-    bets: Arc<Bets>,
+    requests: Arc<R>,
     connection: usize,
     (start, until): (Instant, Instant),
     pace: Pace,
@@ -154,13 +168,13 @@ async fn converse(
         if until <= begun {
             break;
         }
-        let request = bets.request(connection, number)?;
+        let request = requests.request(connection, number)?;
         let response = sender.send_request(request).await.context("a connection broke")?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.context("an answer broke off")?;
         sample = body.to_bytes();
-        if status != 201 {
-            bail!("a bet got {status}: {}", String::from_utf8_lossy(&sample));
+        if status != R::STATUS {
+            bail!("a request got {status}: {}", String::from_utf8_lossy(&sample));
         }
         latencies_us.push(micros(begun.elapsed()));
     }

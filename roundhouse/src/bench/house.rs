@@ -1,5 +1,6 @@
 //! What a bench runs against: wallets that answer from memory, and the server in this process.
 
+use super::report::Memory;
 use super::wallets::MemoryWallets;
 use crate::config::Config;
 use crate::rig::api::Api;
@@ -15,7 +16,9 @@ use std::time::Duration;
 /// Longest wait for the server, and for the seal of a round.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Seed of the partners' keys.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
+/// Age at which rounds are closed with partners, in s: behind every bench.
+const CLOSE_AFTER_S: i64 = 86_400;
 
 /// Wallets, server, and a client for the operator.
 pub(super) struct House<E: Opened = Embedded> {
@@ -27,6 +30,8 @@ pub(super) struct House<E: Opened = Embedded> {
     pub(super) running: Running<E>,
     /// The operator.
     pub(super) api: Api,
+    /// Memory since it was ready.
+    pub(super) memory: Memory,
 }
 
 impl House {
@@ -68,20 +73,25 @@ impl<E: Opened> House<E> {
         });
         let operator_key = secret()?;
         let mut config = setup::config(&operator_key, &with_urls.collect())?;
+        // The plain program plays rounds of its own with the same bets at the same wallets, which then say
+        // something else of them than the log does.
+        config.reconciler.close_after_s = CLOSE_AFTER_S;
         configure(&mut config);
         let listener = listen(&config).await?;
         let engine = opening(&config).await?;
         let running = Running::with(&config, listener, engine, &Roles::all()).await?;
         let api = Api::new(format!("http://{}", running.address), operator_key);
         api.ready(WAIT_MAX).await?;
-        Ok(Self { keys, wallets, running, api })
+        Ok(Self { keys, wallets, running, api, memory: Memory::at_rest() })
     }
 
-    /// Stops the server; the wallets end with this value.
+    /// Stops the server, and says what memory it took; the wallets end with this value.
     ///
     /// # Errors
     /// If a part of it broke down.
-    pub(super) async fn close(self) -> anyhow::Result<()> {
-        self.running.stop().await.context("the server did not stop well")
+    pub(super) async fn close(self) -> anyhow::Result<Memory> {
+        let memory = self.memory.with_peak();
+        self.running.stop().await.context("the server did not stop well")?;
+        Ok(memory)
     }
 }

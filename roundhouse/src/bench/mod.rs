@@ -8,6 +8,7 @@
 mod client;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+mod events;
 mod house;
 mod journal;
 mod outage;
@@ -21,6 +22,7 @@ mod tail;
 mod timelines;
 mod wallets;
 
+pub use events::{EventsPlan, EventsReport, events};
 pub use outage::{OutagePlan, OutageReport, outage};
 pub use post_bet::{PostBetPlan, PostBetReport, post_bet};
 pub use result::{ResultPlan, ResultReport, result_to_confirmed};

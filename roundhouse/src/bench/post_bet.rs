@@ -4,7 +4,7 @@ use super::client::{self, Bets, Load};
 use super::house::House;
 use super::journal::PlainJournal;
 use super::plain_post::{BetBytes, Journal, PlainPost};
-use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
+use super::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, mean};
 use crate::rig::keys::PartnerKey;
 use crate::serve::Opened;
@@ -98,6 +98,8 @@ pub struct PostBetReport {
     pub floor_per_s: u64,
     /// Whether the median reaches it.
     pub floor_met: bool,
+    /// Memory.
+    pub memory: Memory,
     /// The machine, before and after.
     pub machine: [Machine; 2],
 }
@@ -125,13 +127,13 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         let file = plan.data_dir.join(format!("plain-{pair}"));
         let journal = Journal::File(PlainJournal::create(&file)?);
         let plain = PlainPost::start(journal, bytes, &wallet, &authorize, sample.reply).await?;
-        client::post(plain.address, bets("plain"), plan.connections, WARM_UP).await?;
+        client::send(plain.address, bets("plain"), plan.connections, WARM_UP).await?;
         let plain = measure(plan, &house, plain.address, bets("plain")).await?;
         eprintln!("bench: pair {}: {} bets/s, plain {}", pair + 1, measured.per_s, plain.per_s);
         let rate_per_mille = per_mille(measured.per_s, plain.per_s);
         pairs.push(Pair { roundhouse: measured, plain_post: plain, rate_per_mille });
     }
-    house.close().await?;
+    let memory = house.close().await?;
     let per_s_median = median(pairs.iter().map(|pair| pair.roundhouse.per_s).collect());
     Ok(PostBetReport {
         connections: plan.connections,
@@ -142,6 +144,7 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         floor_per_s: FLOOR_PER_S,
         floor_met: FLOOR_PER_S <= per_s_median,
         pairs,
+        memory,
         machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
@@ -163,7 +166,7 @@ async fn measure(
 ) -> anyhow::Result<Run> {
     let before = Cpu::now(house.wallets.id());
     let time = Duration::from_secs(plan.seconds);
-    let load = client::post(address, bets, plan.connections, time).await?;
+    let load = client::send(address, bets, plan.connections, time).await?;
     Ok(Run::of(&load, Cpu::now(house.wallets.id()).since(before)))
 }
 
@@ -184,7 +187,7 @@ pub(super) async fn sample<E: Opened>(
     house.api.open_die(&round, BETTING_MS, 0).await?;
     let said = Tail::start(house.running.engine(), BETS).await?;
     let decided = Tail::start(house.running.engine(), DECISIONS).await?;
-    let load = client::post(house.running.address, bets(&round), plan.connections, WARM_UP).await?;
+    let load = client::send(house.running.address, bets(&round), plan.connections, WARM_UP).await?;
     let count = load.latencies_us.len();
     let decisions = decided.take(count, RECORDS_WAIT_MAX).await?;
     let decisions: Vec<usize> = decisions.iter().map(|record| record.bytes).collect();
@@ -234,7 +237,7 @@ impl fmt::Display for PostBetReport {
         let [before, after] = &self.machine;
         let BetBytes { intent, answer, decision } = self.bytes;
         writeln!(f, "post-bet: {} connections, {} s a run", self.connections, self.seconds)?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(
             f,
             "plain-post appends {intent} + {answer} + {decision} bytes to a plain file with group fsync, \

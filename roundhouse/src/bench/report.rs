@@ -103,6 +103,46 @@ fn cpu_ms(process: &str) -> u64 {
     ticks.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>().saturating_mul(10)
 }
 
+/// Memory of this process in KiB: server, client and plain program together; 0 where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// When the server was ready and nothing had been asked of it.
+    pub at_rest_kib: u64,
+    /// The most since then.
+    pub peak_kib: u64,
+}
+
+impl Memory {
+    /// As it is now; what was used before does not count any more.
+    pub(super) fn at_rest() -> Self {
+        // Sets the peak back to what is used now (proc(5)). Where it may not, the peak is the process's.
+        let reset = std::fs::write("/proc/self/clear_refs", "5");
+        tracing::debug!(?reset, "the peak of memory");
+        let now = memory_kib("VmRSS");
+        Self { at_rest_kib: now, peak_kib: now }
+    }
+
+    /// With the peak until now.
+    pub(super) fn with_peak(self) -> Self {
+        Self { peak_kib: memory_kib("VmHWM"), ..self }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [at_rest, peak] = [self.at_rest_kib, self.peak_kib].map(|kib| kib / 1_024);
+        write!(f, "memory of this process: {at_rest} MiB at rest, {peak} MiB at the most")
+    }
+}
+
+/// A field of /proc/self/status that is given in KiB.
+fn memory_kib(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_ascii_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
 /// How busy the machine was: other work on its cores and its disk shows here, and in every figure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Machine {
@@ -158,6 +198,18 @@ mod tests {
     fn a_ratio_to_nothing_is_nothing() {
         assert_eq!(per_mille(3, 2), 1_500);
         assert_eq!(per_mille(3, 0), 0);
+    }
+
+    #[test]
+    fn the_peak_of_memory_counts_from_rest() {
+        let at_rest = Memory::at_rest();
+        let used = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let memory = at_rest.with_peak();
+        assert!(
+            0 < memory.at_rest_kib && memory.at_rest_kib + (60 << 10) < memory.peak_kib,
+            "{memory:?}"
+        );
+        drop(used);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::client::micros;
 use super::house::{House, WAIT_MAX};
 use super::journal::PlainJournal;
 use super::plain_deliver::PlainRound;
-use super::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
+use super::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, Taken};
 use super::timelines::{self, timelines};
 use crate::rig::players::{Wager, place_all, wagers};
@@ -104,6 +104,8 @@ pub struct ResultReport {
     pub floor_us: u64,
     /// Whether it is.
     pub floor_met: bool,
+    /// Memory.
+    pub memory: Memory,
     /// The machine, before and after.
     pub machine: [Machine; 2],
 }
@@ -184,7 +186,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
         last = played.deliveries;
     }
     let timeline = timelines(&house, &last).await?;
-    house.close().await?;
+    let memory = house.close().await?;
     for times in [&mut ours, &mut settled, &mut plain] {
         times.sort_unstable();
     }
@@ -204,6 +206,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
         time_per_mille_median: median(ratios),
         floor_us: FLOOR_US,
         floor_met: last.p50_us < FLOOR_US,
+        memory,
         machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
@@ -262,7 +265,7 @@ impl fmt::Display for ResultReport {
             "{}: {} rounds of {} bets, {} partners answering in {} ms",
             self.what, self.rounds, self.bets, self.partners, self.wallet_latency_ms
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(
             f,
             "plain-deliver writes the same to the same and posts the same items in {} chunks; no logic",

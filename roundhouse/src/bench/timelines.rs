@@ -1,7 +1,7 @@
 //! How long an operator waits for the timeline of a bet, among all the bets of a round.
 
 use super::client::micros;
-use super::house::{House, WAIT_MAX};
+use super::house::House;
 use super::report::Spread;
 use super::tail::Taken;
 use crate::serve::Opened;
@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep};
 const TIMELINES: usize = 200;
 /// The most that one may take, in µs.
 pub(super) const FLOOR_US: u64 = 50_000;
+/// Longest wait for a timeline: histories use a tenth of the engine, and a bench that plays round upon round
+/// is far ahead of them.
+const HISTORY_WAIT_MAX: Duration = Duration::from_secs(300);
 /// How often a timeline is asked for that is not whole yet: histories are behind by a moment.
 const LOOK_PERIOD: Duration = Duration::from_millis(20);
 
@@ -42,7 +45,7 @@ pub(super) async fn timelines<E: Opened>(
                 times.push(took);
                 break;
             }
-            ensure!(begun.elapsed() < WAIT_MAX, "{path} tells no delivery: {}", reply.body);
+            ensure!(begun.elapsed() < HISTORY_WAIT_MAX, "{path} tells no delivery: {}", reply.body);
             sleep(LOOK_PERIOD).await;
         }
     }

@@ -8,7 +8,7 @@ mod outage;
 
 use super::lines::report as print;
 use super::{EXIT_OK, Logs};
-use crate::bench::{PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
+use crate::bench::{EventsPlan, PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use runtime::{Clock, SystemClock};
@@ -97,6 +97,21 @@ enum Embedded {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    /// The list of events: GET /bet-maker/events
+    Events {
+        /// Events in the list
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        events: u16,
+        /// Keep-alive connections, each with one request at a time
+        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=999))]
+        connections: u16,
+        /// Length of each run
+        #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=300))]
+        seconds: u64,
+        /// Runs, each followed by one of the plain program
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+        pairs: u16,
+    },
     Outage(outage::Flags),
 }
 
@@ -179,6 +194,22 @@ async fn measure(
                 return Ok(MEASURED);
             }
             print(&result_to_confirmed(&plan).await?, json)?;
+        }
+        Embedded::Events { events, connections, seconds, pairs } => {
+            let plan = EventsPlan {
+                events: usize::from(events),
+                connections: usize::from(connections),
+                seconds,
+                pairs: usize::from(pairs),
+                data_dir,
+                exe,
+            };
+            #[cfg(feature = "cluster")]
+            if let Some(servers) = servers {
+                print(&crate::bench::cluster::events(&plan, servers).await?, json)?;
+                return Ok(MEASURED);
+            }
+            print(&crate::bench::events(&plan).await?, json)?;
         }
         Embedded::Outage(flags) => {
             return outage::measure(

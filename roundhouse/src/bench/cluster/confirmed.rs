@@ -10,7 +10,7 @@ use super::plain_rows::{PlainRows, RowBatch, batches};
 use crate::bench::client::micros;
 use crate::bench::house::House;
 use crate::bench::plain_deliver::PlainRound;
-use crate::bench::report::{Cpu, Machine, Spread, Thousandths, median, per_mille};
+use crate::bench::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille};
 use crate::bench::result::{
     POOL, Played, ROUND_WAIT_MAX, ResultPlan, ResultReport, Times, check, play,
 };
@@ -65,7 +65,16 @@ async fn measure(
     let measured = on(plan, &ground, what == "correct-old").await;
     ground.drop_all().await;
     let Measured {
-        mut ours, mut settled, mut plain, ratios, cpu, cpu_plain, chunks, timeline, ..
+        mut ours,
+        mut settled,
+        mut plain,
+        ratios,
+        cpu,
+        cpu_plain,
+        chunks,
+        timeline,
+        memory,
+        ..
     } = measured?;
     for times in [&mut ours, &mut settled, &mut plain] {
         times.sort_unstable();
@@ -87,6 +96,7 @@ async fn measure(
         time_per_mille_median: median(ratios),
         floor_us,
         floor_met: last.p50_us < floor_us,
+        memory,
         machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
@@ -103,6 +113,7 @@ struct Measured {
     /// The deliveries of the last round measured.
     last: Vec<Taken>,
     timeline: Spread,
+    memory: Memory,
 }
 
 async fn on(plan: &ResultPlan, ground: &Ground, corrected: bool) -> anyhow::Result<Measured> {
@@ -137,7 +148,7 @@ async fn on(plan: &ResultPlan, ground: &Ground, corrected: bool) -> anyhow::Resu
         plain.beside(&house, &round, played, &mut measured).await?;
     }
     measured.timeline = timelines::timelines(&house, &measured.last).await?;
-    house.close().await?;
+    measured.memory = house.close().await?;
     Ok(measured)
 }
 

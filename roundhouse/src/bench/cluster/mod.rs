@@ -4,6 +4,7 @@
 //! drivers alone, with the settings of the engine and nothing between.
 
 mod confirmed;
+mod events;
 mod ground;
 mod hand_over;
 mod outage;
@@ -15,6 +16,7 @@ mod settle;
 mod topic;
 
 pub use confirmed::{correct_old, result_to_confirmed};
+pub use events::events;
 pub use ground::Servers;
 pub use hand_over::{HandOverPlan, HandOverReport, hand_over};
 pub use outage::outage;

@@ -7,7 +7,7 @@ use crate::bench::client::{self, Bets, Pace};
 use crate::bench::house::House;
 use crate::bench::plain_post::{Journal, PlainPost};
 use crate::bench::post_bet::{BETTING_MS, Pair, PostBetPlan, Run, authorize, bearers, sample};
-use crate::bench::report::{Cpu, Machine, Spread, Thousandths, median, per_mille, word};
+use crate::bench::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille, word};
 use anyhow::Context;
 use schemas::catalogue::PARKED;
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub struct RateReport {
     pub floor_us: u64,
     /// Whether it is.
     pub floor_met: bool,
+    /// Memory.
+    pub memory: Memory,
     /// The machine, before and after.
     pub machine: [Machine; 2],
 }
@@ -52,7 +54,7 @@ pub async fn post_at_rate(
     let ground = Ground::make(servers).await?;
     let measured = on(plan, rate, &ground).await;
     ground.drop_all().await;
-    let pairs = measured?;
+    let (pairs, memory) = measured?;
     let p99 = |pair: &Pair| pair.roundhouse.latency.p99_us;
     let p99_us_median = median(pairs.iter().map(p99).collect());
     let ratio = |pair: &Pair| per_mille(p99(pair), pair.plain_post.latency.p99_us);
@@ -64,11 +66,12 @@ pub async fn post_at_rate(
         floor_us: FLOOR_US,
         floor_met: p99_us_median < FLOOR_US,
         pairs,
+        memory,
         machine: [before, Machine::now(&plan.data_dir).await?],
     })
 }
 
-async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<Vec<Pair>> {
+async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<(Vec<Pair>, Memory)> {
     let opening = async |_: &_| ground.open("bench-house").await;
     let house = House::start(&plan.exe, 1, 0, |_| (), opening).await?;
     let (partner, key) = house.keys.first_key_value().context("there is no partner")?;
@@ -89,7 +92,7 @@ async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<Ve
         let journal = Journal::Kafka(appends.clone());
         let plain =
             PlainPost::start(journal, sample.bytes, &wallet, &authorize, sample.reply).await?;
-        client::post(plain.address, bets("plain"), plan.connections, Duration::from_secs(1))
+        client::send(plain.address, bets("plain"), plan.connections, Duration::from_secs(1))
             .await?;
         let plain_post = run(plan, rate, wallets, plain.address, bets("plain")).await?;
         let [ours, limit] = [&roundhouse, &plain_post].map(|run| Thousandths(run.latency.p99_us));
@@ -97,8 +100,7 @@ async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<Ve
         let rate_per_mille = per_mille(roundhouse.per_s, plain_post.per_s);
         pairs.push(Pair { roundhouse, plain_post, rate_per_mille });
     }
-    house.close().await?;
-    Ok(pairs)
+    Ok((pairs, house.close().await?))
 }
 
 async fn run(
@@ -110,7 +112,7 @@ async fn run(
 ) -> anyhow::Result<Run> {
     let before = Cpu::now(wallets);
     let time = Duration::from_secs(plan.seconds);
-    let load = client::post_at(address, bets, plan.connections, time, Pace::of(rate)).await?;
+    let load = client::send_at(address, bets, plan.connections, time, Pace::of(rate)).await?;
     Ok(Run::of(&load, Cpu::now(wallets).since(before)))
 }
 
@@ -118,7 +120,7 @@ impl fmt::Display for RateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [before, after] = &self.machine;
         writeln!(f, "post-bet: {} bets a second, {} s a run", self.rate, self.seconds)?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(
             f,
             "plain-post produces as many bytes and posts the same authorize; no logic. Times count from \

@@ -2,10 +2,10 @@
 
 use super::{Outcome, hand_over, print};
 use crate::bench::cluster::{
-    Servers, SettlePlan, TopicPlan, correct_old, post_at_rate, result_to_confirmed,
+    Servers, SettlePlan, TopicPlan, correct_old, events, post_at_rate, result_to_confirmed,
     result_to_topic, settle,
 };
-use crate::bench::{PostBetPlan, ResultPlan};
+use crate::bench::{EventsPlan, PostBetPlan, ResultPlan};
 use crate::cli::EXIT_OK;
 use crate::config;
 use anyhow::{Context, bail};
@@ -147,6 +147,9 @@ pub(super) async fn measure(
                 exe: std::env::current_exe().context("this binary is not to be found")?,
             };
             print(&post_at_rate(&plan, 1_000, &servers).await?, json)?;
+            let PostBetPlan { seconds, pairs, data_dir, exe, .. } = plan;
+            let plan = EventsPlan { events: 20, connections: 32, seconds, pairs, data_dir, exe };
+            print(&events(&plan, &servers).await?, json)?;
             again(What::Settle { bets, pairs: 1 }).await?;
         }
         What::CorrectOld { bets, rounds } => {
