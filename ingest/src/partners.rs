@@ -7,7 +7,7 @@ use runtime::http::{AddressError, Addresses};
 use schemas::PartnerId;
 use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use thiserror::Error;
 
 /// A profile that nothing could be done with.
@@ -36,6 +36,13 @@ struct Known {
     betting: BTreeMap<PartnerId, (bool, Said)>,
 }
 
+impl Known {
+    fn get(&self, id: &PartnerId) -> Option<Partner> {
+        let (profile, set) = self.profiles.get(id).cloned()?;
+        Some(Partner { id: id.clone(), profile, set, betting: self.betting.get(id).cloned() })
+    }
+}
+
 /// A partner, with what was said of it last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partner {
@@ -55,7 +62,7 @@ impl Partners {
     /// # Errors
     /// [`ProfileError`].
     pub fn configure(&self, partner: PartnerId, profile: Profile) -> Result<(), ProfileError> {
-        self.set(partner, profile, None)
+        self.set(&mut self.write(), partner, profile, None)
     }
 
     /// Takes what was said, in the order of the log.
@@ -63,11 +70,33 @@ impl Partners {
     /// # Errors
     /// [`ProfileError`]; then what was known before stands.
     pub fn note(&self, said: PartnerSaid) -> Result<(), ProfileError> {
+        self.take(&mut self.write(), said)
+    }
+
+    /// Takes what was just said here, ahead of its place in the log, unless something was read of the partner
+    /// since it was as in `before`: what was read may stand behind it, and is what counts.
+    ///
+    /// # Errors
+    /// As [`Self::note`].
+    pub fn note_ahead(
+        &self,
+        before: Option<&Partner>,
+        said: PartnerSaid,
+    ) -> Result<(), ProfileError> {
+        let mut known = self.write();
+        let same = known.get(&said.partner).as_ref() == before;
+        if same { self.take(&mut known, said) } else { Ok(()) }
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, known: &mut Known, said: PartnerSaid) -> Result<(), ProfileError> {
         let PartnerSaid { partner, what, by } = said;
         match what {
-            PartnerWord::Profile(profile) => self.set(partner, profile, Some(by)),
+            PartnerWord::Profile(profile) => self.set(known, partner, profile, Some(by)),
             PartnerWord::Paused(paused) => {
-                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
                 known.betting.insert(partner, (paused, by));
                 Ok(())
             }
@@ -76,6 +105,7 @@ impl Partners {
 
     fn set(
         &self,
+        known: &mut Known,
         partner: PartnerId,
         profile: Profile,
         set: Option<Said>,
@@ -84,7 +114,6 @@ impl Partners {
         runtime::http::checked(&profile.wallet_url)?;
         self.tokens.set_key(partner.clone(), &profile.token_key)?;
         self.wallets.set(partner.clone(), &profile.wallet_url)?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.profiles.insert(partner, (profile, set));
         Ok(())
     }
@@ -101,18 +130,13 @@ impl Partners {
 
     /// The partner, if there is one.
     pub fn get(&self, id: &PartnerId) -> Option<Partner> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (profile, set) = known.profiles.get(id).cloned()?;
-        Some(Partner { id: id.clone(), profile, set, betting: known.betting.get(id).cloned() })
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(id)
     }
 
     /// Every partner, in the order of ids.
     pub fn all(&self) -> Vec<Partner> {
-        let ids: Vec<PartnerId> = {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            known.profiles.keys().cloned().collect()
-        };
-        ids.iter().filter_map(|id| self.get(id)).collect()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.profiles.keys().filter_map(|id| known.get(id)).collect()
     }
 
     /// What bet placing must know of a partner.
@@ -159,6 +183,26 @@ mod tests {
 
     fn by(said_at: i64) -> Said {
         Said { reason: format!("at {said_at}"), actor: "ann".to_owned(), said_at }
+    }
+
+    /// Two operators speak at the same moment: whoever's answer comes late must not undo what was read.
+    #[test]
+    fn what_was_read_meanwhile_is_not_undone() {
+        let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
+        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        let before = partners.get(&acme);
+        let said = |url: &str, at| PartnerSaid {
+            partner: "acme".parse().unwrap(),
+            what: PartnerWord::Profile(profile(url)),
+            by: by(at),
+        };
+        let wallet = || partners.wallets().url(&acme, "").unwrap();
+        partners.note_ahead(before.as_ref(), said("http://two", 1)).unwrap();
+        assert_eq!(wallet(), "http://two");
+        partners.note(said("http://two", 1)).unwrap();
+        partners.note(said("http://three", 2)).unwrap();
+        partners.note_ahead(before.as_ref(), said("http://two", 1)).unwrap();
+        assert_eq!(wallet(), "http://three");
     }
 
     #[test]

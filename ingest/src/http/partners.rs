@@ -123,6 +123,7 @@ impl<E: Engine> ApiState<E> {
         }
         let by = Said { reason, actor, said_at: (self.now)() };
         let said = PartnerSaid { partner: partner.clone(), what, by };
+        let before = self.partners.get(&partner);
         let record = outgoing::partner(&said, self.engine.partitions(Topic(PARTNERS)));
         let record = record.map_err(|error| Problem::new(Kind::UNENCODABLE, error.to_string()))?;
         let appended = self.engine.append(vec![Append::from(record.into_parts())]).await;
@@ -136,8 +137,8 @@ impl<E: Engine> ApiState<E> {
             };
             Problem::new(kind, "what was said may or may not be kept: ask, and say it again")
         })?;
-        // Who asks here next need not wait for the log; in its order it is noted when it is read.
-        self.partners.note(said).map_err(|error| refused(&error))?;
+        // Who asks here next need not wait for the log.
+        self.partners.note_ahead(before.as_ref(), said).map_err(|error| refused(&error))?;
         self.known_partner(&partner).map(|partner| axum::Json(partner.into()))
     }
 }
