@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use serde::Serialize;
-use std::fmt::Display;
-use std::io::{self, ErrorKind};
+use std::fmt::{self, Display};
+use std::io::{self, ErrorKind, Write};
 
 /// A closed output is the reader's wish to hear no more, and no error.
 ///
@@ -16,13 +16,18 @@ pub(super) fn ends_well(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Writes to somebody who may have stopped reading.
+fn say(out: &mut impl Write, text: fmt::Arguments<'_>) -> io::Result<()> {
+    ends_well(out.write_fmt(text).and_then(|()| out.flush()))
+}
+
 /// Prints one JSON document.
 ///
 /// # Errors
-/// If it is none.
+/// If it is none, or the output takes nothing.
 pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(document).context("the answer is not JSON")?);
-    Ok(())
+    let document = serde_json::to_string(document).context("the answer is not JSON")?;
+    Ok(say(&mut io::stdout(), format_args!("{document}\n"))?)
 }
 
 /// Prints a report, as one JSON document or for people.
@@ -33,8 +38,7 @@ pub(super) fn report(report: &(impl Serialize + Display), as_json: bool) -> anyh
     if as_json {
         return json(report);
     }
-    print!("{report}");
-    Ok(())
+    Ok(say(&mut io::stdout(), format_args!("{report}"))?)
 }
 
 /// Minor units, as digits with or without a sign, in words of the major one.
@@ -52,6 +56,28 @@ pub(super) fn major(units: &str, exponent: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An output that fails.
+    struct Fails(ErrorKind);
+
+    impl Write for Fails {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stops_is_no_error_and_a_full_disk_is() {
+        assert!(say(&mut Fails(ErrorKind::BrokenPipe), format_args!("a\nb\n")).is_ok());
+        assert!(say(&mut Fails(ErrorKind::StorageFull), format_args!("a")).is_err());
+        let mut out = Vec::new();
+        say(&mut out, format_args!("{}\n", 1)).unwrap();
+        assert_eq!(out, b"1\n");
+    }
 
     #[test]
     fn minor_units_in_words_of_the_major_one() {
