@@ -70,7 +70,7 @@ fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
 }
 
 /// The limits as the rest of the process has them.
-pub(crate) fn of_currency(limits: &CurrencyLimits) -> partners::CurrencyLimits {
+fn of_currency(limits: &CurrencyLimits) -> partners::CurrencyLimits {
     partners::CurrencyLimits {
         exponent: limits.exponent,
         stake_min: limits.stake_min_units,
