@@ -12,5 +12,6 @@ pub mod placing;
 pub mod problem;
 pub mod rounds_view;
 pub mod simple;
+pub mod tail;
 
 pub mod herald;

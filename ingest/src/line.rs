@@ -17,12 +17,12 @@ mod tests;
 pub use said::{Ask, Judged, NotTaken, Say, Told};
 
 use crate::rounds_view::{RoundInfo, RoundStatus, RoundsView};
+use crate::tail::{Behind, Tail, rounds};
 use known::{Call, Known};
 use runtime::{
-    Append, Batch, Effect, EngineError, Input, Machine, Millis, Record, RecordLog, Source, Topic,
+    Append, Batch, Effect, EngineError, Input, Machine, Millis, Record, RecordLog, Source,
 };
 use schemas::RoundId;
-use schemas::catalogue::ROUNDS;
 use schemas::outgoing::{self, Partitions};
 use schemas::rounds::{RoundEvent, RoundSaid, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,40 +38,6 @@ const HERALD: &str = "herald";
 pub const NOT_SEALED: &str = "not_sealed";
 /// The herald's code for a request id that was admitted with other content.
 pub const REQUEST_REUSED: &str = "request_reused";
-
-/// One partition to be tailed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tail {
-    /// The partition.
-    pub source: Source,
-    /// The first offset to be read: the lowest kept.
-    pub from: u64,
-    /// Its end when the line began: until it is reached, the line does not answer.
-    pub end: u64,
-}
-
-impl Tail {
-    /// All of `sources` from their lowest offsets.
-    ///
-    /// # Errors
-    /// If the log does not tell a range.
-    pub(crate) async fn all<L: RecordLog>(
-        log: &L,
-        sources: impl Iterator<Item = Source>,
-    ) -> Result<Vec<Self>, EngineError> {
-        let mut tails = Vec::new();
-        for source in sources {
-            let (from, end) = log.range(source).await?;
-            tails.push(Self { source, from, end });
-        }
-        Ok(tails)
-    }
-}
-
-/// The partitions of `rounds.v1`.
-pub(crate) fn rounds(partitions: Partitions) -> impl Iterator<Item = Source> {
-    (0..partitions.rounds).map(|partition| Source { topic: Topic(ROUNDS), partition })
-}
 
 /// What the line is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +88,7 @@ pub struct Line {
     options: LineOptions,
     view: RoundsView,
     known: Known,
-    /// Ends that were not reached yet.
-    behind: BTreeMap<Source, u64>,
+    behind: Behind,
     waiting: BTreeMap<u64, Waiting>,
     by_round: BTreeMap<RoundId, BTreeSet<u64>>,
     waiting_count: u64,
@@ -132,9 +97,8 @@ pub struct Line {
 impl Line {
     /// A line that has read nothing.
     pub fn new(options: LineOptions) -> Self {
-        let unread = options.tails.iter().filter(|tail| tail.from < tail.end);
         Self {
-            behind: unread.map(|tail| (tail.source, tail.end)).collect(),
+            behind: Behind::of(&options.tails),
             options,
             view: RoundsView::default(),
             known: Known::default(),
@@ -153,11 +117,7 @@ impl Line {
     ) -> Vec<Effect<Self>> {
         let mut effects = Vec::new();
         for record in records {
-            if self.behind.get(&source).is_some_and(|end| *end <= record.offset.saturating_add(1))
-                || end <= record.offset.saturating_add(1)
-            {
-                self.behind.remove(&source);
-            }
+            self.behind.read(source, record.offset.saturating_add(1), end);
             // What cannot be read is the herald's to report (R23): it gets no verdict.
             let Ok(event) = RoundEvent::decode(&record.value) else { continue };
             let judged = match &event.said {
@@ -328,7 +288,7 @@ impl Line {
 
     fn request(&mut self, now: Millis, asker: u64, ask: Ask) -> Vec<Effect<Self>> {
         let reply = match ask {
-            _ if !self.behind.is_empty() => Told::NotTaken(NotTaken::Starting),
+            _ if self.behind.any() => Told::NotTaken(NotTaken::Starting),
             Ask::Say(say) => return self.say(now, asker, say),
             Ask::Get(round) => Told::Round(self.view.get(&round).cloned().map(Box::new)),
             Ask::List { after, limit, open_only } => {

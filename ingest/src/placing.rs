@@ -34,13 +34,15 @@ pub use judge::{Judged, judge_hold};
 pub use options::{Limits, PartnerBook, PartnerEntry, PlacingOptions};
 
 use crate::rounds_view::RoundsView;
+use crate::tail::Behind;
+use ask::Refusal;
 use cancels::Cancels;
 use exposure::Exposure;
 use flight::Flights;
 use recent::Recent;
 use room::Room;
-use runtime::{Alarm, Effect, Input, Machine, Millis, Record, Source, Topic};
-use schemas::catalogue::{DECISIONS, ROUNDS};
+use runtime::{Alarm, Effect, Input, Machine, Millis, Record, Source};
+use schemas::catalogue::ROUNDS;
 use schemas::decisions::DecisionSaid;
 use schemas::rounds::RoundEvent;
 use step::{Due, Written};
@@ -51,6 +53,7 @@ type Effects = Vec<Effect<Placing>>;
 #[derive(Debug)]
 pub struct Placing {
     options: PlacingOptions,
+    behind: Behind,
     view: RoundsView,
     recent: Recent,
     exposure: Exposure,
@@ -65,6 +68,7 @@ impl Placing {
     /// A machine that knows nothing yet.
     pub fn new(options: PlacingOptions) -> Self {
         Self {
+            behind: Behind::of(&options.tails),
             view: RoundsView::default(),
             recent: Recent::new(options.limits.decisions_kept_max),
             exposure: Exposure::default(),
@@ -80,6 +84,13 @@ impl Placing {
     /// Bets and cancels in flight: neither answered and over, nor given up.
     pub fn in_flight(&self) -> usize {
         self.room.count()
+    }
+
+    /// Whether everything is read that was said before this machine began: a round that is not known until
+    /// then may well be.
+    fn started(&self) -> Result<(), Refusal> {
+        let detail = "the log is still being read";
+        if self.behind.any() { Err(Refusal::new(NotTaken::Starting, detail)) } else { Ok(()) }
     }
 
     fn number(&mut self) -> u64 {
@@ -130,6 +141,13 @@ impl Placing {
                 let reply = Told::Recent(self.recent.of(&partner, &player));
                 out.push(Effect::Reply { token, reply });
             }
+            Ask::Started => {
+                let reply = match self.started() {
+                    Ok(()) => Told::Noted,
+                    Err(refusal) => refusal.into(),
+                };
+                out.push(Effect::Reply { token, reply });
+            }
             Ask::Note(note) => {
                 self.note(note);
                 out.push(Effect::Reply { token, reply: Told::Noted });
@@ -145,23 +163,16 @@ impl Machine for Placing {
     type Reply = Told;
 
     fn sources(&self) -> Vec<(Source, u64)> {
-        let options = &self.options;
-        let of = |topic, partitions, from: &Vec<u64>| {
-            let from = from.iter().copied().chain(std::iter::repeat(0));
-            let sources = (0..partitions).map(move |partition| Source { topic, partition });
-            sources.zip(from).collect::<Vec<_>>()
-        };
-        let mut sources = of(Topic(ROUNDS), options.partitions.rounds, &options.rounds_from);
-        sources.extend(of(Topic(DECISIONS), options.partitions.lanes, &options.decisions_from));
-        sources
+        self.options.tails.iter().map(|tail| (tail.source, tail.from)).collect()
     }
 
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         let mut out = Vec::new();
         match input {
-            Input::Records { source, records, .. } => {
+            Input::Records { source, records, end } => {
                 for record in &records {
                     self.read(source, record, &mut out);
+                    self.behind.read(source, record.offset.saturating_add(1), end);
                 }
             }
             Input::Request { token, request } => self.request(now, token, request, &mut out),

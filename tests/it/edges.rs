@@ -5,7 +5,7 @@ use crate::stage::{Player, Stage, holds_without};
 use ingest::placing::{Ask, Limits, NotTaken, Place, Placing, PlacingOptions, SessionToken, Told};
 use partner_dispatcher::{Dispatcher, DispatcherOptions};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
-use pipeline_tests::world::cast::{currencies, partners};
+use pipeline_tests::world::cast::{currencies, partners, tails};
 use planted::Bug;
 use runtime::Catalogue;
 use runtime::embedded::{Embedded, OpenError, Options};
@@ -52,8 +52,7 @@ fn h13_a_data_directory_keeps_its_partition_counts() {
 fn placing() -> Placing {
     Placing::new(PlacingOptions {
         partitions: PARTITIONS,
-        rounds_from: Vec::new(),
-        decisions_from: Vec::new(),
+        tails: tails(PARTITIONS),
         partners: partners(),
         limits: Limits::STANDARD,
     })

@@ -203,7 +203,8 @@ fn not_taken(code: NotTaken, detail: String, bet: &BetId) -> Problem {
     match code {
         // The address exists; what the body names does not.
         NotTaken::RoundUnknown => problem.with_status(StatusCode::UNPROCESSABLE_ENTITY),
-        NotTaken::PartnerUnknown
+        NotTaken::Starting
+        | NotTaken::PartnerUnknown
         | NotTaken::BettingPaused
         | NotTaken::CurrencyUnknown
         | NotTaken::NotBetting

@@ -1,7 +1,8 @@
 use super::*;
 use bytes::Bytes;
-use runtime::RecordHeaders;
+use runtime::{RecordHeaders, Topic};
 use schemas::Odds;
+use schemas::catalogue::ROUNDS;
 use schemas::rounds::{Offer, Opened, Outcome};
 
 const SOURCE: Source = Source { topic: Topic(ROUNDS), partition: 0 };
@@ -305,7 +306,7 @@ fn a_held_request_of_a_round_sealed_in_between_is_repeated_by_the_timer() {
 #[test]
 fn nothing_is_answered_before_the_log_was_read() {
     let mut desk = Desk::new();
-    desk.line.behind.insert(SOURCE, 2);
+    desk.line.behind = Behind::of(&[Tail { source: SOURCE, from: 0, end: 2 }]);
     let get = || Ask::Get("r".parse().unwrap());
     desk.handle(Input::Request { token: 1, request: get() });
     assert_eq!(desk.told[&1], Told::NotTaken(NotTaken::Starting));

@@ -106,6 +106,8 @@ pub enum Ask {
     Cancel(Cancel),
     /// The decisions of a player's bets that were read lately.
     Recent(PartnerId, PlayerId),
+    /// Whether everything was read that was said before this machine began: [`Told::Noted`] if so.
+    Started,
     /// Take note.
     Note(Note),
 }
@@ -136,13 +138,15 @@ pub enum Told {
     },
     /// Asked by [`Ask::Recent`]: the newest decision of each bet, ordered by bet.
     Recent(Vec<Decision>),
-    /// A [`Note`] was taken.
+    /// A [`Note`] was taken, or bets are.
     Noted,
 }
 
 /// Why a request was refused without the log. None of these says that the bet does not exist (R13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotTaken {
+    /// What was said before this process began is still being read.
+    Starting,
     /// The partner is not known here.
     PartnerUnknown,
     /// Betting is paused for the partner.
@@ -182,6 +186,7 @@ pub enum NotTaken {
 impl NotTaken {
     /// Every code.
     pub const ALL: &[Self] = &[
+        Self::Starting,
         Self::PartnerUnknown,
         Self::BettingPaused,
         Self::CurrencyUnknown,
@@ -204,6 +209,7 @@ impl NotTaken {
     /// The stable code on the wire.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::Starting => "starting",
             Self::PartnerUnknown => "partner_unknown",
             Self::BettingPaused => "betting_paused",
             Self::CurrencyUnknown => "currency_unknown",

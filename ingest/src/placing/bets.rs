@@ -63,6 +63,7 @@ impl Placing {
         (mut bet, content): (Bet, ContentHash),
         out: &mut Effects,
     ) -> Result<(), Refusal> {
+        self.started()?;
         let limits = self.options.limits;
         let world = World {
             view: &self.view,

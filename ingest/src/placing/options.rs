@@ -1,5 +1,6 @@
 //! What bet placing is told at start.
 
+use crate::tail::Tail;
 use runtime::Millis;
 use schemas::outgoing::Partitions;
 use schemas::partners::CurrencyLimits;
@@ -11,12 +12,9 @@ use std::collections::BTreeMap;
 pub struct PlacingOptions {
     /// How many partitions the topics have.
     pub partitions: Partitions,
-    /// Where to start in each partition of `rounds.v1`: low enough to see every round that is open. A
-    /// partition without an entry is read from 0.
-    pub rounds_from: Vec<u64>,
-    /// Where to start in each partition of `decisions.v1`. Lower means that more repeats are answered
-    /// without an intent; none is answered wrongly. A partition without an entry is read from 0.
-    pub decisions_from: Vec<u64>,
+    /// The partitions of `rounds.v1`, low enough to see every round that is open, and of `decisions.v1`:
+    /// begun lower, more repeats are answered without an intent; none is answered wrongly.
+    pub tails: Vec<Tail>,
     /// The partners.
     pub partners: PartnerBook,
     /// Times and bounds.

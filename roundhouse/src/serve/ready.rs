@@ -1,9 +1,10 @@
 //! What a process waits for before work may be sent to it, as `/readyz` names it.
 //!
-//! It has read what was said about rounds before it began, bet placing answers, and every membership carries its share: it has
-//! taken part in a sharing out of its group, and a machine works on each partition that it got. So a bet
-//! that is sent to a ready process finds its settler, there or in another process of the same
-//! installation. A member for which there is no partition is ready: it waits to take over.
+//! It has read what was said about rounds before it began, the line and bet placing each for itself, and every
+//! membership carries its share: it has taken part in a sharing out of its group, and a machine works on each
+//! partition that it got. So a bet that is sent to a ready process finds its round and its settler, there or
+//! in another process of the same installation. A member for which there is no partition is ready: it waits
+//! to take over.
 
 use super::loops::Asks;
 use super::{Role, simple};
@@ -22,7 +23,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(10);
 /// Everything that is looked at.
 pub(super) struct Ready {
     stopping: CancellationToken,
-    /// The line has read what was said before it began, and bet placing what it begins with.
+    /// The line and bet placing have read what was said before they began.
     read: Arc<AtomicBool>,
     memberships: Vec<(Role, Membership)>,
     /// bet-maker's list of events is no older than it may be.
@@ -64,13 +65,10 @@ impl Ready {
     }
 }
 
-/// Ends once the line has read what was said before it began and bet placing answers, where they are here.
+/// Ends once the line and bet placing have read what was said before they began, where they are here.
 async fn look(line: Option<Handle<Line>>, placing: Option<Handle<Placing>>) {
     if let Some(placing) = placing {
-        // Whoever has no bets: the answer says that there is somebody who answers.
-        while let (Ok(partner), Ok(player)) = ("nobody".parse(), "nobody".parse())
-            && placing.ask(placing::Ask::Recent(partner, player)).await.is_err()
-        {
+        while placing.ask(placing::Ask::Started).await != Ok(placing::Told::Noted) {
             tokio::time::sleep(LOOK_PERIOD).await;
         }
     }

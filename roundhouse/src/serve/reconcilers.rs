@@ -4,9 +4,9 @@
 //! reconciled here; a machine that is built again begins with those that stand at that moment.
 
 use super::loops::{Start, logged};
-use super::tails::begins;
 use super::{Opened, Role};
 use crate::engine::RECONCILER;
+use ingest::tail::{Tail, rounds};
 use runtime::http::{HttpClient, HttpOptions};
 use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
 use schemas::catalogue::BETS;
@@ -71,7 +71,8 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     let build = move || {
         let (log, owned, options) = (log.clone(), Arc::clone(&owned), options.clone());
         async move {
-            let rounds_from = begins(&log).await?;
+            let tails = Tail::all(&log, rounds(E::PARTITIONS)).await?;
+            let rounds_from = tails.iter().map(|tail| tail.from).collect();
             // What comes from now on is asked for, too; asking for it twice changes nothing.
             let partitions = lock(&owned).clone();
             Ok(Reconciler::new(ReconcilerOptions { partitions, rounds_from, ..options }))

@@ -6,9 +6,9 @@ use super::{Opened, Role};
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::line::{Line, LineOptions};
 use ingest::placing::{Limits, PartnerBook, Placing, PlacingOptions};
+use ingest::tail::{Tail, decisions, rounds};
 use runtime::drive::NoCalls;
-use runtime::{EngineError, Handle, Source, SystemClock, Topic, keep};
-use schemas::catalogue::{DECISIONS, ROUNDS};
+use runtime::{Handle, SystemClock, keep};
 use std::sync::Arc;
 
 /// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
@@ -37,8 +37,7 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let caller = MeasuredCalls::register(caller, start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,
-        rounds_from: Vec::new(),
-        decisions_from: Vec::new(),
+        tails: Vec::new(),
         partners: PartnerBook::new(),
         limits: Limits {
             answer_within_ms: config.placing.answer_within_ms,
@@ -56,9 +55,10 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
         let (log, options, partners) = (log.clone(), options.clone(), partners.clone());
         async move {
             let partners = partners.book();
-            let rounds_from = begins(&log).await?;
-            let decisions_from = recent(&log).await?;
-            Ok(Placing::new(PlacingOptions { rounds_from, decisions_from, partners, ..options }))
+            let mut tails = Tail::all(&log, rounds(E::PARTITIONS)).await?;
+            let decided = Tail::all(&log, decisions(E::PARTITIONS)).await?;
+            tails.extend(decided.into_iter().map(|tail| tail.last(DECISIONS_READ_AGAIN)));
+            Ok(Placing::new(PlacingOptions { tails, partners, ..options }))
         }
     };
     start.loops.tasks.spawn(async move {
@@ -66,23 +66,4 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
         Ok(())
     });
     handle
-}
-
-/// The lowest offset kept of each partition of `rounds`.
-pub(super) async fn begins<E: Opened>(log: &E) -> Result<Vec<u64>, EngineError> {
-    let mut begins = Vec::new();
-    for partition in 0..E::PARTITIONS.rounds {
-        begins.push(log.range(Source { topic: Topic(ROUNDS), partition }).await?.0);
-    }
-    Ok(begins)
-}
-
-/// Some way before the end of each partition of `decisions`.
-async fn recent<E: Opened>(log: &E) -> Result<Vec<u64>, EngineError> {
-    let mut recent = Vec::new();
-    for partition in 0..E::PARTITIONS.lanes {
-        let (begin, end) = log.range(Source { topic: Topic(DECISIONS), partition }).await?;
-        recent.push(end.saturating_sub(DECISIONS_READ_AGAIN).max(begin));
-    }
-    Ok(recent)
 }

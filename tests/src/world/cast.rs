@@ -11,6 +11,7 @@ use ingest::herald::{Herald, RoundRules};
 use ingest::placing::{
     AuthorizeCall, HoldReply, Limits, PartnerBook, PartnerEntry, Placing, PlacingOptions,
 };
+use ingest::tail::{self, Tail};
 use partner_dispatcher::{
     Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall,
 };
@@ -63,6 +64,11 @@ impl Actor for Gone {
     }
 }
 
+/// What bet placing reads, in a log that holds nothing yet.
+pub fn tails(partitions: Partitions) -> Vec<Tail> {
+    tail::rounds(partitions).chain(tail::decisions(partitions)).map(Tail::of_empty).collect()
+}
+
 /// Builds the machine of a role for a partition, reading on from where the group stands.
 pub(super) fn build(
     setup: &Setup,
@@ -74,8 +80,7 @@ pub(super) fn build(
     match role {
         Role::Placing => Box::new(Placing::new(PlacingOptions {
             partitions: setup.partitions,
-            rounds_from: Vec::new(),
-            decisions_from: Vec::new(),
+            tails: tails(setup.partitions),
             partners: partners(),
             limits: Limits::STANDARD,
         })),

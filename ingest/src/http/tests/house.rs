@@ -14,6 +14,7 @@ use crate::placing::{
 use crate::simple::bet_maker::book::{Book, BookOptions, Ends};
 use crate::simple::bet_maker::{self, BetMaker};
 use crate::simple::line_provider::{self, Coin, DrawOptions, Drawer, LineProvider};
+use crate::tail::{Tail, decisions, rounds};
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
@@ -381,18 +382,25 @@ fn draw(engine: &Embedded, shutdown: &CancellationToken) {
 
 fn placing(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
-    let build = move || async move {
-        let entry = PartnerEntry {
-            betting_paused: None,
-            currencies: BTreeMap::from([("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))]),
-        };
-        Ok(Placing::new(PlacingOptions {
-            partitions: Partitions::EMBEDDED,
-            rounds_from: Vec::new(),
-            decisions_from: Vec::new(),
-            partners: BTreeMap::from([("acme".parse().unwrap(), entry)]),
-            limits: Limits { answer_within_ms: 300, ..Limits::STANDARD },
-        }))
+    let log = engine.clone();
+    let build = move || {
+        let log = log.clone();
+        async move {
+            let entry = PartnerEntry {
+                betting_paused: None,
+                currencies: BTreeMap::from([(
+                    "EUR".parse().unwrap(),
+                    CurrencyLimits::unlimited(2),
+                )]),
+            };
+            let partitions = Partitions::EMBEDDED;
+            Ok(Placing::new(PlacingOptions {
+                partitions,
+                tails: Tail::all(&log, rounds(partitions).chain(decisions(partitions))).await?,
+                partners: BTreeMap::from([("acme".parse().unwrap(), entry)]),
+                limits: Limits { answer_within_ms: 300, ..Limits::STANDARD },
+            }))
+        }
     };
     let (engine, shutdown) = (engine.clone(), shutdown.clone());
     tokio::spawn(async move {

@@ -4,6 +4,7 @@ use super::script::{CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, opt
 use crate::placing::{Ask, NotTaken, Note, PartnerEntry, Place, Told};
 use schemas::Odds;
 use schemas::bets::BetSaid;
+use schemas::catalogue::ROUNDS;
 use schemas::decisions::Verdict;
 use schemas::rounds::{Offer, RoundSaid};
 use std::collections::BTreeSet;
@@ -51,6 +52,27 @@ fn assert_refused(script: &Script, token: u64, wanted: NotTaken) {
         Some(Told::NotTaken { code, .. }) => assert_eq!(code, wanted),
         other => panic!("{wanted:?} expected, told {other:?}"),
     }
+}
+
+/// A process that was just started must not say of a round that is open that there is none.
+#[test]
+fn nothing_is_taken_before_the_log_is_read() {
+    let mut options = options();
+    for tail in options.tails.iter_mut().filter(|tail| tail.source.topic.0 == ROUNDS) {
+        tail.end = 2;
+    }
+    let mut script = Script::new(options);
+    let [asked, early] = [Ask::Started, Ask::Place(place())].map(|ask| script.ask(ask));
+    assert_refused(&script, asked, NotTaken::Starting);
+    assert_refused(&script, early, NotTaken::Starting);
+    assert!(script.applies.is_empty());
+    for round in ["r_1", "r_2", "r_3"] {
+        script.open(round, GRACE_MS);
+    }
+    let asked = script.ask(Ask::Started);
+    assert_eq!(script.told(asked), Some(Told::Noted));
+    script.ask(Ask::Place(place()));
+    assert_eq!(script.applies.len(), 1);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::script::{
     OPENED_AT, Script, answer, approved, cancel, decision, declined, money, nothing, options,
     place, reply,
 };
-use crate::placing::{Ask, Cancel, NotTaken, Place, Told};
+use crate::placing::{Ask, Cancel, NotTaken, Place, PlacingOptions, Told};
+use crate::tail::Tail;
 use runtime::{EngineError, Machine, Source, Topic};
 use schemas::bets::{BetSaid, HoldAnswer};
 use schemas::contract::{AuthorizeRequest, parse_timestamp};
@@ -27,18 +28,12 @@ fn assert_not_taken(told: Option<Told>, wanted: NotTaken) {
 }
 
 #[test]
-fn every_partition_of_both_topics_is_read_from_its_offset() {
+fn every_tail_is_read_from_its_offset() {
     let source = |topic, partition| Source { topic: Topic(topic), partition };
-    let wanted = vec![
-        (source("rounds.v1", 0), 7),
-        (source("rounds.v1", 1), 0),
-        (source("decisions.v1", 0), 0),
-        (source("decisions.v1", 1), 3),
-        (source("decisions.v1", 2), 0),
-        (source("decisions.v1", 3), 0),
-    ];
-    let script = Script::new(options());
-    assert_eq!(script.machine.sources(), wanted);
+    let tails = [("rounds.v1", 0, 7), ("rounds.v1", 1, 0), ("decisions.v1", 3, 3)]
+        .map(|(topic, partition, from)| Tail { source: source(topic, partition), from, end: 9 });
+    let script = Script::new(PlacingOptions { tails: tails.to_vec(), ..options() });
+    assert_eq!(script.machine.sources(), tails.map(|tail| (tail.source, tail.from)));
     assert!(script.machine.survives_failure());
 }
 

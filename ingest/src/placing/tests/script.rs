@@ -4,6 +4,7 @@ use crate::placing::{
     Ask, AuthorizeCall, Cancel, HoldReply, Limits, PartnerEntry, Place, Placing, PlacingOptions,
     SessionToken, Told,
 };
+use crate::tail::{Tail, decisions, rounds};
 use bytes::Bytes;
 use runtime::{
     Alarm, Append, Effect, EngineError, Input, Machine, Millis, Record, RecordHeaders, Source,
@@ -73,14 +74,19 @@ pub(super) fn options() -> PlacingOptions {
     let entry = PartnerEntry { betting_paused: None, currencies };
     PlacingOptions {
         partitions: Partitions::EMBEDDED,
-        rounds_from: vec![7],
-        decisions_from: vec![0, 3],
+        tails: tails(),
         partners: BTreeMap::from([
             ("acme".parse().unwrap(), entry.clone()),
             ("bolt".parse().unwrap(), entry),
         ]),
         limits: Limits::STANDARD,
     }
+}
+
+/// Everything there is to be read, in a log that holds nothing yet.
+fn tails() -> Vec<Tail> {
+    let partitions = Partitions::EMBEDDED;
+    rounds(partitions).chain(decisions(partitions)).map(Tail::of_empty).collect()
 }
 
 /// The decision about the bet that `place` asks for, as the settler would say it.

@@ -22,6 +22,7 @@ pub(super) use keys::PREFIX as KEY_PREFIX;
 pub use words::{Ask, BookOptions, Told};
 
 use super::line::{Begin, Begun};
+use crate::tail::Behind;
 use bets::Bets;
 use events::Events;
 use fresh::Fresh;
@@ -52,7 +53,7 @@ const LOOK: u64 = 0;
 pub struct Book {
     options: BookOptions,
     /// Ends that were not reached yet.
-    behind: BTreeMap<Source, u64>,
+    behind: Behind,
     events: Events,
     bets: Bets,
     keys: Keys,
@@ -63,10 +64,9 @@ pub struct Book {
 impl Book {
     /// A book that has read nothing.
     pub fn new(options: BookOptions) -> Self {
-        let unread = options.tails.iter().filter(|tail| tail.from < tail.end);
         let rounds = options.tails.iter().filter(|tail| tail.source.topic.0 == ROUNDS);
         Self {
-            behind: unread.map(|tail| (tail.source, tail.end)).collect(),
+            behind: Behind::of(&options.tails),
             fresh: Fresh::new(rounds.map(|tail| (tail.source, tail.from))),
             events: Events::default(),
             bets: Bets::default(),
@@ -81,13 +81,12 @@ impl Book {
         now: Millis,
         source: Source,
         records: &[Record],
+        end: u64,
         out: &mut Vec<Effect<Self>>,
     ) {
         for record in records {
             let next = record.offset.saturating_add(1);
-            if self.behind.get(&source).is_some_and(|end| *end <= next) {
-                self.behind.remove(&source);
-            }
+            self.behind.read(source, next, end);
             if let Err(error) = self.take(now, source, record, out) {
                 let text = format!("{source} at {}: {error}", record.offset);
                 out.push(Effect::Alarm(Alarm { name: "unreadable_record", text }));
@@ -178,7 +177,7 @@ impl Book {
         let fresh_at = self.fresh.at();
         let reply = match ask {
             Ask::Fresh => Told::Fresh(fresh_at),
-            _ if !self.behind.is_empty() => Told::Starting,
+            _ if self.behind.any() => Told::Starting,
             Ask::Events => Told::Json(Some(self.events.open(now)), fresh_at),
             Ask::Event(event) => Told::Json(self.events.show(&event), fresh_at),
             Ask::Bets { after, limit } => {
@@ -233,7 +232,9 @@ impl Machine for Book {
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         let mut out = Vec::new();
         match input {
-            Input::Records { source, records, .. } => self.read(now, source, &records, &mut out),
+            Input::Records { source, records, end } => {
+                self.read(now, source, &records, end, &mut out);
+            }
             Input::Request { token, request } => self.request(now, token, request, &mut out),
             Input::Answered { answer: (asked, ends), .. } => {
                 self.fresh.told(&asked, ends);

@@ -6,9 +6,10 @@
 //! and the other refused. Somebody who says a result before the event is sealed, and so ends betting, has
 //! time to say it again behind `sealed` before one is drawn.
 
-use crate::line::{NOT_SEALED, Tail, rounds};
+use crate::line::NOT_SEALED;
 use crate::rounds_view::{Keeping, RoundInfo, RoundStatus, RoundsView};
 use crate::simple::event::{FIRST, SECOND, is_drawn, is_event};
+use crate::tail::{Behind, Tail, rounds};
 use runtime::{
     Append, Batch, Caller, Effect, EngineError, Input, Machine, Millis, Record, RecordLog, Source,
 };
@@ -67,8 +68,8 @@ impl Caller<Drawer> for Coin {
 pub struct Drawer {
     options: DrawOptions,
     view: RoundsView,
-    /// Ends that were not reached yet: until then a later record may say the result.
-    behind: BTreeMap<Source, u64>,
+    /// Until all is read a later record may say the result.
+    behind: Behind,
     /// Sealed events whose result nobody has said.
     due: BTreeSet<RoundId>,
     /// Events whose result somebody has said too early.
@@ -81,11 +82,10 @@ pub struct Drawer {
 impl Drawer {
     /// A drawer that has read nothing.
     pub fn new(options: DrawOptions) -> Self {
-        let unread = options.tails.iter().filter(|tail| tail.from < tail.end);
         let wants =
             |event: &RoundEvent, opened: &Opened| is_drawn(&event.actor) && is_event(event, opened);
         Self {
-            behind: unread.map(|tail| (tail.source, tail.end)).collect(),
+            behind: Behind::of(&options.tails),
             options,
             view: RoundsView::keeping(Keeping { rounds_max: EVENTS_MAX, history: false, wants }),
             due: BTreeSet::new(),
@@ -95,12 +95,15 @@ impl Drawer {
         }
     }
 
-    fn read(&mut self, now: Millis, source: Source, records: &[Record]) -> Vec<Effect<Self>> {
+    fn read(
+        &mut self,
+        now: Millis,
+        source: Source,
+        records: &[Record],
+        end: u64,
+    ) -> Vec<Effect<Self>> {
         for record in records {
-            let next = record.offset.saturating_add(1);
-            if self.behind.get(&source).is_some_and(|end| *end <= next) {
-                self.behind.remove(&source);
-            }
+            self.behind.read(source, record.offset.saturating_add(1), end);
             // What cannot be read is the herald's to report (R23).
             let Ok(event) = RoundEvent::decode(&record.value) else { continue };
             if is_early(&event) && self.view.get(&event.round).is_some_and(|info| info.version == 0)
@@ -119,7 +122,7 @@ impl Drawer {
                 }
             }
         }
-        if self.behind.is_empty() { self.throw(now) } else { Vec::new() }
+        if self.behind.any() { Vec::new() } else { self.throw(now) }
     }
 
     /// Draws every event that is due, at once or later.
@@ -204,7 +207,7 @@ impl Machine for Drawer {
 
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         match input {
-            Input::Records { source, records, .. } => self.read(now, source, &records),
+            Input::Records { source, records, end } => self.read(now, source, &records, end),
             Input::Answered { token, answer } => {
                 if let Some((_, thrown)) = self.drawing.get_mut(&token) {
                     *thrown = Some(answer);

@@ -2,8 +2,8 @@
 
 use super::super::line::{Begin, Begun, BetLine, Standing};
 use super::*;
-use crate::line::Tail;
 use crate::simple::event::{GAME, offer};
+use crate::tail::Tail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use runtime::{RecordHeaders, Topic};

@@ -1,7 +1,7 @@
 //! What the book is told, what it is asked, and what it says.
 
 use super::super::line::{Begin, Begun, BetLine};
-use crate::line::{Tail, rounds};
+use crate::tail::{Tail, rounds};
 use bytes::Bytes;
 use runtime::{EngineError, Millis, RecordLog, Source, Topic};
 use schemas::catalogue::{BETS, DECISIONS};

@@ -15,6 +15,8 @@ const SOURCE: Source = Source { topic: Topic(ROUNDS), partition: 0 };
 struct Desk {
     drawer: Drawer,
     log: Vec<RoundEvent>,
+    /// The end of the partition, at least.
+    end: u64,
     throws: Vec<u64>,
     failing: bool,
     timers: Vec<u64>,
@@ -24,7 +26,8 @@ impl Desk {
     fn behind(end: u64) -> Self {
         let tails = vec![Tail { source: SOURCE, from: 0, end }];
         let drawer = Drawer::new(DrawOptions { partitions: PARTITIONS, tails });
-        Self { drawer, log: Vec::new(), throws: Vec::new(), failing: false, timers: Vec::new() }
+        let (log, throws, timers) = Default::default();
+        Self { drawer, log, end, throws, failing: false, timers }
     }
 
     fn handle(&mut self, input: Input<Drawer>) {
@@ -60,7 +63,8 @@ impl Desk {
         let key = Bytes::new();
         let record =
             Record { offset, appended_at: 0, key, headers: RecordHeaders::default(), value };
-        self.handle(Input::Records { source: SOURCE, records: vec![record], end: offset + 1 });
+        let end = self.end.max(offset + 1);
+        self.handle(Input::Records { source: SOURCE, records: vec![record], end });
     }
 
     /// Says something, and admits it.
