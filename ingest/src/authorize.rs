@@ -2,12 +2,12 @@
 //!
 //! A pool of its own, so that settlements and voids never wait for it nor it for them, and a bound per
 //! partner, so that one that hangs takes no connection from the others. What an answer means is
-//! judged in one place, [`judge_hold`](crate::placing::judge_hold). Nothing is signed yet.
+//! judged in one place, [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
 
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
-use http::{HeaderName, HeaderValue, Uri};
-use runtime::Caller;
-use runtime::http::{Addresses, HttpClient, HttpOptions};
+use http::{HeaderName, HeaderValue, Method};
+use runtime::http::{HttpClient, HttpOptions, Message, Peers};
+use runtime::{Caller, Clock};
 use schemas::PartnerId;
 use schemas::contract::AUTHORIZE_PATH;
 use std::collections::BTreeMap;
@@ -20,8 +20,6 @@ use tokio::time::{Instant, timeout_at};
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Header: the number of the attempt, 1, 2, ...; the body never changes.
 const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
-/// Header: the message id.
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
 /// Bounds of the calls to partners.
 #[derive(Clone, Copy, Debug)]
@@ -46,18 +44,19 @@ impl AuthorizeOptions {
 }
 
 /// Asks the wallets of the partners.
-pub struct Authorize {
+pub struct Authorize<C> {
     client: HttpClient,
-    wallets: Addresses<PartnerId>,
+    wallets: Peers<PartnerId>,
+    clock: C,
     calls_max: usize,
     free: Mutex<BTreeMap<PartnerId, Arc<Semaphore>>>,
 }
 
-impl Authorize {
+impl<C: Clock> Authorize<C> {
     /// A caller of `wallets`, each with what stands before `/wallet/v1`.
-    pub fn new(wallets: Addresses<PartnerId>, options: AuthorizeOptions) -> Self {
-        let calls_max = options.partner_calls_max;
-        Self { client: HttpClient::new(options.http), wallets, calls_max, free: Mutex::default() }
+    pub fn new(wallets: Peers<PartnerId>, options: AuthorizeOptions, clock: C) -> Self {
+        let (client, calls_max) = (HttpClient::new(options.http), options.partner_calls_max);
+        Self { client, wallets, clock, calls_max, free: Mutex::default() }
     }
 
     fn free(&self, partner: &PartnerId) -> Arc<Semaphore> {
@@ -70,33 +69,33 @@ impl Authorize {
         new
     }
 
-    async fn post(&self, url: &Uri, call: AuthorizeCall) -> Result<HoldReply, String> {
+    async fn post(&self, call: AuthorizeCall) -> Result<HoldReply, String> {
         let deadline = Instant::now() + Duration::from_millis(u64::from(call.budget_ms));
         let free = self.free(&call.partner);
         let permit = timeout_at(deadline, free.acquire()).await;
         let _permit = permit
             .map_err(|_| "the partner's calls in flight took the whole budget".to_owned())?
             .map_err(|error| error.to_string())?;
-        let message = HeaderValue::try_from(format!("{}:1", call.bet));
-        let headers = [
-            (WEBHOOK_ID, message.map_err(|error| error.to_string())?),
-            (ATTEMPT, HeaderValue::from(call.attempt)),
-        ];
+        let message = Message {
+            id: &format!("{}:1", call.bet),
+            method: Method::POST,
+            path: AUTHORIZE_PATH,
+            headers: &[(ATTEMPT, HeaderValue::from(call.attempt))],
+            body: Some(call.body),
+        };
         let left = deadline.saturating_duration_since(Instant::now());
-        let posted = self.client.post_json(url, &headers, call.body, left, ANSWER_BYTES_MAX);
-        let answer = posted.await.map_err(|error| error.to_string())?;
+        let (wallets, client) = (&self.wallets, &self.client);
+        let called =
+            wallets.call(client, &call.partner, message, left, ANSWER_BYTES_MAX, &self.clock);
+        let answer = called.await.map_err(|error| error.to_string())?;
         Ok(HoldReply::Http { status: answer.status, body: answer.body })
     }
 }
 
-impl Caller<Placing> for Authorize {
+impl<C: Clock> Caller<Placing> for Authorize<C> {
     async fn call(&self, call: AuthorizeCall) -> HoldReply {
         let (partner, bet) = (call.partner.clone(), call.bet.clone());
-        let posted = match self.wallets.url(&partner, AUTHORIZE_PATH) {
-            Some(url) => self.post(&url, call).await,
-            None => Err("the partner has no wallet here".to_owned()),
-        };
-        posted.unwrap_or_else(|why| {
+        self.post(call).await.unwrap_or_else(|why| {
             tracing::debug!(partner.id = %partner, bet.id = %bet, why, "authorize got no answer");
             HoldReply::Nothing { why }
         })
@@ -110,16 +109,33 @@ mod tests {
     use axum::routing::post;
     use bytes::Bytes;
     use http::HeaderMap;
+    use runtime::SystemClock;
+    use runtime::http::PeerKeys;
+    use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
     use tokio::net::TcpListener;
 
-    /// A wallet that says back what it was sent, unless it is told to hang.
+    fn ours() -> SecretKey {
+        SecretKey::of_seed(&[1; 32])
+    }
+
+    fn theirs() -> SecretKey {
+        SecretKey::of_seed(&[2; 32])
+    }
+
+    /// A wallet that says back what it was sent, signed, unless it is told to hang or not to sign.
     async fn wallet() -> String {
         let echo = async |headers: HeaderMap, body: String| {
             if body == "hang" {
                 std::future::pending::<()>().await;
             }
             let header = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
-            format!("{} {} {body}", header(WEBHOOK_ID), header(ATTEMPT))
+            let now_s = header(TIMESTAMP).parse().unwrap();
+            verify(&[ours().verifying()], &headers, now_s, body.as_bytes()).unwrap();
+            let reply = format!("{} {} {body}", header(ID), header(ATTEMPT));
+            let key = if body == "forge" { ours() } else { theirs() };
+            let signed: HeaderMap =
+                sign(&[key], &header(ID), now_s, reply.as_bytes()).unwrap().into_iter().collect();
+            (signed, reply)
         };
         let router = Router::new().route(AUTHORIZE_PATH, post(echo));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,13 +154,14 @@ mod tests {
         }
     }
 
-    async fn authorize() -> Authorize {
-        let wallets = Addresses::default();
+    async fn authorize() -> Authorize<SystemClock> {
+        let wallets = Peers::default();
         for partner in ["acme", "bolt"] {
-            wallets.set(partner.parse().unwrap(), &wallet().await).unwrap();
+            let keys = PeerKeys { ours: vec![ours()], theirs: vec![theirs().verifying()] };
+            wallets.set(partner.parse().unwrap(), &wallet().await, keys).unwrap();
         }
         let options = AuthorizeOptions { partner_calls_max: 1, ..AuthorizeOptions::STANDARD };
-        Authorize::new(wallets, options)
+        Authorize::new(wallets, options, SystemClock)
     }
 
     #[tokio::test]
@@ -155,9 +172,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_wallet_and_no_time_are_no_answer() {
+    async fn no_wallet_no_time_and_no_signature_are_no_answer() {
         let authorize = authorize().await;
-        for call in [call("nobody", "{}", 5_000), call("acme", "hang", 50)] {
+        for call in
+            [call("nobody", "{}", 5_000), call("acme", "hang", 50), call("acme", "forge", 5_000)]
+        {
             assert!(matches!(authorize.call(call).await, HoldReply::Nothing { .. }));
         }
     }

@@ -3,9 +3,10 @@
 
 use crate::auth::{TokenKeyError, Tokens};
 use crate::placing::{PartnerBook, PartnerEntry};
-use runtime::http::{AddressError, Addresses};
+use runtime::http::{AddressError, PeerKeys, Peers};
 use schemas::PartnerId;
 use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
+use signing::{KEYS_MAX, KeyError, SecretKey, VerifyingKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use thiserror::Error;
@@ -19,13 +20,35 @@ pub enum ProfileError {
     /// Its key verifies nothing.
     #[error(transparent)]
     Key(#[from] TokenKeyError),
+    /// A key of its replies verifies nothing.
+    #[error(transparent)]
+    ReplyKey(#[from] KeyError),
+    /// A shared secret where everybody can read it.
+    #[error("a shared secret stands in the configuration of the servers alone (shared_secrets)")]
+    SharedSecret,
+    /// Too many keys.
+    #[error("there are more than {KEYS_MAX} keys")]
+    ManyKeys,
+    /// No key.
+    #[error("no reply would ever count: there is no key to verify it with")]
+    NoKey,
+}
+
+/// The secrets of this installation, with which messages to partners are signed.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// Live keys of its own, for every partner without a shared secret.
+    pub keys: Vec<SecretKey>,
+    /// Secrets shared with a partner, which sign in place of them; its replies may be signed with them too.
+    pub shared: BTreeMap<PartnerId, Vec<SecretKey>>,
 }
 
 /// The partners. Cheap to clone; clones know the same.
 #[derive(Clone, Debug, Default)]
 pub struct Partners {
+    secrets: Arc<Secrets>,
     known: Arc<RwLock<Known>>,
-    wallets: Addresses<PartnerId>,
+    wallets: Peers<PartnerId>,
     tokens: Arc<Tokens>,
 }
 
@@ -57,6 +80,20 @@ pub struct Partner {
 }
 
 impl Partners {
+    /// No partners yet; messages to those to come are signed with `secrets`.
+    pub fn new(secrets: Secrets) -> Self {
+        Self { secrets: Arc::new(secrets), ..Self::default() }
+    }
+
+    /// Whether something could be done with a profile.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn check(&self, partner: &PartnerId, profile: &Profile) -> Result<(), ProfileError> {
+        let apart = Self { secrets: Arc::clone(&self.secrets), ..Self::default() };
+        apart.configure(partner.clone(), profile.clone())
+    }
+
     /// Takes a profile of the configuration.
     ///
     /// # Errors
@@ -110,16 +147,35 @@ impl Partners {
         profile: Profile,
         set: Option<Said>,
     ) -> Result<(), ProfileError> {
-        // Both or neither.
+        // All or nothing.
         runtime::http::checked(&profile.wallet_url)?;
+        let keys = self.keys(&partner, &profile)?;
         self.tokens.set_key(partner.clone(), &profile.token_key)?;
-        self.wallets.set(partner.clone(), &profile.wallet_url)?;
+        self.wallets.set(partner.clone(), &profile.wallet_url, keys)?;
         known.profiles.insert(partner, (profile, set));
         Ok(())
     }
 
-    /// Where the wallets are; follows what is said.
-    pub fn wallets(&self) -> Addresses<PartnerId> {
+    fn keys(&self, partner: &PartnerId, profile: &Profile) -> Result<PeerKeys, ProfileError> {
+        let shared = self.secrets.shared.get(partner);
+        let mut theirs: Vec<_> = shared.into_iter().flatten().map(SecretKey::verifying).collect();
+        for key in &profile.reply_keys {
+            let key: VerifyingKey = key.parse()?;
+            // A profile stands in a topic.
+            key.public().ok_or(ProfileError::SharedSecret)?;
+            theirs.push(key);
+        }
+        match theirs.len() {
+            0 => Err(ProfileError::NoKey),
+            1..=KEYS_MAX => {
+                Ok(PeerKeys { ours: shared.unwrap_or(&self.secrets.keys).clone(), theirs })
+            }
+            _ => Err(ProfileError::ManyKeys),
+        }
+    }
+
+    /// Where the wallets are, and whose word counts; follows what is said.
+    pub fn wallets(&self) -> Peers<PartnerId> {
         self.wallets.clone()
     }
 
@@ -177,6 +233,7 @@ mod tests {
         Profile {
             wallet_url: wallet_url.to_owned(),
             token_key: URL_SAFE_NO_PAD.encode(key(7).verifying_key()),
+            reply_keys: vec![SecretKey::of_seed(&[9; 32]).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
         }
     }
@@ -228,6 +285,17 @@ mod tests {
         assert_eq!(partners.book()[&acme].betting_paused, None);
         let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("http://three") };
         assert!(say(PartnerWord::Profile(bad_key), 4).is_err());
+        let shared = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+        let one = profile("").reply_keys[0].clone();
+        for (reply_keys, wanted) in [
+            (vec![], ProfileError::NoKey),
+            (vec![shared], ProfileError::SharedSecret),
+            (vec!["whpk_".to_owned()], ProfileError::ReplyKey(KeyError::Length(0))),
+            (vec![one; KEYS_MAX + 1], ProfileError::ManyKeys),
+        ] {
+            let bad = Profile { reply_keys, ..profile("http://three") };
+            assert_eq!(say(PartnerWord::Profile(bad), 4), Err(wanted));
+        }
         let token_key = URL_SAFE_NO_PAD.encode(key(8).verifying_key());
         let bad_wallet = Profile { token_key, ..profile("three") };
         assert!(say(PartnerWord::Profile(bad_wallet), 5).is_err());

@@ -94,9 +94,13 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
     let answer = match answer {
         Ok(answer) => answer,
         Err(CallError::TooLarge) => return Judgement::owed(sent, true, None),
-        Err(CallError::Timeout | CallError::Connect | CallError::Broken) => {
-            return Judgement::owed(sent, false, None);
-        }
+        Err(
+            CallError::Timeout
+            | CallError::Connect
+            | CallError::Broken
+            | CallError::Signature(_)
+            | CallError::Unknown,
+        ) => return Judgement::owed(sent, false, None),
     };
     if answer.status != 200 {
         let busy = BUSY.contains(&answer.status);

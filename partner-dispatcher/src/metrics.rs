@@ -11,7 +11,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use runtime::http::CallError;
 use runtime::telemetry;
 use runtime::{Handles, Millis};
 use schemas::PartnerId;
@@ -130,7 +129,8 @@ impl Metrics {
 
     /// A call ended.
     pub(crate) fn attempt(&self, partner: &PartnerId, answer: &Answer, took: Duration) {
-        let labels = Attempt { partner: partner.to_string(), outcome: outcome(answer) };
+        let labels =
+            Attempt { partner: partner.to_string(), outcome: runtime::http::outcome(answer) };
         self.attempts.get_or_create(&labels).inc();
         self.durations.get_or_create(&of(partner)).observe(took.as_secs_f64());
     }
@@ -211,21 +211,4 @@ impl Metrics {
 
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// How a call ended. A 200 says nothing of the items in it: that is for the judge.
-fn outcome(answer: &Answer) -> &'static str {
-    match answer {
-        Ok(answer) => match answer.status {
-            200 => "answered",
-            429 | 503 => "busy",
-            500..=599 => "server_error",
-            400..=499 => "refused",
-            _ => "no_answer",
-        },
-        Err(CallError::Timeout) => "timeout",
-        Err(CallError::Connect) => "no_connection",
-        Err(CallError::Broken) => "broken",
-        Err(CallError::TooLarge) => "too_large",
-    }
 }

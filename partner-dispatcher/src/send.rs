@@ -4,8 +4,8 @@ use crate::chunk::StateCall;
 use crate::dispatcher::Dispatcher;
 use crate::judge::Answer;
 use crate::metrics::Metrics;
-use http::{HeaderName, HeaderValue};
-use runtime::http::{Addresses, CallError, HttpClient};
+use http::{HeaderName, HeaderValue, Method};
+use runtime::http::{CallError, HttpClient, Message, Peers};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Sender<K> {
     client: HttpClient,
-    wallets: Addresses<PartnerId>,
+    wallets: Peers<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
     clock: K,
@@ -30,7 +30,7 @@ impl<K: Clock> Sender<K> {
     /// A sender; each call ends within `call_wait_max`.
     pub fn new(
         client: HttpClient,
-        wallets: Addresses<PartnerId>,
+        wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,
         clock: K,
@@ -39,30 +39,28 @@ impl<K: Clock> Sender<K> {
     }
 
     async fn send(&self, call: &StateCall) -> Answer {
-        let Some(url) = self.wallets.url(&call.partner, call.path) else {
-            // Owed until somebody says where its wallet is.
-            let text = format!("nobody said where the wallet of {} is", call.partner);
-            telemetry::alarm(&Alarm { name: "wallet_unknown", text });
-            return Err(CallError::Connect);
+        let message = Message {
+            id: &call.request.chunk_id,
+            method: Method::POST,
+            path: call.path,
+            // The attempt stands in a header alone: the bytes of a chunk never change.
+            headers: &[
+                (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),
+                (HeaderName::from_static("attempt"), HeaderValue::from(call.attempt)),
+            ],
+            body: Some(call.bytes.clone()),
         };
-        let bytes = call.bytes.clone();
-        let wait = self.call_wait_max;
-        self.client.post_json(&url, &headers(call), bytes, wait, ANSWER_BYTES_MAX).await
+        let (client, partner, wait) = (&self.client, &call.partner, self.call_wait_max);
+        let called =
+            self.wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
+        let answer = called.await;
+        if answer == Err(CallError::Unknown) {
+            // Owed until somebody says where its wallet is.
+            let text = format!("nobody said where the wallet of {partner} is");
+            telemetry::alarm(&Alarm { name: "wallet_unknown", text });
+        }
+        answer
     }
-}
-
-/// The attempt stands in a header alone: the bytes of a chunk never change.
-fn headers(call: &StateCall) -> [(HeaderName, HeaderValue); 3] {
-    let chunk_id = HeaderValue::from_str(&call.request.chunk_id);
-    [
-        (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),
-        // A chunk id is hexadecimal.
-        (
-            HeaderName::from_static("webhook-id"),
-            chunk_id.unwrap_or(HeaderValue::from_static("invalid")),
-        ),
-        (HeaderName::from_static("attempt"), HeaderValue::from(call.attempt)),
-    ]
 }
 
 impl<K: Clock> Caller<Dispatcher> for Sender<K> {

@@ -4,15 +4,16 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use partner_kit::faults::FaultSettings;
 use partner_kit::journal::Durability;
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
-use partner_kit::{Keep, WalletOptions, serve, system_clock};
+use partner_kit::{Keep, WalletKeys, WalletOptions, serve, system_clock};
 use schemas::contract::{AUTHORIZE_PATH, AuthorizeRequest, STATE_PATH, StateItem};
 use serde_json::{Value, json};
+use signing::{SecretKey, sign};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -126,7 +127,10 @@ async fn post(
     bodies: Vec<Bytes>,
 ) -> Result<(), Error> {
     for body in bodies {
-        let request = Request::post(path).header("host", "wallet").body(Full::new(body))?;
+        let now_s = system_clock()().div_euclid(1_000);
+        let headers = sign(&[key()], "m_1", now_s, &body).ok_or("the id is no header")?;
+        let mut request = Request::post(path).header("host", "wallet").body(Full::new(body))?;
+        request.headers_mut().extend(HeaderMap::from_iter(headers));
         line.ready().await?;
         let answer = line.send_request(request).await?;
         let status = answer.status();
@@ -139,6 +143,11 @@ async fn post(
     Ok(())
 }
 
+/// Both sides sign with it.
+fn key() -> SecretKey {
+    SecretKey::of_seed(&[1; 32])
+}
+
 fn options(keep: Keep) -> WalletOptions {
     WalletOptions {
         ledger: LedgerOptions {
@@ -148,6 +157,7 @@ fn options(keep: Keep) -> WalletOptions {
             claw_back: ClawBack::Negative,
             ledger_epoch: 1,
         },
+        keys: WalletKeys { platform: vec![key().verifying()], own: vec![key()] },
         keep,
         faults: FaultSettings::NONE,
         seed: 1,

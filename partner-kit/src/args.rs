@@ -3,6 +3,7 @@
 use crate::faults::FaultSettings;
 use crate::journal::Durability;
 use crate::register::{ClawBack, LedgerOptions};
+use crate::signed::{Keyring, KeysError};
 use crate::wallet::{Clock, Keep, WalletOptions};
 use clap::{Args, ValueEnum};
 use schemas::{Currency, PartnerId};
@@ -13,10 +14,11 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   Three partners on ports 9100, 9101 and 9102:
-    roundhouse wallet --partner p01 --partner p02 --partner p03 --journal-dir ./wallets
+    roundhouse wallet --keys keys.json --partner p01 --partner p02 --partner p03 --journal-dir ./wallets
 
   A partner that loses one answer in ten after it has moved the money:
-    roundhouse wallet --partner p01 --journal-dir ./wallets --timeout-after-apply-rate 100
+    roundhouse wallet --keys keys.json --partner p01 --journal-dir ./wallets \\
+      --timeout-after-apply-rate 100
 
   Make a running wallet behave again, and see what it did:
     curl -X POST http://127.0.0.1:9100/faults -d '{\"timeout_after_apply_rate\":0}'
@@ -28,7 +30,9 @@ Examples:
 
 One JSON line per partner is printed once all of them can be asked:
   {\"partner\":\"p01\",\"url\":\"http://127.0.0.1:9100\"}
-Answers are not signed.";
+
+The keys, as `roundhouse key` makes them; two of a kind while one takes over from the other:
+  {\"platform\":[\"whpk_...\"],\"partners\":{\"p01\":[\"whsk_...\"]}}";
 
 /// What happens when a correction takes back more than the player has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,6 +69,12 @@ pub struct WalletArgs {
     /// Where the journals are; made if it is not there
     #[arg(long, value_name = "DIR", required_unless_present = "in_memory")]
     pub journal_dir: Option<PathBuf>,
+    /// JSON file with the platform's public keys and the partners' secret ones
+    #[arg(long, value_name = "FILE", required_unless_present = "keys_json")]
+    pub keys: Option<PathBuf>,
+    /// The JSON itself, from the environment: arguments can be read by others
+    #[arg(long, env = "ROUNDHOUSE_WALLET_KEYS", hide_env_values = true, value_name = "JSON")]
+    pub keys_json: Option<String>,
     /// Keep no journal: a restart forgets everything. For benches
     #[arg(long, conflicts_with_all = ["journal_dir", "no_fsync"])]
     pub in_memory: bool,
@@ -98,27 +108,42 @@ pub struct WalletArgs {
 }
 
 impl WalletArgs {
+    /// The file counts before the environment.
+    pub(crate) fn keyring(&self) -> Result<Keyring, KeysError> {
+        match &self.keys {
+            Some(path) => Keyring::of_file(path),
+            None => Keyring::of_json(self.keys_json.as_deref().unwrap_or_default()),
+        }
+    }
+
     /// Where the journals are, if there are any.
     pub(crate) fn directory(&self) -> Option<&Path> {
         if self.in_memory { None } else { self.journal_dir.as_deref() }
     }
 
     /// The options of each partner's wallet, in the order given.
-    pub(crate) fn wallets(&self, clock: &Clock) -> Vec<WalletOptions> {
+    pub(crate) fn wallets(
+        &self,
+        keys: &Keyring,
+        clock: &Clock,
+    ) -> Result<Vec<WalletOptions>, KeysError> {
         let seeds = (0..).map(|index| self.seed.wrapping_add(index));
-        let wallet = |(partner, seed): (&PartnerId, u64)| WalletOptions {
-            ledger: LedgerOptions {
-                partner: partner.clone(),
-                currencies: BTreeMap::from([(self.currency, self.exponent)]),
-                opening_units: self.opening_balance,
-                claw_back: self.claw_back.into(),
-                ledger_epoch: self.ledger_epoch,
-            },
-            keep: self.keep(partner),
-            faults: self.faults,
-            seed,
-            requests_max: self.requests_max,
-            clock: Clock::clone(clock),
+        let wallet = |(partner, seed): (&PartnerId, u64)| {
+            Ok(WalletOptions {
+                keys: keys.of(partner)?,
+                ledger: LedgerOptions {
+                    partner: partner.clone(),
+                    currencies: BTreeMap::from([(self.currency, self.exponent)]),
+                    opening_units: self.opening_balance,
+                    claw_back: self.claw_back.into(),
+                    ledger_epoch: self.ledger_epoch,
+                },
+                keep: self.keep(partner),
+                faults: self.faults,
+                seed,
+                requests_max: self.requests_max,
+                clock: Clock::clone(clock),
+            })
         };
         self.partners.iter().zip(seeds).map(wallet).collect()
     }

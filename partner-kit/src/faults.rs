@@ -41,6 +41,9 @@ pub struct FaultSettings {
     /// Apply the call twice and answer every item twice, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub repeat_rate: u32,
+    /// Apply the call, then sign something else than the answer, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    pub forge_rate: u32,
     /// Decline stakes for the wallet's own reasons, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub decline_rate: u32,
@@ -76,6 +79,7 @@ impl FaultSettings {
         reset_rate: 0,
         swap_rate: 0,
         repeat_rate: 0,
+        forge_rate: 0,
         decline_rate: 0,
         rows_lost: 0,
     };
@@ -99,10 +103,10 @@ impl FaultSettings {
 
     /// Whether every call is answered as it should be, at once.
     pub fn is_quiet(&self) -> bool {
-        self.latency_ms == 0 && self.jitter_ms == 0 && self.rates() == [0; 7]
+        self.latency_ms == 0 && self.jitter_ms == 0 && self.rates() == [0; 8]
     }
 
-    fn rates(&self) -> [u32; 7] {
+    fn rates(&self) -> [u32; 8] {
         [
             self.error_500_rate,
             self.error_500_after_apply_rate,
@@ -111,6 +115,7 @@ impl FaultSettings {
             self.swap_rate,
             self.repeat_rate,
             self.decline_rate,
+            self.forge_rate,
         ]
     }
 }
@@ -128,6 +133,8 @@ pub struct Plan {
     pub repeat: bool,
     /// Decline a stake.
     pub decline: bool,
+    /// Sign something else than the answer.
+    pub forge: bool,
 }
 
 /// How an answer is lost.
@@ -168,6 +175,8 @@ pub struct FaultCounts {
     pub repeated: u64,
     /// Stakes that were to be declined (one that has a row already is answered as it stands).
     pub declined: u64,
+    /// Answers with a signature of something else.
+    pub forged: u64,
 }
 
 /// The switches with their generator and counters.
@@ -192,7 +201,7 @@ impl Faults {
         let settings = self.settings;
         let jitter_ms = self.random.below(settings.jitter_ms.saturating_add(1));
         let early = self.random.below(2) == 0;
-        let [error, reset, error_after, silence, swap, repeat, decline] = [
+        let [error, reset, error_after, silence, swap, repeat, decline, forge] = [
             settings.error_500_rate,
             settings.reset_rate,
             settings.error_500_after_apply_rate,
@@ -200,6 +209,7 @@ impl Faults {
             settings.swap_rate,
             settings.repeat_rate,
             settings.decline_rate,
+            settings.forge_rate,
         ]
         .map(|rate| self.random.below(u64::from(RATE_MAX)) < u64::from(rate));
         let lost = match () {
@@ -216,6 +226,7 @@ impl Faults {
             swap,
             repeat,
             decline,
+            forge,
         }
     }
 }

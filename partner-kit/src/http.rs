@@ -6,6 +6,7 @@ use crate::misbehave::{Decline, Mischief, misbehave};
 use crate::movement::DeclineCode;
 use crate::problem::Problem;
 use crate::register::API_VERSION;
+use crate::signed::{Signing, signed};
 use crate::wallet::Wallet;
 use axum::Json;
 use axum::Router;
@@ -31,7 +32,7 @@ use tokio::sync::Semaphore;
 const API_VERSION_HEADER: &str = "api-version";
 
 /// What the handlers share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) mischief: Arc<Mischief>,
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) permits: Arc<Semaphore>,
     /// Calls of `/state`, whatever becomes of them.
     pub(crate) state_calls: Arc<AtOnce>,
+    pub(crate) signing: Signing,
 }
 
 impl FromRef<App> for Arc<Wallet> {
@@ -70,6 +72,7 @@ pub(crate) fn router(app: App) -> Router {
     let contract = calls
         .route(CAPABILITIES_PATH, get(capabilities))
         .route(HEALTH_PATH, get(health))
+        .route_layer(from_fn_with_state(app.signing.clone(), signed))
         .route_layer(from_fn(version));
     contract
         .route("/faults", get(faults).post(change_faults))
@@ -81,7 +84,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Outside of everything else, so that a call counts for as long as its caller sees it.
+/// Outside of what may misbehave, so that a call counts for as long as its caller sees it.
 async fn count_state(State(calls): State<Arc<AtOnce>>, request: Request, next: Next) -> Response {
     let _call = (request.uri().path() == STATE_PATH).then(|| calls.begin());
     next.run(request).await

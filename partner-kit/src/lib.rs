@@ -7,8 +7,8 @@
 //! **Never** moves money twice for one revision, and never holds a stake behind a void.
 //!
 //! [`register`] is the ledger, pure; [`journal`] makes it last; [`wallet`] is the two together;
-//! [`serve()`] puts it on a port, with [`faults`] around it if asked for. Requests and answers are not
-//! signed yet: the wallet believes whoever can reach its port.
+//! [`serve()`] puts it on a port, with [`faults`] around it if asked for. What the platform did not sign
+//! changes nothing, and every answer is signed ([`WalletKeys`]).
 
 pub mod args;
 mod at_once;
@@ -21,8 +21,10 @@ pub mod movement;
 mod problem;
 pub mod register;
 pub mod serve;
+mod signed;
 pub mod wallet;
 
 pub use args::WalletArgs;
 pub use serve::{ServeError, run, serve, serve_wallet};
+pub use signed::{KeysError, WalletKeys};
 pub use wallet::{Keep, Wallet, WalletOptions, system_clock};

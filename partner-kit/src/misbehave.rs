@@ -2,6 +2,7 @@
 
 use crate::faults::{FaultCounts, FaultSettings, Faults, Loss, Plan};
 use crate::problem::Problem;
+use crate::signed::Forge;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -166,6 +167,10 @@ async fn suffer(
             return reset();
         }
         Some(Loss::ErrorBefore | Loss::ResetBefore) | None => {}
+    }
+    if plan.forge {
+        mischief.count(|counts| &mut counts.forged);
+        response.extensions_mut().insert(Forge);
     }
     if plan.swap {
         mischief.count(|counts| &mut counts.swapped);

@@ -5,6 +5,7 @@ use crate::register::Refusal;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use signing::Refused;
 
 /// Ms after which a busy wallet may be asked again.
 const RETRY_AFTER_MS: u64 = 200;
@@ -56,6 +57,20 @@ impl Problem {
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         let title = "The request cannot be read";
         Self::new(StatusCode::BAD_REQUEST, "bad_request", Class::FixThenRetry, title).with(detail)
+    }
+
+    /// 401: the message is not the platform's.
+    pub(crate) fn bad_signature(refused: &Refused) -> Self {
+        let title = "The message is not signed by the platform";
+        Self::new(StatusCode::UNAUTHORIZED, "bad_signature", Class::FixThenRetry, title)
+            .with(refused.to_string())
+    }
+
+    /// 401: the message is too old, or a clock is wrong.
+    pub(crate) fn clock_skew() -> Self {
+        let title = "The message was not signed just now";
+        Self::new(StatusCode::UNAUTHORIZED, "clock_skew", Class::FixThenRetry, title)
+            .with(Refused::Stale.to_string())
     }
 
     /// 403: the request is for another partner.

@@ -6,7 +6,8 @@ use crate::faults::Faults;
 use crate::http::{App, router};
 use crate::journal::JournalError;
 use crate::misbehave::Mischief;
-use crate::wallet::{Wallet, WalletOptions};
+use crate::signed::{KeysError, Signing};
+use crate::wallet::{Clock, Wallet, WalletOptions};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -45,6 +46,9 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// There are no keys.
+    #[error("no message could be verified, no answer signed")]
+    Keys(#[from] KeysError),
     /// A journal cannot be opened.
     #[error("a journal cannot be opened")]
     Journal(#[from] JournalError),
@@ -70,7 +74,7 @@ pub async fn serve(
 }
 
 /// Serves a wallet that is open until `shutdown`, then lets the requests in flight end. Of the options,
-/// faults, seed and `requests_max` count.
+/// keys, faults, seed, clock and `requests_max` count.
 ///
 /// # Errors
 /// [`ServeError::Task`] if the journal's end panicked.
@@ -86,6 +90,10 @@ pub async fn serve_wallet(
         mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
         permits: Arc::new(Semaphore::new(options.requests_max)),
         state_calls: Arc::default(),
+        signing: Signing {
+            keys: Arc::new(options.keys.clone()),
+            clock: Clock::clone(&options.clock),
+        },
     };
     let wallet = Arc::clone(&app.wallet);
     connection::serve(listener, router(app), shutdown).await;
@@ -108,7 +116,8 @@ pub async fn run(args: WalletArgs, shutdown: CancellationToken) -> Result<(), Se
         made.map_err(|source| ServeError::Directory { path: path.to_owned(), source })?;
     }
     let mut opened = Vec::new();
-    let partners = args.wallets(&crate::wallet::system_clock());
+    let keys = args.keyring()?;
+    let partners = args.wallets(&keys, &crate::wallet::system_clock())?;
     for (index, options) in partners.iter().enumerate() {
         let address = nth_address(args.listen, index)
             .ok_or(ServeError::Ports { first: args.listen, partners: partners.len() })?;

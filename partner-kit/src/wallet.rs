@@ -7,6 +7,7 @@ use crate::faults::FaultSettings;
 use crate::journal::{Durability, Journal, JournalError, JournalFile, JournalStopped};
 use crate::movement::{DeclineCode, Entry, Epoch};
 use crate::register::{LedgerOptions, Refusal, Register};
+use crate::signed::WalletKeys;
 use schemas::Money;
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, CloseRequest, CloseResponse, QueryRequest, QueryResponse,
@@ -44,6 +45,8 @@ pub enum Keep {
 pub struct WalletOptions {
     /// The ledger. A higher epoch than the journal's is written down; a lower one gives way to it.
     pub ledger: LedgerOptions,
+    /// Whose messages count, and what answers are signed with.
+    pub keys: WalletKeys,
     /// Where the journal is.
     pub keep: Keep,
     /// How to misbehave at first; can be changed at run time.
@@ -60,6 +63,7 @@ impl fmt::Debug for WalletOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WalletOptions")
             .field("ledger", &self.ledger)
+            .field("keys", &self.keys)
             .field("keep", &self.keep)
             .field("faults", &self.faults)
             .field("seed", &self.seed)

@@ -81,12 +81,18 @@ async fn killed() {
 }
 
 fn start(dir: &Path, seed: u32) -> (Child, SocketAddr) {
+    let platform = client::platform_key().verifying().public().unwrap();
+    let keys = json!({
+        "platform": [platform],
+        "partners": {"acme": [client::wallet_key().reveal()]},
+    });
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["wallet", "--partner", "acme", "--listen", "127.0.0.1:0"])
         .args(["--opening-balance", "1000000000", "--journal-dir"])
         .arg(dir)
         .args(["--reset-rate", "20", "--repeat-rate", "20", "--error-500-after-apply-rate", "20"])
         .args(["--seed", &seed.to_string()])
+        .env("ROUNDHOUSE_WALLET_KEYS", keys.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

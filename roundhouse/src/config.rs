@@ -54,6 +54,8 @@ pub struct Config {
     pub cases: Cases,
     /// The dispatchers.
     pub dispatcher: Dispatcher,
+    /// Signatures of messages to partners.
+    pub signing: Signing,
     /// The simple APIs.
     pub simple: Simple,
     /// Logs.
@@ -181,6 +183,20 @@ pub struct Retries {
     pub park_after_ms: u64,
 }
 
+/// Signatures of messages to partners.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signing {
+    /// Live secret keys, `whsk_...`; every message is signed with each.
+    pub keys: Vec<String>,
+}
+
+impl std::fmt::Debug for Signing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signing").finish_non_exhaustive()
+    }
+}
+
 /// The simple APIs.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -235,7 +251,7 @@ impl std::fmt::Debug for Operator {
 }
 
 /// A bookmaker.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partner {
     /// The partner's id.
@@ -244,8 +260,23 @@ pub struct Partner {
     pub wallet_url: String,
     /// Public key of players' tokens, base64url of 32 bytes.
     pub token_key: String,
+    /// Public keys of the wallet's replies, `whpk_...`.
+    #[serde(default)]
+    pub reply_keys: Vec<String>,
+    /// Secrets shared with the partner, `whsec_...`, with which both sign instead (HMAC).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_secrets: Vec<String>,
     /// The currencies it takes bets in.
     pub currencies: Vec<CurrencyLimits>,
+}
+
+impl std::fmt::Debug for Partner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Partner");
+        shown.field("id", &self.id).field("wallet_url", &self.wallet_url);
+        shown.field("token_key", &self.token_key).field("reply_keys", &self.reply_keys);
+        shown.field("currencies", &self.currencies).finish_non_exhaustive()
+    }
 }
 
 /// What a partner takes in one currency, in minor units.

@@ -4,7 +4,7 @@
 
 use crate::config::Config;
 use crate::engine::JOURNALS;
-use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
 use anyhow::{Context, bail};
@@ -49,6 +49,7 @@ impl Sandbox {
         let plan = WalletsPlan {
             exe: std::env::current_exe().context("this binary is not to be found")?,
             partners: vec![PARTNER.to_owned()],
+            keys: wallet_keys(&kept.operator_key, &[(PARTNER.to_owned(), key.clone())].into()),
             journals: data_dir.join(JOURNALS),
             arguments: Vec::new(),
         };
@@ -58,6 +59,7 @@ impl Sandbox {
         let made = setup::config(&kept.operator_key, &partners)?;
         config.operators.extend(made.operators);
         config.partners.extend(made.partners);
+        config.signing.keys.extend(made.signing.keys);
         config.simple.open = true;
         // No load balancer stands before it, and whoever presses Ctrl-C waits.
         config.server.drain_notice_ms = 0;

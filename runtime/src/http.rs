@@ -2,14 +2,15 @@
 //!
 //! One deadline covers the whole call, from the connect to the last byte of the answer; an answer is
 //! cut off at a stated size while it is read; a redirect is an answer like any other. Connections are
-//! pooled per origin. What an answer means is not said here. Plain `http` only: TLS comes with signatures.
+//! pooled per origin. What an answer means is not said here, but for one thing: whether it is signed by whom it
+//! should come from ([`Peers`]). Plain `http` only, no TLS yet.
 
-mod addresses;
+mod peers;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use addresses::{AddressError, Addresses, checked};
+pub use peers::{AddressError, Message, PeerKeys, Peers, checked};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -49,6 +50,31 @@ pub enum CallError {
     /// The answer is longer than allowed.
     #[error("the answer is too large")]
     TooLarge,
+    /// A 200 that does not count as a word of whom it should come from.
+    #[error("the answer does not count: {0}")]
+    Signature(signing::Refused),
+    /// Nobody said where they are: nothing was sent.
+    #[error("nobody said where they are")]
+    Unknown,
+}
+
+/// How a call ended, for counting. A 200 says nothing of what is in it.
+pub fn outcome(answer: &Result<HttpAnswer, CallError>) -> &'static str {
+    match answer {
+        Ok(answer) => match answer.status {
+            200 => "answered",
+            429 | 503 => "busy",
+            500..=599 => "server_error",
+            400..=499 => "refused",
+            _ => "no_answer",
+        },
+        Err(CallError::Timeout) => "timeout",
+        Err(CallError::Connect) => "no_connection",
+        Err(CallError::Broken) => "broken",
+        Err(CallError::TooLarge) => "too_large",
+        Err(CallError::Signature(_)) => "signature",
+        Err(CallError::Unknown) => "wallet_unknown",
+    }
 }
 
 /// Bounds of the connection pool.
@@ -115,6 +141,19 @@ impl HttpClient {
         deadline: Duration,
         answer_bytes_max: usize,
     ) -> Result<HttpAnswer, CallError> {
+        let exchange = self.exchange(method, url, headers, body, deadline, answer_bytes_max);
+        exchange.await.map(|(answer, _)| answer)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &Uri,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Option<Bytes>,
+        deadline: Duration,
+        answer_bytes_max: usize,
+    ) -> Result<(HttpAnswer, HeaderMap), CallError> {
         let request = || request(&method, url, headers, body.as_ref());
         let call = async {
             let response = match self.send(request()).await {
@@ -169,14 +208,17 @@ fn closed_while_idle(error: &legacy::Error) -> bool {
     extras.get::<Use>().is_some_and(Use::closed_while_idle)
 }
 
-async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<HttpAnswer, CallError> {
-    let status = response.status().as_u16();
-    let retry_after_ms = retry_after_ms(response.headers());
-    let collected = Limited::new(response.into_body(), bytes_max).collect().await;
+async fn read(
+    response: Response<Incoming>,
+    bytes_max: usize,
+) -> Result<(HttpAnswer, HeaderMap), CallError> {
+    let (head, body) = response.into_parts();
+    let (status, retry_after_ms) = (head.status.as_u16(), retry_after_ms(&head.headers));
+    let collected = Limited::new(body, bytes_max).collect().await;
     let body = collected.map_err(|error| {
         if error.is::<LengthLimitError>() { CallError::TooLarge } else { CallError::Broken }
     })?;
-    Ok(HttpAnswer { status, retry_after_ms, body: body.to_bytes() })
+    Ok((HttpAnswer { status, retry_after_ms, body: body.to_bytes() }, head.headers))
 }
 
 /// Seconds only; a date would have to be compared with a clock that is not the other side's.

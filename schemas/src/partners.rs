@@ -69,6 +69,8 @@ impl PartnerSaid {
             PROFILE => PartnerWord::Profile(Profile {
                 wallet_url: need(record.wallet_url, "wallet_url")?,
                 token_key: need(record.token_key, "token_key")?,
+                // Nobody signed when the first of them were written.
+                reply_keys: record.reply_keys.unwrap_or_default(),
                 currencies: profile::read(need(record.currencies, "currencies")?)?,
             }),
             _ => return Ok(None),
@@ -99,6 +101,7 @@ impl PartnerSaid {
             PartnerWord::Profile(profile) => PartnerRecord {
                 wallet_url: Some(profile.wallet_url.clone()),
                 token_key: Some(profile.token_key.clone()),
+                reply_keys: Some(profile.reply_keys.clone()),
                 currencies: Some(profile::write(&profile.currencies)),
                 ..record
             },

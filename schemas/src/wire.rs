@@ -460,6 +460,8 @@ pub struct PartnerRecord {
     pub said_at: Option<i64>,
     /// profile: the currencies that bets are taken in.
     pub currencies: Option<Vec<CurrencyRecord>>,
+    /// profile: the public keys that verify replies (Ed25519, `whpk_` and base64).
+    pub reply_keys: Option<Vec<String>>,
 }
 
 /// What a partner takes in one currency, in minor units.

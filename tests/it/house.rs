@@ -11,12 +11,13 @@ fn crates_depend_on_nothing_but_what_the_house_allows() {
         ("planted", &[][..]),
         ("stack", &[]),
         ("schemas", &[]),
-        ("runtime", &[]),
+        ("signing", &[]),
+        ("runtime", &["signing"]),
         ("settlement", &["schemas"]),
-        ("ingest", &["schemas", "runtime"]),
+        ("ingest", &["schemas", "runtime", "signing"]),
         ("settler", &["schemas", "runtime", "settlement"]),
         ("partner-dispatcher", &["schemas", "runtime"]),
-        ("partner-kit", &["schemas", "runtime"]),
+        ("partner-kit", &["schemas", "runtime", "signing"]),
         ("feeds", &["schemas", "runtime"]),
     ]);
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();

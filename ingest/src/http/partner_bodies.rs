@@ -34,6 +34,7 @@ pub(super) struct PartnerBody {
 struct ProfileBody {
     wallet_url: String,
     token_key: String,
+    reply_keys: Vec<String>,
     currencies: Vec<CurrencyBody>,
     /// Who said so and why; absent for what the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +83,9 @@ pub(super) struct SetBody {
     pub(super) partner_id: Option<PartnerId>,
     wallet_url: String,
     token_key: String,
+    /// Public keys of its replies; none only where a secret is shared.
+    #[serde(default)]
+    reply_keys: Vec<String>,
     currencies: Vec<Object<CurrencyBody>>,
     reason: String,
 }
@@ -100,6 +104,7 @@ impl From<Partner> for PartnerBody {
             profile: ProfileBody {
                 wallet_url: partner.profile.wallet_url,
                 token_key: partner.profile.token_key,
+                reply_keys: partner.profile.reply_keys,
                 currencies: partner.profile.currencies.into_iter().map(Into::into).collect(),
                 set: partner.set.map(Into::into),
             },
@@ -130,7 +135,8 @@ impl SetBody {
     /// The profile and the reason. The decimals of a currency that `before` has stay as they are: bets in
     /// them may be open.
     pub(super) fn read(self, before: Option<&Profile>) -> Result<(Profile, String), Problem> {
-        let Self { partner_id: _, wallet_url, token_key, currencies: said, reason } = self;
+        let Self { partner_id: _, wallet_url, token_key, reply_keys, currencies: said, reason } =
+            self;
         if said.is_empty() || CURRENCIES_MAX < said.len() {
             let why = format!("a partner takes bets in 1 to {CURRENCIES_MAX} currencies");
             return Err(invalid("currencies", why));
@@ -155,7 +161,7 @@ impl SetBody {
                 return Err(refused("currency", &"is there twice"));
             }
         }
-        Ok((Profile { wallet_url, token_key, currencies }, reason))
+        Ok((Profile { wallet_url, token_key, reply_keys, currencies }, reason))
     }
 }
 

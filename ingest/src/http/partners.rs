@@ -14,7 +14,7 @@ use runtime::{Append, Engine, EngineError, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::PARTNERS;
 use schemas::outgoing;
-use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
+use schemas::partners::{PartnerSaid, PartnerWord, Said};
 
 /// Characters a reason may have.
 const REASON_CHARS_MAX: usize = 500;
@@ -119,7 +119,7 @@ impl<E: Engine> ApiState<E> {
         }
         if let PartnerWord::Profile(profile) = &what {
             // Nothing that could not be followed may stand in the log.
-            profile_check(&partner, profile)?;
+            self.partners.check(&partner, profile).map_err(|error| refused(&error))?;
         }
         let by = Said { reason, actor, said_at: (self.now)() };
         let said = PartnerSaid { partner: partner.clone(), what, by };
@@ -143,15 +143,14 @@ impl<E: Engine> ApiState<E> {
     }
 }
 
-fn profile_check(partner: &PartnerId, profile: &Profile) -> Result<(), Problem> {
-    let apart = crate::partners::Partners::default();
-    apart.configure(partner.clone(), profile.clone()).map_err(|error| refused(&error))
-}
-
 fn refused(error: &ProfileError) -> Problem {
     let field = match error {
         ProfileError::Wallet(_) => "wallet_url",
         ProfileError::Key(_) => "token_key",
+        ProfileError::ReplyKey(_)
+        | ProfileError::SharedSecret
+        | ProfileError::ManyKeys
+        | ProfileError::NoKey => "reply_keys",
     };
     invalid(field, error)
 }

@@ -3,9 +3,10 @@ use crate::breaker::Circuit;
 use crate::chunk::Filling;
 use crate::dispatcher::{Owed, OwedOf};
 use crate::fixtures::{applied, ok, won};
-use runtime::http::HttpOptions;
+use runtime::http::{HttpOptions, PeerKeys};
 use runtime::{Millis, telemetry};
 use schemas::contract::Traffic;
+use signing::{SecretKey, sign};
 use std::collections::BTreeSet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -29,7 +30,7 @@ fn call() -> StateCall {
     filling.finish(partner(), Traffic::Live).call
 }
 
-fn sender(wallets: Addresses<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Stopped> {
+fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Stopped> {
     let client = HttpClient::new(HttpOptions {
         connect_wait_max: Duration::from_secs(5),
         idle_max: Duration::from_secs(5),
@@ -43,18 +44,26 @@ fn sender(wallets: Addresses<PartnerId>, metrics: &telemetry::Metrics) -> Sender
 #[tokio::test]
 async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let wallets = Addresses::default();
-    wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let wallets = Peers::default();
+    let (ours, theirs) = (SecretKey::of_seed(&[1; 32]), SecretKey::of_seed(&[2; 32]));
+    let keys = PeerKeys { ours: vec![ours.clone()], theirs: vec![theirs.verifying()] };
+    wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap()), keys).unwrap();
     let call = call();
     let good = ok(&call.request, call.request.items.iter().map(applied).collect()).unwrap();
     let (body, bytes) = (good.body.clone(), call.bytes.clone());
+    let chunk_id = call.request.chunk_id.clone();
+    let signed = sign(&[ours], &chunk_id, 1, &bytes).unwrap();
     let wallet = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(&bytes) {
             assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
         }
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in sign(&[theirs], &chunk_id, 1, &body).unwrap() {
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        head += "\r\n";
         stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
         String::from_utf8(request).unwrap()
     });
@@ -63,13 +72,12 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     assert_eq!(answer, Ok(good));
     let request = wallet.await.unwrap();
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
-    for header in [
-        "api-version: 2026-11-01",
-        "attempt: 3",
-        "content-type: application/json",
-        &format!("webhook-id: {}", call.request.chunk_id),
-    ] {
+    for header in ["api-version: 2026-11-01", "attempt: 3", "content-type: application/json"] {
         assert!(request.contains(&format!("{header}\r\n")), "{header} is not in {request}");
+    }
+    for (name, value) in signed {
+        let header = format!("{name}: {}\r\n", value.to_str().unwrap());
+        assert!(request.contains(&header), "{header} is not in {request}");
     }
     let text = metrics.text().unwrap();
     for line in [
@@ -85,10 +93,10 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
 async fn without_a_wallet_nothing_is_sent_and_people_are_told() {
     let metrics = telemetry::Metrics::default();
     let before = telemetry::alarms("wallet_unknown");
-    let answer = sender(Addresses::default(), &metrics).call(call()).await;
-    assert_eq!(answer, Err(CallError::Connect));
+    let answer = sender(Peers::default(), &metrics).call(call()).await;
+    assert_eq!(answer, Err(CallError::Unknown));
     assert_eq!(telemetry::alarms("wallet_unknown"), before + 1);
-    assert!(metrics.text().unwrap().contains("outcome=\"no_connection\"} 1"));
+    assert!(metrics.text().unwrap().contains("outcome=\"wallet_unknown\"} 1"));
 }
 
 #[test]

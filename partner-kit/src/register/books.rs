@@ -112,7 +112,7 @@ impl Register {
             items_max: u64::try_from(STATE_ITEMS_MAX).unwrap_or(u64::MAX),
             bytes_max: u64::try_from(STATE_BYTES_MAX).unwrap_or(u64::MAX),
             gzip: false,
-            signed: false,
+            signed: true,
             currencies: currencies.collect(),
             claw_back: options.claw_back.as_str().to_owned(),
             correction_window_days: RETENTION_DAYS,

@@ -3,13 +3,17 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::http::request::Builder;
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use partner_kit::faults::FaultSettings;
 use partner_kit::journal::{Durability, Journal, Storage};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
-use partner_kit::{Keep, ServeError, Wallet, WalletOptions, serve, serve_wallet, system_clock};
+use partner_kit::{
+    Keep, ServeError, Wallet, WalletKeys, WalletOptions, serve, serve_wallet, system_clock,
+};
 use serde_json::{Value, json};
+use signing::{SecretKey, sign, verify_reply};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -49,8 +53,13 @@ impl Line {
         request: Request<Full<Bytes>>,
     ) -> Result<Answer, hyper::Error> {
         self.0.ready().await?;
+        let of_contract = request.uri().path().starts_with("/wallet/");
         let (parts, body) = self.0.send_request(request).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
+        if of_contract && parts.status == 200 {
+            let keys = [wallet_key().verifying()];
+            verify_reply(&keys, &parts.headers, now_s(), MESSAGE, &bytes).unwrap();
+        }
         let body = serde_json::from_slice(&bytes).unwrap();
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
@@ -61,7 +70,32 @@ impl Line {
 }
 
 pub(crate) fn posted(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-    Request::post(path).header("host", "wallet").body(Full::new(body.into())).unwrap()
+    signed(Request::post(path), body.into())
+}
+
+/// The id of every message.
+const MESSAGE: &str = "m_1";
+
+/// What the platform signs with.
+pub(crate) fn platform_key() -> SecretKey {
+    SecretKey::of_seed(&[1; 32])
+}
+
+/// What the wallet signs with.
+pub(crate) fn wallet_key() -> SecretKey {
+    SecretKey::of_seed(&[2; 32])
+}
+
+pub(crate) fn now_s() -> i64 {
+    system_clock()().div_euclid(1_000)
+}
+
+/// A message of the platform.
+pub(crate) fn signed(request: Builder, body: Bytes) -> Request<Full<Bytes>> {
+    let headers = sign(&[platform_key()], MESSAGE, now_s(), &body).unwrap();
+    let mut request = request.header("host", "wallet").body(Full::new(body)).unwrap();
+    request.headers_mut().extend(HeaderMap::from_iter(headers));
+    request
 }
 
 /// A wallet of partner `acme` in this process, on a port of its own.
@@ -116,7 +150,7 @@ impl Served {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let request = Request::get(path).header("host", "wallet").body(Full::default()).unwrap();
+        let request = signed(Request::get(path), Bytes::new());
         let answer = Line::to(self.address).await.ask(request).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body
@@ -156,6 +190,7 @@ pub(crate) fn options(keep: Keep) -> WalletOptions {
             claw_back: ClawBack::Negative,
             ledger_epoch: 1,
         },
+        keys: WalletKeys { platform: vec![platform_key().verifying()], own: vec![wallet_key()] },
         keep,
         faults: FaultSettings::NONE,
         seed: 42,

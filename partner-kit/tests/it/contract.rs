@@ -45,7 +45,7 @@ async fn capabilities_and_health() {
     let wallet = Served::start(options(Keep::InMemory)).await;
     let capabilities = wallet.get("/wallet/v1/capabilities").await;
     assert_eq!(capabilities["currencies"], json!([{"currency": "EUR", "exponent": 2}]));
-    assert_eq!((&capabilities["items_max"], &capabilities["signed"]), (&json!(500), &json!(false)));
+    assert_eq!((&capabilities["items_max"], &capabilities["signed"]), (&json!(500), &json!(true)));
     let health = wallet.get("/wallet/v1/health").await;
     assert_eq!((&health["status"], &health["partner_id"]), (&json!("ok"), &json!("acme")));
 }
@@ -108,8 +108,8 @@ async fn problems_say_what_to_do() {
     foreign_item["partner_id"] = "rival".into();
     let many: Vec<Value> = (0..501).map(|number| voided(&format!("b{number}"), 2)).collect();
     let large = " ".repeat(STATE_BYTES_MAX + 1);
-    let packed = Request::post(STATE).header("content-encoding", "gzip").body(Default::default());
-    let dated = Request::post(STATE).header("api-version", "2020-01-01").body(Default::default());
+    let with = |name, value| signed(Request::post(STATE).header(name, value), Default::default());
+    let (packed, dated) = (with("content-encoding", "gzip"), with("api-version", "2020-01-01"));
     let rows = [
         (posted(AUTHORIZE, foreign.to_string()), 403, "wrong_partner", "fix_then_retry"),
         (
@@ -124,8 +124,8 @@ async fn problems_say_what_to_do() {
         (posted(STATE, chunk([]).to_string()), 400, "bad_request", "fix_then_retry"),
         (posted(STATE, chunk(many).to_string()), 413, "too_large", "fix_then_retry"),
         (posted(STATE, large), 413, "too_large", "fix_then_retry"),
-        (packed.unwrap(), 415, "bad_request", "fix_then_retry"),
-        (dated.unwrap(), 406, "version_unsupported", "fix_then_retry"),
+        (packed, 415, "bad_request", "fix_then_retry"),
+        (dated, 406, "version_unsupported", "fix_then_retry"),
         (posted("/wallet/v1/nothing", ""), 404, "not_found", "fix_then_retry"),
         (posted("/wallet/v1/health", ""), 405, "method", "fix_then_retry"),
     ];

@@ -64,14 +64,14 @@ impl<E: Opened> House<E> {
         opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
     ) -> anyhow::Result<Self> {
         let names = setup::partner_names(partners);
-        let wallets = MemoryWallets::start(exe, &names, latency_ms).await?;
         let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, SEED));
         let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
+        let operator_key = secret()?;
+        let wallets = MemoryWallets::start(exe, &keys, &operator_key, latency_ms).await?;
         let with_urls = keys.iter().map(|(name, key)| {
             let url = wallets.urls.get(name).cloned().unwrap_or_default();
             (name.clone(), (key.clone(), url))
         });
-        let operator_key = secret()?;
         let mut config = setup::config(&operator_key, &with_urls.collect())?;
         // The plain program plays rounds of its own with the same bets at the same wallets, which then say
         // something else of them than the log does.

@@ -6,14 +6,17 @@
 
 use super::journal::PlainJournal;
 use super::tail::Taken;
+use super::wallets::MemoryWallets;
 use anyhow::Context;
 use bytes::Bytes;
 use http::Uri;
 use runtime::http::HttpClient;
+use runtime::{Clock, SystemClock};
 use schemas::contract::{
     MoneyBody, STATE_PATH, StateItem, StateRequest, StateResponse, TargetBody, Traffic,
 };
 use schemas::settlements::{Settlement, Target};
+use signing::{SecretKey, sign};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -30,6 +33,8 @@ pub(super) struct PlainRound {
     settlements: BTreeMap<u32, usize>,
     /// Address and body of each chunk.
     chunks: Vec<(Uri, Bytes)>,
+    /// What they are signed with.
+    platform: SecretKey,
     /// Bytes of the delivery records.
     deliveries: usize,
 }
@@ -43,7 +48,7 @@ impl PlainRound {
     pub(super) fn of(
         settlements: &[Taken],
         deliveries: &[Taken],
-        wallets: &BTreeMap<String, String>,
+        wallets: &MemoryWallets,
     ) -> anyhow::Result<Self> {
         let mut by_partition = BTreeMap::<u32, usize>::new();
         let mut by_partner = BTreeMap::<String, Vec<StateItem>>::new();
@@ -54,14 +59,15 @@ impl PlainRound {
         }
         let mut chunks = Vec::new();
         for (partner, items) in by_partner {
-            let base = wallets.get(&partner).context("a partner has no wallet")?;
+            let base = wallets.urls.get(&partner).context("a partner has no wallet")?;
             let url: Uri = format!("{base}{STATE_PATH}").parse().context("a wallet's address")?;
             for items in items.chunks(CHUNK_ITEMS) {
                 chunks.push((url.clone(), body(items)?));
             }
         }
         let deliveries = deliveries.iter().map(|record| record.bytes).sum();
-        Ok(Self { settlements: by_partition, chunks, deliveries })
+        let platform = wallets.platform.clone();
+        Ok(Self { settlements: by_partition, chunks, platform, deliveries })
     }
 
     /// Does the work.
@@ -89,8 +95,11 @@ impl PlainRound {
         let mut calls = JoinSet::new();
         for (url, body) in &self.chunks {
             let (client, url, body) = (client.clone(), url.clone(), body.clone());
+            let keys = std::slice::from_ref(&self.platform);
+            let now_s = SystemClock.now().div_euclid(1_000);
+            let signed = sign(keys, "plain", now_s, &body).context("the id is no header")?;
             calls.spawn(async move {
-                client.post_json(&url, &[], body, CALL_WAIT_MAX, ANSWER_BYTES_MAX).await
+                client.post_json(&url, &signed, body, CALL_WAIT_MAX, ANSWER_BYTES_MAX).await
             });
         }
         let mut answers = Vec::with_capacity(self.chunks.len());

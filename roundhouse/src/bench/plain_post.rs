@@ -16,7 +16,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
 use runtime::http::{HttpClient, HttpOptions};
+use runtime::{Clock, SystemClock};
 use schemas::contract::{AUTHORIZE_PATH, AuthorizeRequest};
+use signing::{SecretKey, sign};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,6 +81,8 @@ struct Plain {
     bytes: BetBytes,
     client: HttpClient,
     wallet: Uri,
+    /// What messages to it are signed with.
+    platform: SecretKey,
     /// The authorize in two kinds of text: what stays, and where the bet's hash goes.
     authorize: Vec<String>,
     reply: Bytes,
@@ -93,7 +97,7 @@ impl PlainPost {
     pub(super) async fn start(
         journal: Journal,
         bytes: BetBytes,
-        wallet: &str,
+        (wallet, platform): (&str, &SecretKey),
         authorize: &AuthorizeRequest,
         reply: Bytes,
     ) -> anyhow::Result<Self> {
@@ -104,6 +108,7 @@ impl PlainPost {
             bytes,
             client: HttpClient::new(POOL),
             wallet: format!("{wallet}{AUTHORIZE_PATH}").parse().context("the wallet's address")?,
+            platform: platform.clone(),
             authorize: text.split(hash).map(ToOwned::to_owned).collect(),
             reply,
             bets: AtomicUsize::new(0),
@@ -143,9 +148,12 @@ impl Plain {
         let number = self.bets.fetch_add(1, Ordering::Relaxed);
         self.journal.append(self.bytes.intent).await?;
         let body = self.authorize.join(&format!("{number:0HASH_CHARS$}"));
+        let now_s = SystemClock.now().div_euclid(1_000);
+        let signed = sign(std::slice::from_ref(&self.platform), "plain", now_s, body.as_bytes())
+            .context("the id is no header")?;
         let posted = self.client.post_json(
             &self.wallet,
-            &[],
+            &signed,
             Bytes::from(body),
             CALL_WAIT_MAX,
             ANSWER_BYTES_MAX,

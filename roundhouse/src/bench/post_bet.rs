@@ -126,7 +126,14 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         let authorize = authorize(&sample.intent, &token, &format!("plain-{pair}"));
         let file = plan.data_dir.join(format!("plain-{pair}"));
         let journal = Journal::File(PlainJournal::create(&file)?);
-        let plain = PlainPost::start(journal, bytes, &wallet, &authorize, sample.reply).await?;
+        let plain = PlainPost::start(
+            journal,
+            bytes,
+            (&wallet, &house.wallets.platform),
+            &authorize,
+            sample.reply,
+        )
+        .await?;
         client::send(plain.address, bets("plain"), plan.connections, WARM_UP).await?;
         let plain = measure(plan, &house, plain.address, bets("plain")).await?;
         eprintln!("bench: pair {}: {} bets/s, plain {}", pair + 1, measured.per_s, plain.per_s);

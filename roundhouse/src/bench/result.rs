@@ -167,8 +167,7 @@ pub async fn result_to_confirmed(plan: &ResultPlan) -> anyhow::Result<ResultRepo
     let mut last = Vec::new();
     for round in 0..plan.rounds {
         let played = play(plan, &house, &format!("round-{round}"), &mut random).await?;
-        let urls = &house.wallets.urls;
-        let work = PlainRound::of(&played.settlements, &played.deliveries, urls)?;
+        let work = PlainRound::of(&played.settlements, &played.deliveries, &house.wallets)?;
         let before = Cpu::now(house.wallets.id());
         let begun = Instant::now();
         let answers = work.run(&journal, &client).await?;

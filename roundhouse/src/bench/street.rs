@@ -2,7 +2,7 @@
 //! that knows them.
 
 use crate::config::Config;
-use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
 use std::collections::BTreeMap;
@@ -42,6 +42,7 @@ impl Street {
         let names = setup::partner_names(partners);
         let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, seed));
         let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
+        let operator_key = secret()?;
         let journals = data_dir.join("wallets");
         let latency_ms = latency_ms.to_string();
         let arguments =
@@ -49,6 +50,7 @@ impl Street {
         let wallets = WalletsPlan {
             exe: exe.to_owned(),
             partners: names,
+            keys: wallet_keys(&operator_key, &keys),
             journals: journals.clone(),
             arguments: arguments.map(ToOwned::to_owned).to_vec(),
         };
@@ -57,7 +59,6 @@ impl Street {
             let url = wallets.urls.get(name).cloned().unwrap_or_default();
             (name.clone(), (key.clone(), url))
         });
-        let operator_key = secret()?;
         let config = setup::config(&operator_key, &with_urls.collect())?;
         Ok(Self { keys, wallets, journals, operator_key, config })
     }

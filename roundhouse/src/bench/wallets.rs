@@ -1,7 +1,9 @@
 //! Wallets in a process of their own that answer from memory, and so cost as little as a wallet can.
 
+use crate::rig::keys::{PartnerKey, platform, wallet_keys};
 use anyhow::Context;
 use serde::Deserialize;
+use signing::SecretKey;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -23,6 +25,8 @@ pub(super) struct MemoryWallets {
     _stdin: ChildStdin,
     /// Base URLs by partner.
     pub(super) urls: BTreeMap<String, String>,
+    /// What messages to them must be signed with.
+    pub(super) platform: SecretKey,
 }
 
 #[derive(Deserialize)]
@@ -32,20 +36,23 @@ struct Announced {
 }
 
 impl MemoryWallets {
-    /// Starts the wallets of `partners` on free ports, each answering after `latency_ms`.
+    /// Starts the wallets of `partners` on free ports, each answering after `latency_ms` to the installation
+    /// of this operator.
     ///
     /// # Errors
     /// If the process cannot be started or ends at once.
     pub(super) async fn start(
         exe: &Path,
-        partners: &[String],
+        partners: &BTreeMap<String, PartnerKey>,
+        operator_key: &str,
         latency_ms: u64,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(exe);
         command.args(["wallet", "--listen", "127.0.0.1:0", "--in-memory", "--with-parent"]);
         command.args(["--opening-balance", OPENING_BALANCE]);
         command.args(["--latency-ms", &latency_ms.to_string()]);
-        for partner in partners {
+        command.env("ROUNDHOUSE_WALLET_KEYS", wallet_keys(operator_key, partners));
+        for partner in partners.keys() {
             command.args(["--partner", partner]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -64,7 +71,7 @@ impl MemoryWallets {
             anyhow::Ok(())
         };
         timeout(START_WAIT_MAX, announced).await.context("the wallets did not start in time")??;
-        Ok(Self { child, _stdin: stdin, urls })
+        Ok(Self { child, _stdin: stdin, urls, platform: platform(operator_key) })
     }
 
     /// The process, for its CPU time.

@@ -9,6 +9,7 @@ mod demo;
 mod feed;
 mod frozen;
 mod health;
+mod key;
 mod lines;
 mod operator;
 mod operators;
@@ -95,6 +96,7 @@ enum Command {
     Table(Box<table::Args>),
     Feed(Box<feed::Args>),
     Token(token::Args),
+    Key(key::Args),
     Config(config::Args),
     Health(health::Args),
     Topics(topics::Args),
@@ -145,6 +147,7 @@ impl Cli {
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
+            Command::Key(args) => key::run(args),
             Command::Health(args) => health::run(args).await,
             Command::Config(args) => config::run(args),
             Command::Topics(args) => topics::run(args).await,

@@ -19,6 +19,7 @@ Examples:
   roundhouse partner show acme > acme.toml
   roundhouse partner set acme --from acme.toml --reason 'higher limits, ticket 4711'
   roundhouse partner set acme --wallet-url http://wallet-2.acme.example --reason 'they move tonight'
+  roundhouse partner set acme --reply-key whpk_OLD --reply-key whpk_NEW --reason 'they change their key'
   roundhouse partner create bolt --from bolt.toml --reason 'contract of November'
   roundhouse partner pause acme --reason 'their wallet is down, ticket 4711'
   roundhouse partner resume acme --reason 'it answers again'
@@ -26,6 +27,7 @@ Examples:
 The file says what `[[partners]]` says in a configuration, without the id:
   wallet_url = 'http://wallet.bolt.example'
   token_key = '<base64url of the public key that verifies tokens>'
+  reply_keys = ['whpk_<base64 of the public key that verifies replies of the wallet>']
   [[currencies]]
   currency = 'EUR'
   exponent = 2
@@ -96,7 +98,7 @@ struct Create {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key"])]
+#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys"])]
 struct Set {
     /// A file with all that the partner is, in TOML
     #[arg(long, value_name = "FILE")]
@@ -107,6 +109,9 @@ struct Set {
     /// The public key that verifies its players' tokens; no token of the old one is taken any more
     #[arg(long, value_name = "KEY")]
     token_key: Option<String>,
+    /// A public key that verifies the wallet's replies; give both while it changes its key
+    #[arg(long = "reply-key", value_name = "KEY")]
+    reply_keys: Vec<String>,
     #[command(flatten)]
     say: Say,
 }
@@ -129,6 +134,8 @@ struct Say {
 struct Profile {
     wallet_url: String,
     token_key: String,
+    #[serde(default)]
+    reply_keys: Vec<String>,
     currencies: Vec<CurrencyLimits>,
 }
 
@@ -154,6 +161,7 @@ impl Profile {
         json!({
             "wallet_url": self.wallet_url,
             "token_key": self.token_key,
+            "reply_keys": self.reply_keys,
             "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
             "reason": reason,
         })
@@ -183,6 +191,7 @@ struct Partner {
 struct Shown {
     wallet_url: String,
     token_key: String,
+    reply_keys: Vec<String>,
     currencies: Vec<ShownLimits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetBy>,
@@ -221,6 +230,7 @@ impl Shown {
         Ok(Profile {
             wallet_url: self.wallet_url.clone(),
             token_key: self.token_key.clone(),
+            reply_keys: self.reply_keys.clone(),
             currencies: currencies.context("the API answered nonsense")?,
         })
     }
@@ -288,7 +298,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             let made = partner(&ask, Method::POST, "/v1/partners", Some(&body)).await?;
             report(&File(&made), ask.json)?;
         }
-        What::Set(Set { from, wallet_url, token_key, say: Say { partner: id, reason, ask } }) => {
+        What::Set(Set { from, wallet_url, token_key, reply_keys, say }) => {
+            let Say { partner: id, reason, ask } = say;
             let path = format!("/v1/partners/{id}");
             let mut profile = match from {
                 Some(from) => Profile::read(&from)?,
@@ -296,6 +307,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             };
             profile.wallet_url = wallet_url.unwrap_or(profile.wallet_url);
             profile.token_key = token_key.unwrap_or(profile.token_key);
+            if !reply_keys.is_empty() {
+                profile.reply_keys = reply_keys;
+            }
             let body = profile.body(&reason);
             let changed = partner(&ask, Method::PUT, &path, Some(&body)).await?;
             report(&File(&changed), ask.json)?;

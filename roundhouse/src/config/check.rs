@@ -8,6 +8,7 @@ use runtime::http::checked;
 use runtime::telemetry;
 use schemas::contract::STATE_ITEMS_MAX;
 use schemas::{Currency, Money, PartnerId, PlayerId};
+use signing::{KEYS_MAX, SecretKey, VerifyingKey};
 use std::collections::BTreeSet;
 
 /// Days a record is kept at least: corrections come for 30 days, retries for 35.
@@ -28,6 +29,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     }
     findings.operators(config);
     findings.partners(config);
+    findings.signing(config);
     findings.simple(config);
     findings.0
 }
@@ -141,7 +143,55 @@ impl Findings {
         if let Err(error) = Tokens::default().set_key(id, &partner.token_key) {
             self.add(format!("{path}.token_key"), error.to_string());
         }
+        self.keys(path, partner);
         self.currencies(path, partner);
+    }
+
+    fn keys(&mut self, path: &str, partner: &Partner) {
+        let Partner { reply_keys, shared_secrets, .. } = partner;
+        for (index, key) in reply_keys.iter().enumerate() {
+            let path = format!("{path}.reply_keys[{index}]");
+            match key.parse::<VerifyingKey>() {
+                Ok(key) if key.public().is_some() => {}
+                Ok(_) => self.add(path, "is a shared secret: it belongs into shared_secrets"),
+                Err(error) => self.add(path, error.to_string()),
+            }
+        }
+        for (index, secret) in shared_secrets.iter().enumerate() {
+            let path = format!("{path}.shared_secrets[{index}]");
+            match secret.parse() {
+                Ok(SecretKey::Shared(_)) => {}
+                Ok(SecretKey::Ed25519(_)) => self.add(path, "must begin with whsec_"),
+                Err(error) => self.add(path, error.to_string()),
+            }
+        }
+        let count = reply_keys.len() + shared_secrets.len();
+        if !(1..=KEYS_MAX).contains(&count) {
+            let text = format!(
+                "{} has {count} keys; one or two of reply_keys and shared_secrets verify its replies, \
+                 and no other answer counts",
+                partner.id
+            );
+            self.add(format!("{path}.reply_keys"), text);
+        }
+    }
+
+    /// What messages to partners are signed with.
+    fn signing(&mut self, config: &Config) {
+        let keys = &config.signing.keys;
+        for (index, key) in keys.iter().enumerate() {
+            let path = format!("signing.keys[{index}]");
+            match key.parse() {
+                Ok(SecretKey::Ed25519(_)) => {}
+                Ok(SecretKey::Shared(_)) => {
+                    self.add(path, "is a shared secret: it belongs to one of the partners");
+                }
+                Err(error) => self.add(path, error.to_string()),
+            }
+        }
+        if KEYS_MAX < keys.len() {
+            self.add("signing.keys", format!("has {}; at most {KEYS_MAX}", keys.len()));
+        }
     }
 
     fn currencies(&mut self, path: &str, partner: &Partner) {

@@ -118,7 +118,9 @@ fn template() -> Value {
     };
     let text = String::new;
     let (id, wallet_url, token_key) = (text(), text(), text());
-    let partner = Partner { id, wallet_url, token_key, currencies: vec![currency] };
+    let (reply_keys, shared_secrets) = (vec![text()], vec![text()]);
+    let currencies = vec![currency];
+    let partner = Partner { id, wallet_url, token_key, reply_keys, shared_secrets, currencies };
     let operator = Operator { name: text(), key: text(), roles: Some(Vec::new()) };
     for (key, entry) in
         [("partners", Value::try_from(partner)), ("operators", Value::try_from(operator))]

@@ -16,7 +16,9 @@ pub(super) fn is_secret(path: &str) -> bool {
         None => {
             path == "simple.partner_secret"
                 || path == "cases.webhook_authorization"
+                || path.starts_with("signing.keys[")
                 || path.starts_with("operators[") && path.ends_with("].key")
+                || path.starts_with("partners[") && path.contains("].shared_secrets[")
         }
     }
 }
@@ -69,6 +71,9 @@ mod tests {
             ("cluster.properties.sasl.oauthbearer.client.secret", true),
             ("cluster.properties.linger.ms", false),
             ("partners[0].token_key", false), // public
+            ("partners[0].reply_keys[0]", false),
+            ("partners[0].shared_secrets[1]", true),
+            ("signing.keys[0]", true),
             ("operators[3].name", false),
         ] {
             assert_eq!(is_secret(path), secret, "{path}");

@@ -13,7 +13,7 @@ use crate::audit::report::Report;
 use crate::audit::{audit, journal, load};
 use crate::engine::JOURNALS;
 use crate::rig::api::Api;
-use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::players::Told;
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
@@ -69,6 +69,8 @@ pub const FAULTS: &[&str] = &[
     "10",
     "--repeat-rate",
     "20",
+    "--forge-rate",
+    "10",
     "--decline-rate",
     "20",
 ];
@@ -81,12 +83,13 @@ pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let names = setup::partner_names(plan.partners);
     let keys: BTreeMap<String, PartnerKey> =
         names.iter().map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed))).collect();
-    let mut wallets = Wallets::start(wallets_plan(plan, names), "127.0.0.1:0").await?;
+    let operator_key = secret()?;
+    let wallets_plan = wallets_plan(plan, names, wallet_keys(&operator_key, &keys));
+    let mut wallets = Wallets::start(wallets_plan, "127.0.0.1:0").await?;
     let with_urls = keys.iter().map(|(name, key)| {
         let url = wallets.urls.get(name).cloned().unwrap_or_default();
         (name.clone(), (key.clone(), url))
     });
-    let operator_key = secret()?;
     let mut config = setup::config(&operator_key, &with_urls.collect())?;
     config.storage.data_dir.clone_from(&plan.data_dir);
     config.dispatcher.call_ms_max = CALL_MS_MAX;
@@ -145,7 +148,7 @@ impl Played {
     }
 }
 
-fn wallets_plan(plan: &Plan, partners: Vec<String>) -> WalletsPlan {
+fn wallets_plan(plan: &Plan, partners: Vec<String>, keys: String) -> WalletsPlan {
     let mut arguments: Vec<String> =
         ["--opening-balance", "100000000", "--seed"].map(ToOwned::to_owned).to_vec();
     arguments.push(plan.seed.to_string());
@@ -153,7 +156,7 @@ fn wallets_plan(plan: &Plan, partners: Vec<String>) -> WalletsPlan {
         arguments.extend(FAULTS.iter().map(|argument| (*argument).to_owned()));
     }
     let journals = plan.data_dir.join(JOURNALS);
-    WalletsPlan { exe: plan.exe.clone(), partners, journals, arguments }
+    WalletsPlan { exe: plan.exe.clone(), partners, keys, journals, arguments }
 }
 
 /// Bets of which a client was told something that the log does not say.

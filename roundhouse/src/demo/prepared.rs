@@ -5,12 +5,13 @@
 //! |---|---|
 //! | `server.toml` | `--config` of every server: the operator, the partners with their wallets |
 //! | `wallets.args` | arguments of `roundhouse wallet` |
+//! | `wallet-keys.json` | the keys of the wallets |
 //! | `journals/` | the wallets write there, the audit reads |
 //! | `demo.toml` | where the demo finds the log |
 //! | `keys.json` | the demo's secrets |
 
 use crate::config::Config;
-use crate::rig::keys::{PartnerKey, secret};
+use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::setup;
 use anyhow::{Context, bail};
 use http::Uri;
@@ -24,6 +25,7 @@ const KEYS: &str = "keys.json";
 const SERVER: &str = "server.toml";
 const DEMO: &str = "demo.toml";
 const WALLETS: &str = "wallets.args";
+const WALLET_KEYS: &str = "wallet-keys.json";
 const JOURNALS: &str = "journals";
 /// The partner whose player bets through `/bet-maker`.
 const SANDBOX: &str = "sandbox";
@@ -112,7 +114,10 @@ pub fn prepare(
     let server = setup::config(&keys.operator_key, &with_urls)?;
     setup::write(&server, further(&keys)?, &directory.join(SERVER))?;
 
+    let keys_of = with_urls.into_iter().map(|(name, (key, _))| (name, key)).collect();
+    write(directory, WALLET_KEYS, &wallet_keys(&keys.operator_key, &keys_of))?;
     let mut arguments = vec![format!("--listen 0.0.0.0:{port}")];
+    arguments.push(format!("--keys {}", directory.join(WALLET_KEYS).display()));
     arguments.push(format!("--journal-dir {}", journals.display()));
     arguments.push("--opening-balance 100000000".to_owned());
     arguments.extend(keys.partners.keys().map(|name| format!("--partner {name}")));

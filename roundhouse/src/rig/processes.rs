@@ -33,6 +33,8 @@ pub struct WalletsPlan {
     pub exe: PathBuf,
     /// Their partners.
     pub partners: Vec<String>,
+    /// Their keys: what [`wallet_keys`](super::keys::wallet_keys) says.
+    pub keys: String,
     /// Where their journals are.
     pub journals: PathBuf,
     /// Further arguments of `roundhouse wallet`.
@@ -72,7 +74,7 @@ impl Wallets {
         for partner in &plan.partners {
             command.args(["--partner", partner]);
         }
-        command.args(&plan.arguments);
+        command.args(&plan.arguments).env("ROUNDHOUSE_WALLET_KEYS", &plan.keys);
         let (child, mut lines) = spawn(command)?;
         let mut urls = BTreeMap::new();
         let announced = async {

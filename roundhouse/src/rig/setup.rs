@@ -1,7 +1,7 @@
 //! A configuration for partners that are made up here.
 
 use super::api::Api;
-use super::keys::PartnerKey;
+use super::keys::{PartnerKey, platform};
 use crate::config::{Config, CurrencyLimits, Operator, Overrides, Partner};
 use anyhow::{Context, bail};
 use http::Method;
@@ -38,6 +38,7 @@ pub fn config(
     config.server.drain_notice_ms = 0;
     let (name, key) = (OPERATOR.to_owned(), operator_key.to_owned());
     config.operators = vec![Operator { name, key, roles: None }];
+    config.signing.keys = vec![platform(operator_key).reveal()];
     config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
     Ok(config)
 }
@@ -47,6 +48,8 @@ fn partner(id: &str, key: &PartnerKey, wallet_url: &str) -> Partner {
         id: id.to_owned(),
         wallet_url: wallet_url.to_owned(),
         token_key: key.public(),
+        reply_keys: key.replies().verifying().public().into_iter().collect(),
+        shared_secrets: Vec::new(),
         currencies: vec![CurrencyLimits {
             currency: CURRENCY.to_owned(),
             exponent: EXPONENT,
@@ -79,7 +82,7 @@ pub async fn top_up(wallet: &str, player: &str, units: i64) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes a configuration file with the operators and partners of `config`, and the tables of `further`; for
+/// Writes a configuration file with the operators, partners and keys of `config`, and the tables of `further`; for
 /// processes that no load balancer stands before, unless `further` says of `server` what it is.
 ///
 /// # Errors
@@ -93,6 +96,7 @@ pub fn write(config: &Config, further: Table, path: &Path) -> anyhow::Result<()>
     for (key, list) in [
         ("operators", toml::Value::try_from(&config.operators)),
         ("partners", toml::Value::try_from(&config.partners)),
+        ("signing", toml::Value::try_from(&config.signing)),
     ] {
         file.insert(key.to_owned(), list.context("the configuration is not TOML")?);
     }

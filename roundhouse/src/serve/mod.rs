@@ -137,7 +137,7 @@ impl<E: Opened> Running<E> {
         let admin = listeners.admin.local_addr().context("the admin port cannot be told")?;
         let metrics = Metrics::default();
         let stop_loops = CancellationToken::new();
-        let directory = partners::read(&engine, config).await.context("partners")?;
+        let directory = partners::read(&engine, config, roles).await.context("partners")?;
         let (loops, asks) = loops::start(config, &engine, directory, roles, &metrics, &stop_loops)?;
         let stopping = CancellationToken::new();
         let ready = Ready::watch(&asks, &loops.memberships, &stopping);

@@ -1,11 +1,11 @@
 //! The partners and operators: those of the configuration, and what operators said of partners since, in
 //! `partners.v1`.
 
-use super::Opened;
+use super::{Opened, Role, Roles};
 use crate::config::{self, Config, CurrencyLimits};
 use anyhow::{Context, bail};
 use ingest::auth::{Duty, Operators};
-use ingest::partners::Partners;
+use ingest::partners::{Partners, Secrets};
 use ingest::placing::{Ask, Note, Placing};
 use runtime::{Alarm, EngineError, Handle, Reader, Record, Source, Topic, telemetry};
 use schemas::catalogue::PARTNERS;
@@ -39,9 +39,21 @@ pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
     Operators::with_duties(operators).context("operators[].key")
 }
 
+/// What messages to partners are signed with.
+fn secrets(config: &Config) -> anyhow::Result<Secrets> {
+    let read = |texts: &[String]| texts.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+    let mut secrets =
+        Secrets { keys: read(&config.signing.keys).context("signing.keys")?, ..Secrets::default() };
+    for partner in config.partners.iter().filter(|partner| !partner.shared_secrets.is_empty()) {
+        let shared = read(&partner.shared_secrets).context("partners[].shared_secrets")?;
+        secrets.shared.insert(partner.id.parse()?, shared);
+    }
+    Ok(secrets)
+}
+
 /// The partners of the configuration.
 fn configured(config: &Config) -> anyhow::Result<Partners> {
-    let known = Partners::default();
+    let known = Partners::new(secrets(config)?);
     for (index, partner) in config.partners.iter().enumerate() {
         let path = || format!("partners[{index}]");
         let id: PartnerId = partner.id.parse().with_context(path)?;
@@ -56,6 +68,7 @@ fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
     let mut profile = Profile {
         wallet_url: partner.wallet_url.clone(),
         token_key: partner.token_key.clone(),
+        reply_keys: partner.reply_keys.clone(),
         currencies: Default::default(),
     };
     for limits in &partner.currencies {
@@ -91,12 +104,21 @@ pub(super) struct Directory<R> {
 /// Reads the configuration and all of `partners.v1`.
 ///
 /// # Errors
-/// If a partner of the configuration cannot be, or the log is not there.
+/// If a partner of the configuration cannot be, the log is not there, or nothing could be signed although
+/// one of `roles` calls partners.
 pub(super) async fn read<E: Opened>(
     engine: &E,
     config: &Config,
+    roles: &Roles,
 ) -> anyhow::Result<Directory<E::Reader>> {
     let partners = configured(config)?;
+    let calling = [Role::Bets, Role::BetMaker, Role::Dispatcher, Role::Reconciler];
+    if config.signing.keys.is_empty() && calling.iter().any(|role| roles.has(*role)) {
+        bail!(
+            "nothing could be signed: put a key into signing.keys (`roundhouse key new` makes one), and give \
+             the partners its public half"
+        );
+    }
     let topic = Topic(PARTNERS);
     let mut tails = Vec::new();
     for partition in 0..engine.partitions(topic) {

@@ -41,7 +41,8 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     let wallets = start.partners.wallets();
     let call_wait_max = Duration::from_millis(start.config.dispatcher.call_ms_max);
     let client = HttpClient::new(CLOSE_POOL);
-    let closer = Arc::new(Closer::new(client, wallets, call_wait_max, metrics.clone()));
+    let closer =
+        Arc::new(Closer::new(client, wallets, call_wait_max, metrics.clone(), SystemClock));
     let options = ReconcilerOptions {
         partitions: BTreeSet::new(),
         rounds_from: Vec::new(),

@@ -33,7 +33,7 @@ pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
 pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
-    let caller = Authorize::new(start.partners.wallets(), AuthorizeOptions::STANDARD);
+    let caller = Authorize::new(start.partners.wallets(), AuthorizeOptions::STANDARD, SystemClock);
     let caller = MeasuredCalls::register(caller, start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,

@@ -38,6 +38,8 @@ const FAULTS: &[&str] = &[
     "20",
     "--repeat-rate",
     "20",
+    "--forge-rate",
+    "10",
     "--decline-rate",
     "20",
 ];

@@ -61,7 +61,7 @@ async fn same<E: Ground>(house: &House<E>, version: i64) -> BTreeSet<String> {
 }
 
 /// Waits until these partners, and no others, said the same at this version.
-async fn closed<E: Ground>(house: &House<E>, version: i64, wanted: &BTreeSet<String>) {
+pub(crate) async fn closed<E: Ground>(house: &House<E>, version: i64, wanted: &BTreeSet<String>) {
     let begun = Instant::now();
     loop {
         let same = same(house, version).await;

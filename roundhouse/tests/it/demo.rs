@@ -48,6 +48,7 @@ impl Stage for Cluster {
         let plan = WalletsPlan {
             exe: EXE.into(),
             partners: setup::partner_names(PARTNERS),
+            keys: std::fs::read_to_string(directory.path().join("wallet-keys.json")).unwrap(),
             journals: directory.path().join("journals"),
             arguments: ["--opening-balance", "100000000"]
                 .iter()

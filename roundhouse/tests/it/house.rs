@@ -12,7 +12,7 @@ use roundhouse::audit::{audit, journal, load};
 use roundhouse::config::{Config, EngineKind, Profile};
 use roundhouse::engine::{self, JOURNALS};
 use roundhouse::rig::api::Api;
-use roundhouse::rig::keys::PartnerKey;
+use roundhouse::rig::keys::{PartnerKey, wallet_keys};
 use roundhouse::rig::players::{Told, Wager, place_all, wagers};
 use roundhouse::rig::processes::{Wallets, WalletsPlan};
 use roundhouse::rig::setup;
@@ -65,6 +65,7 @@ impl Street {
         let plan = WalletsPlan {
             exe: PathBuf::from(EXE),
             partners: names,
+            keys: wallet_keys(OPERATOR_KEY, &keys),
             journals: journals(directory.path()),
             arguments: all.into_iter().map(ToOwned::to_owned).collect(),
         };

@@ -1,25 +1,15 @@
 //! Operators and partners while a server runs: one is paused, one is created, one moves its wallet, one changes
 //! its key. Others bet on, what was bet is settled, and a restart forgets nothing.
 
-use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean};
-use http::Method;
-use roundhouse::rig::api::Api;
+use crate::house::{Ground, House, OPERATOR_KEY, Street, clean};
+use crate::singly::{code, until};
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::Wager;
 use runtime::{Clock, SystemClock};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 on_every_engine!(a_pause_is_for_one_partner_and_outlives_the_process);
 on_every_engine!(partners_come_and_change_while_others_bet);
-
-const LOOK_PERIOD: Duration = Duration::from_millis(20);
-
-async fn code(api: &Api, wager: &Wager) -> String {
-    let reply = api.call(Method::POST, "/v1/bets", &wager.token, Some(&wager.body)).await.unwrap();
-    reply.text("code").to_owned()
-}
 
 /// What a command of `partner` says.
 #[track_caller]
@@ -27,19 +17,6 @@ fn said<E: Ground>(house: &House<E>, arguments: &[&str]) -> Value {
     let output = house.command(OPERATOR_KEY, &[&["partner"], arguments].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Bets of `wagers` until one is answered with `wanted`; empty for one that is taken.
-async fn until(api: &Api, wagers: &mut impl Iterator<Item = Wager>, wanted: &str) {
-    let begun = Instant::now();
-    loop {
-        let said = code(api, &wagers.next().unwrap()).await;
-        if said == wanted {
-            return;
-        }
-        assert!(begun.elapsed() < WAIT_MAX, "`{said}`, not `{wanted}`");
-        sleep(LOOK_PERIOD).await;
-    }
 }
 
 /// Bets of one partner's players in the round `r`.
@@ -93,11 +70,12 @@ async fn partners_come_and_change_while_others_bet<E: Ground>() {
     let file = street.directory.path().join("p03.toml");
     let stake_max = |units: u32| {
         let text = format!(
-            "wallet_url = '{}'\ntoken_key = '{}'\n[[currencies]]\ncurrency = 'EUR'\nexponent = 2\n\
+            "wallet_url = '{}'\ntoken_key = '{}'\nreply_keys = ['{}']\n[[currencies]]\ncurrency = 'EUR'\nexponent = 2\n\
              stake_min_units = 1\nstake_max_units = {units}\npayout_max_units = 1000000000\n\
              liability_max_units = 1000000000000\n",
             street.wallets.urls["p03"],
-            street.keys["p03"].public()
+            street.keys["p03"].public(),
+            street.keys["p03"].replies().verifying().public().unwrap()
         );
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap()

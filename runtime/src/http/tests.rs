@@ -1,6 +1,8 @@
 //! Against a server that answers with scripted bytes, so that it can also answer wrongly.
 
 use super::*;
+use crate::{Clock, Millis};
+use signing::{Refused, SecretKey, WINDOW_S, sign};
 use std::future::pending;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -191,4 +193,81 @@ async fn nobody_listening_is_no_connection() {
         post(&client(), &"https://localhost/".parse().unwrap()).await,
         Err(CallError::Connect)
     );
+}
+
+/// What a wallet signs with.
+fn theirs() -> SecretKey {
+    SecretKey::of_seed(&[2; 32])
+}
+
+/// A 200 with `body`, signed with `key` as a reply to the message `id` at `at_s`, then sent as `sent`.
+fn signed(key: &SecretKey, id: &str, at_s: i64, body: &str, sent: &str) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", sent.len());
+    for (name, value) in sign(std::slice::from_ref(key), id, at_s, body.as_bytes()).unwrap() {
+        head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+    }
+    format!("{head}\r\n{sent}").into_bytes()
+}
+
+#[derive(Clone)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Millis {
+        1_000_000
+    }
+}
+
+/// Asks `acme`, who answers with `answer`.
+async fn ask(answer: Vec<u8>) -> (Result<HttpAnswer, CallError>, String) {
+    let (url, mut requests) = serve(vec![vec![Act::Say(answer)]]).await;
+    let peers = Peers::default();
+    let keys = PeerKeys {
+        ours: vec![SecretKey::of_seed(&[1; 32])],
+        theirs: vec![SecretKey::of_seed(&[3; 32]).verifying(), theirs().verifying()],
+    };
+    let base = url.to_string().replace("/path", "");
+    peers.set("acme", &base, keys).unwrap();
+    let message = Message {
+        id: "c_1",
+        method: Method::POST,
+        path: "/path",
+        headers: &[],
+        body: Some(Bytes::from_static(b"hello!")),
+    };
+    let wait = Duration::from_secs(20);
+    let answer = peers.call(&client(), &"acme", message, wait, 64, &Stopped).await;
+    (answer, requests.recv().await.unwrap().1)
+}
+
+#[tokio::test]
+async fn a_reply_counts_only_if_it_is_signed_as_one() {
+    let (answer, request) = ask(signed(&theirs(), "c_1", 1_000, "yes", "yes")).await;
+    assert_eq!(answer.unwrap().body, "yes");
+    let headers = sign(&[SecretKey::of_seed(&[1; 32])], "c_1", 1_000, b"hello!").unwrap();
+    for (name, value) in headers {
+        let header = format!("{name}: {}\r\n", value.to_str().unwrap());
+        assert!(request.contains(&header), "{header} is not in {request}");
+    }
+    let stranger = SecretKey::of_seed(&[9; 32]);
+    for (answer, wanted) in [
+        (ok("yes"), Refused::Unsigned),
+        (signed(&theirs(), "c_1", 1_000, "yes", "yet"), Refused::NoKeyFits),
+        (signed(&stranger, "c_1", 1_000, "yes", "yes"), Refused::NoKeyFits),
+        // What we said ourselves, sent back.
+        (signed(&SecretKey::of_seed(&[1; 32]), "c_1", 1_000, "yes", "yes"), Refused::NoKeyFits),
+        (signed(&theirs(), "c_2", 1_000, "yes", "yes"), Refused::OtherId),
+        (signed(&theirs(), "c_1", 1_000 - WINDOW_S - 1, "yes", "yes"), Refused::Stale),
+        (signed(&theirs(), "c_1", 1_000 + WINDOW_S + 1, "yes", "yes"), Refused::Stale),
+    ] {
+        assert_eq!(ask(answer).await.0, Err(CallError::Signature(wanted)), "{wanted:?}");
+    }
+}
+
+/// It decides nothing, whoever sent it.
+#[tokio::test]
+async fn what_is_no_200_need_not_be_signed() {
+    let busy = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\n\r\n";
+    let answer = ask(busy.to_vec()).await.0.unwrap();
+    assert_eq!((answer.status, answer.retry_after_ms), (503, Some(2_000)));
 }

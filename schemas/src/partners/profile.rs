@@ -13,6 +13,9 @@ pub struct Profile {
     pub wallet_url: String,
     /// The public key that verifies its players' tokens: Ed25519, base64url of 32 bytes.
     pub token_key: String,
+    /// The public keys that verify its replies, one or two: Ed25519, as Standard Webhooks writes them
+    /// (`whpk_...`). None where a secret is shared, which stands in no topic.
+    pub reply_keys: Vec<String>,
     /// The currencies it takes bets in.
     pub currencies: BTreeMap<Currency, CurrencyLimits>,
 }

@@ -14,6 +14,7 @@ fn what_is_said_comes_back_and_each_kind_has_a_key() {
     let profile = Profile {
         wallet_url: "http://wallet:9000".to_owned(),
         token_key: "key".to_owned(),
+        reply_keys: vec!["whpk_1".to_owned(), "whpk_2".to_owned()],
         currencies: [("EUR", 2), ("JPY", 0)]
             .map(|(code, exponent)| {
                 (code.parse().unwrap(), CurrencyLimits { exponent, ..limits() })

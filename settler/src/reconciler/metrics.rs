@@ -7,7 +7,6 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use runtime::http::CallError;
 use runtime::{Handle, Millis, telemetry};
 use schemas::{Currency, PartnerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +97,8 @@ impl Metrics {
 
     /// A call ended.
     pub(super) fn attempt(&self, partner: &PartnerId, answer: &CloseAnswer) {
-        let labels = Attempt { partner: partner.to_string(), outcome: outcome(answer) };
+        let labels =
+            Attempt { partner: partner.to_string(), outcome: runtime::http::outcome(answer) };
         self.attempts.get_or_create(&labels).inc();
     }
 
@@ -174,21 +174,4 @@ fn seconds(since: Option<Millis>) -> f64 {
 fn minor(units: &Units, currency: Currency) -> i64 {
     let units = units.get(&currency).copied().unwrap_or(0);
     i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// How a call ended. A 200 says nothing of what is in it.
-fn outcome(answer: &CloseAnswer) -> &'static str {
-    match answer {
-        Ok(answer) => match answer.status {
-            200 => "answered",
-            429 | 503 => "busy",
-            500..=599 => "server_error",
-            400..=499 => "refused",
-            _ => "no_answer",
-        },
-        Err(CallError::Timeout) => "timeout",
-        Err(CallError::Connect) => "no_connection",
-        Err(CallError::Broken) => "broken",
-        Err(CallError::TooLarge) => "too_large",
-    }
 }

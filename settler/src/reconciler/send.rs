@@ -3,8 +3,8 @@
 use super::desk::{CloseAnswer, CloseAsk, CloseCall};
 use super::{Metrics, Reconciler};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{Addresses, CallError, HttpClient};
-use runtime::{Alarm, Caller, telemetry};
+use runtime::http::{CallError, HttpClient, Message, Peers};
+use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{
     ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH,
@@ -13,37 +13,45 @@ use std::time::Duration;
 
 /// Asks partners over HTTP.
 #[derive(Clone, Debug)]
-pub struct Closer {
+pub struct Closer<K> {
     client: HttpClient,
-    wallets: Addresses<PartnerId>,
+    wallets: Peers<PartnerId>,
+    clock: K,
     call_wait_max: Duration,
     metrics: Metrics,
 }
 
-impl Closer {
+impl<K: Clock> Closer<K> {
     /// A closer for these wallets, each with what stands before `/wallet/v1`; each call ends within
     /// `call_wait_max`.
     pub fn new(
         client: HttpClient,
-        wallets: Addresses<PartnerId>,
+        wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,
+        clock: K,
     ) -> Self {
-        Self { client, wallets, call_wait_max, metrics }
+        Self { client, wallets, clock, call_wait_max, metrics }
     }
 
     async fn ask(&self, call: &CloseCall) -> CloseAnswer {
-        let Some(url) = self.wallets.url(&call.partner, &path(&call.ask)) else {
-            let text = format!("nobody said where the wallet of {} is", call.partner);
-            telemetry::alarm(&Alarm { name: "wallet_unknown", text });
-            return Err(CallError::Connect);
-        };
         let (method, body) = match &call.ask {
             CloseAsk::Close(body) => (Method::POST, Some(body.clone().into())),
             CloseAsk::Rows { .. } => (Method::GET, None),
         };
-        let headers = headers(&call.close_id);
-        self.client.call(method, &url, &headers, body, self.call_wait_max, ANSWER_BYTES_MAX).await
+        let version =
+            (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION));
+        let (id, path) = (call.close_id.as_str(), &path(&call.ask));
+        let message = Message { id, method, path, headers: &[version], body };
+        let (client, partner, wait) = (&self.client, &call.partner, self.call_wait_max);
+        let called =
+            self.wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
+        let answer = called.await;
+        if answer == Err(CallError::Unknown) {
+            let text = format!("nobody said where the wallet of {partner} is");
+            telemetry::alarm(&Alarm { name: "wallet_unknown", text });
+        }
+        answer
     }
 }
 
@@ -58,19 +66,7 @@ fn path(ask: &CloseAsk) -> String {
     }
 }
 
-fn headers(close_id: &str) -> [(HeaderName, HeaderValue); 2] {
-    let close_id = HeaderValue::from_str(close_id);
-    [
-        (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),
-        // Its id is hexadecimal.
-        (
-            HeaderName::from_static("webhook-id"),
-            close_id.unwrap_or(HeaderValue::from_static("invalid")),
-        ),
-    ]
-}
-
-impl Caller<Reconciler> for Closer {
+impl<K: Clock> Caller<Reconciler> for Closer<K> {
     async fn call(&self, call: CloseCall) -> CloseAnswer {
         let answer = self.ask(&call).await;
         self.metrics.attempt(&call.partner, &answer);

@@ -294,12 +294,18 @@ fn operators() -> Operators {
     Operators::with_duties(whole.into_iter().chain(single)).unwrap()
 }
 
+/// What a partner's replies are checked with.
+pub(super) fn reply_key() -> String {
+    signing::SecretKey::of_seed(&[9; 32]).verifying().public().unwrap()
+}
+
 fn partners() -> Partners {
     let partners = Partners::default();
     for partner in ["acme", "other"] {
         let profile = Profile {
             wallet_url: format!("http://{partner}"),
             token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
+            reply_keys: vec![reply_key()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
         };
         partners.configure(partner.parse().unwrap(), profile).unwrap();

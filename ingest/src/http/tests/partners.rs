@@ -1,6 +1,6 @@
 //! Creating and changing partners and pausing their betting, as operators do.
 
-use super::house::{House, token};
+use super::house::{House, reply_key, token};
 use runtime::{RecordLog, Source, Topic};
 use schemas::catalogue::PARTNERS;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ fn body(change: impl FnOnce(&mut Value)) -> String {
         "partner_id": "newly",
         "wallet_url": "http://wallet.newly",
         "token_key": KEY,
+        "reply_keys": [reply_key()],
         "currencies": [{
             "currency": "EUR",
             "exponent": 2,
@@ -78,6 +79,10 @@ async fn what_no_partner_can_be_is_refused_and_changes_nothing() {
         (set("/wallet_url", json!("http://me@wallet")), "wallet_url"),
         (set("/wallet_url", json!("wallet")), "wallet_url"),
         (set("/token_key", json!("AAAA")), "token_key"),
+        (missing("reply_keys"), "reply_keys"),
+        (set("/reply_keys", json!([reply_key(), reply_key(), reply_key()])), "reply_keys"),
+        (set("/reply_keys", json!(["whpk_AAAA"])), "reply_keys"),
+        (set("/reply_keys", json!(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])), "reply_keys"),
         (set("/currencies", json!([])), "currencies"),
         (set("/currencies/0", json!(["EUR", 2, "1", "2", "3", "4"])), "currencies"),
         (limit("currency", json!("euro")), "currency"),

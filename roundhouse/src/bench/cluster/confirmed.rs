@@ -218,7 +218,7 @@ impl Plain {
         played: Played,
         measured: &mut Measured,
     ) -> anyhow::Result<()> {
-        let work = PlainRound::of(&played.settlements, &played.deliveries, &house.wallets.urls)?;
+        let work = PlainRound::of(&played.settlements, &played.deliveries, &house.wallets)?;
         let of = played.settlements.first().context("nothing was settled")?;
         let revision = Settlement::decode(&of.value).context("a settlement")?.revision;
         let rows = delivered(house.running.engine(), round, revision).await?;

@@ -90,8 +90,14 @@ async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<(V
         let roundhouse = run(plan, rate, wallets, house.running.address, bets(&round)).await?;
         let authorize = authorize(&sample.intent, &token, &format!("plain-{pair}"));
         let journal = Journal::Kafka(appends.clone());
-        let plain =
-            PlainPost::start(journal, sample.bytes, &wallet, &authorize, sample.reply).await?;
+        let plain = PlainPost::start(
+            journal,
+            sample.bytes,
+            (&wallet, &house.wallets.platform),
+            &authorize,
+            sample.reply,
+        )
+        .await?;
         client::send(plain.address, bets("plain"), plan.connections, Duration::from_secs(1))
             .await?;
         let plain_post = run(plan, rate, wallets, plain.address, bets("plain")).await?;

@@ -6,8 +6,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use runtime::Caller;
 use runtime::telemetry::Metrics;
+use runtime::{Caller, SystemClock};
 use tokio::time::Instant;
 
 /// Upper bounds in seconds: a wallet's 20 ms in the middle, the budget of an attempt near the end.
@@ -26,14 +26,14 @@ struct Of {
 
 /// The caller of bet placing, counted.
 pub(in crate::serve) struct MeasuredCalls {
-    inner: Authorize,
+    inner: Authorize<SystemClock>,
     attempts: Family<Attempt, Counter>,
     durations: Family<Of, Histogram, fn() -> Histogram>,
 }
 
 impl MeasuredCalls {
     /// Registers its metrics in those of the process.
-    pub(in crate::serve) fn register(inner: Authorize, metrics: &Metrics) -> Self {
+    pub(in crate::serve) fn register(inner: Authorize<SystemClock>, metrics: &Metrics) -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
         Self {
             inner,

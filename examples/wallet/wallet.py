@@ -1,0 +1,535 @@
+#!/usr/bin/env python3
+"""A partner's wallet in one file: the whole contract that Roundhouse calls, over SQLite.
+
+Holds stakes, settles, voids and corrects bets, and answers how rounds and bets stand; every message
+is verified and every answer signed as Standard Webhooks says. A bet's row, the player's balance and
+the journal of what moved change in one transaction; an answer leaves once that is on the disk.
+
+    python3 -m venv venv && venv/bin/pip install -r examples/wallet/requirements.txt
+    venv/bin/python examples/wallet/wallet.py serve --partner acme --db acme.db --keys keys.json
+    venv/bin/python examples/wallet/wallet.py journal --db acme.db > journals/acme.jsonl
+
+keys.json holds the platform's public keys and the partners' secret ones, as `roundhouse key new`
+makes them: {"platform": ["whpk_..."], "partners": {"acme": ["whsk_..."]}}. `journal` prints every
+movement as `roundhouse audit --journal` reads it.
+
+It takes EUR, and opens an account with --opening-balance for every player that it has not met: what
+happens there, and the session token, is your business. What a correction takes back may leave a
+balance below zero (claw-back policy `negative`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+Json = dict[str, Any]
+Row = sqlite3.Row
+
+API_VERSION = "2026-11-01"
+CURRENCY, EXPONENT = "EUR", 2
+ITEMS_MAX, BODY_MAX, PAGE_MAX = 500, 256 * 1024, 1000
+# The revision of a void that ends a bet which never became one.
+VOID = 2
+# Seconds that the time of a message may be away from ours.
+WINDOW_S = 300
+# How long a bet may be asked for behind its expires_at, for clocks that differ, in ms.
+SKEW_MS = 2_000
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS accounts (player TEXT PRIMARY KEY, units INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (
+    bet TEXT PRIMARY KEY, round TEXT NOT NULL, player TEXT NOT NULL, revision INTEGER NOT NULL,
+    status TEXT NOT NULL, code TEXT, stake INTEGER NOT NULL, payout INTEGER NOT NULL,
+    collected INTEGER NOT NULL, dead INTEGER NOT NULL, seq INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS of_round ON rows (round, bet);
+CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, line TEXT NOT NULL);
+"""
+
+
+class Problem(Exception):
+    """Whatever is not a 200: it decides nothing."""
+
+    def __init__(self, status: int, code: str, detail: str, kind: str = "fix_then_retry") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = {
+            "type": "about:blank",
+            "title": code.replace("_", " "),
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "class": kind,
+        }
+
+
+class Keys:
+    """What messages are verified and answers are signed with."""
+
+    def __init__(self, path: Path, partner: str) -> None:
+        said = json.loads(path.read_text())
+        self.platform = [
+            Ed25519PublicKey.from_public_bytes(of_prefix("whpk_", text))
+            for text in said["platform"]
+        ]
+        # Some write the public half behind the secret one.
+        self.own = [
+            Ed25519PrivateKey.from_private_bytes(of_prefix("whsk_", text)[:32])
+            for text in said["partners"][partner]
+        ]
+
+    def verify(self, headers: Any, body: bytes) -> str:
+        """The message's id, if the platform signed it just now."""
+        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        values = [headers.get_all(name) or [] for name in names]
+        if any(len(value) != 1 for value in values):
+            raise Problem(401, "bad_signature", "the message is not signed")
+        message, timestamp, signatures = (value[0] for value in values)
+        if "." in message or not (timestamp.isascii() and timestamp.isdigit()):
+            raise Problem(401, "bad_signature", "a header of the signature is not of its form")
+        if abs(time.time() - int(timestamp)) > WINDOW_S:
+            raise Problem(401, "clock_skew", "the message was not signed just now")
+        signed = b".".join((message.encode(), timestamp.encode(), body))
+        for text in signatures.split()[:4]:
+            version, _, tag = text.partition(",")
+            if version == "v1a" and any(fits(key, tag, signed) for key in self.platform):
+                return str(message)
+        raise Problem(401, "bad_signature", "no key fits the signature")
+
+    def sign(self, message: str, body: bytes) -> Json:
+        now = str(int(time.time()))
+        signed = b".".join((message.encode(), now.encode(), body))
+        tags = (base64.b64encode(key.sign(signed)).decode() for key in self.own)
+        return {
+            "webhook-id": message,
+            "webhook-timestamp": now,
+            "webhook-signature": " ".join(f"v1a,{tag}" for tag in tags),
+        }
+
+
+def of_prefix(prefix: str, text: str) -> bytes:
+    if not text.startswith(prefix):
+        raise SystemExit(f"wallet.py: a key must begin with {prefix}")
+    return base64.b64decode(text.removeprefix(prefix), validate=True)
+
+
+def fits(key: Ed25519PublicKey, tag: str, signed: bytes) -> bool:
+    try:
+        key.verify(base64.b64decode(tag, validate=True), signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def money(units: int) -> Json:
+    return {"units": str(units), "currency": CURRENCY, "exponent": EXPONENT}
+
+
+def units_of(body: Json) -> int:
+    """Minor units, as an integer of 64 bits: never through a float."""
+    if (body["currency"], body["exponent"]) != (CURRENCY, EXPONENT):
+        raise Problem(422, "currency_unknown", f"only {CURRENCY} with {EXPONENT} decimals is taken")
+    units = int(body["units"])
+    if not -(2**63) <= units < 2**63:
+        raise ValueError("units are no integer of 64 bits")
+    return units
+
+
+def net(status: str, stake: int, payout: int) -> int:
+    """What a bet is worth to its player in this state."""
+    return {"held": -stake, "settled": payout - stake}.get(status, 0)
+
+
+class Wallet:
+    """The register: a row per bet, at the newest revision that came."""
+
+    def __init__(self, db: Path, partner: str, opening: int) -> None:
+        self.partner, self.opening = partner, opening
+        self.lock = threading.Lock()
+        self.db = sqlite3.connect(db, check_same_thread=False, isolation_level=None)
+        self.db.row_factory = sqlite3.Row
+        self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + TABLES)
+        if self.last() == 0:
+            self.note({"kind": "epoch", "partner": partner, "ledger_epoch": 1})
+
+    def once(self, act: Callable[[], Json]) -> Json:
+        """Does `act` in a transaction that is on the disk before this returns."""
+        with self.lock:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                done = act()
+                self.db.execute("COMMIT")
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            return done
+
+    def last(self) -> int:
+        return int(self.db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+
+    def note(self, line: Json) -> None:
+        self.db.execute("INSERT INTO journal (line) VALUES (?)", (json.dumps(line),))
+
+    def row(self, bet: str) -> Row | None:
+        found: Row | None = self.db.execute("SELECT * FROM rows WHERE bet = ?", (bet,)).fetchone()
+        return found
+
+    def free(self, player: str) -> int | None:
+        found = self.db.execute("SELECT units FROM accounts WHERE player = ?", (player,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def write(self, before: Row | None, new: Json) -> tuple[int, Row]:
+        """Moves what is missing to the new state, and writes row and journal; what was moved."""
+        collected = 0 if before is None else int(before["collected"])
+        moved = net(new["status"], new["stake"], new["payout"]) - collected
+        known = self.free(new["player"])
+        free = self.opening if known is None else known
+        self.db.execute(
+            "INSERT INTO accounts VALUES (?, ?) ON CONFLICT DO UPDATE SET units = excluded.units",
+            (new["player"], free + moved),
+        )
+        # Entries are counted from 1 behind the line that says whose journal it is.
+        new |= {"seq": self.last(), "collected": collected + moved}
+        self.db.execute(
+            "INSERT OR REPLACE INTO rows VALUES (:bet, :round, :player, :revision, :status, :code, "
+            ":stake, :payout, :collected, :dead, :seq)",
+            new,
+        )
+        line = {"kind": "movement", "seq": new["seq"], "at_ms": now_ms(), "bet_id": new["bet"]}
+        line |= {name: new[name] for name in ("revision", "player", "status", "stake", "payout")}
+        line |= {"currency": CURRENCY, "exponent": EXPONENT, "moved": moved, "shortfall": 0}
+        line |= {"collected_net": new["collected"]}
+        line |= {"code": new["code"]} if new["code"] else {}
+        line |= {"opening": self.opening} if known is None else {}
+        self.note(line)
+        written = self.row(new["bet"])
+        assert written is not None
+        return moved, written
+
+    def authorize(self, body: Json) -> Json:
+        if body["op"] != "authorize" or body["revision"] != 1:
+            raise Problem(400, "bad_request", "this is no authorize of revision 1")
+        self.ours(body)
+        bet, player, stake = body["bet_id"], body["partner_player_id"], units_of(body["stake"])
+        if stake <= 0:
+            raise Problem(400, "bad_request", "a stake is above 0")
+        row = self.row(bet)
+        replayed = row is not None
+        if row is None:
+            free = self.free(player)
+            code = None
+            if at_ms(body["expires_at"]) + SKEW_MS <= now_ms():
+                code = "bet_expired"
+            elif (self.opening if free is None else free) < stake:
+                code = "insufficient_funds"
+            new = fresh(bet, body["round_id"], player, 1, stake)
+            new |= {"status": "declined" if code else "held", "code": code}
+            _, row = self.write(None, new)
+        elif row["revision"] == 1 and (row["player"], row["stake"]) != (player, stake):
+            detail = "the bet stands with another stake or player"
+            raise Problem(422, "revision_conflict", detail, "conflict")
+        told = {"message_id": body["message_id"], "bet_id": bet, "revision": row["revision"]}
+        told |= {"status": row["status"], "replayed": replayed, "partner_ref": f"tx-{row['seq']}"}
+        if row["revision"] <= VOID or row["dead"]:
+            decisions = {"held": "approved", "declined": "declined", "voided": "voided"}
+            told["decision"] = decisions[row["status"]]
+        told |= {"code": row["code"]} if row["code"] else {}
+        return told | {"processed_at": timestamp(), "balance": money(self.free(player) or 0)}
+
+    def state(self, body: Json) -> Json:
+        items = body["items"]
+        if body["op"] != "state" or not 1 <= len(items) <= ITEMS_MAX:
+            raise Problem(400, "bad_request", f"op must be `state`, with 1 to {ITEMS_MAX} items")
+        for item in items:
+            self.ours(item)
+        results = [self.item(item) for item in items]
+        return {"chunk_id": body["chunk_id"], "ledger_epoch": "1", "results": results}
+
+    def item(self, item: Json) -> Json:
+        bet, revision, target = item["bet_id"], item["revision"], item["target"]
+        told = {"bet_id": bet, "revision": revision, "replayed": False}
+        try:
+            stake = units_of(item["stake"])
+            payout = units_of(item["payout"]) if target == "settled" else 0
+        except Problem as problem:
+            # A final void ends every hold, whatever it names.
+            if revision != VOID:
+                return told | {"outcome": "rejected", "code": problem.body["code"]}
+            stake = payout = 0
+        row = self.row(bet)
+        if row is None:
+            if target != "voided":
+                return told | {"outcome": "rejected", "code": "unknown_bet"}
+            # Should the stake be asked for later, it must not be held.
+            new = fresh(bet, item["round_id"], item["partner_player_id"], revision, stake)
+            moved, row = self.write(None, new | {"status": "voided", "dead": 1})
+            return told | applied(row, moved)
+        if revision < row["revision"]:
+            told |= {"outcome": "superseded", "revision": row["revision"]}
+            return told | {
+                "status": row["status"],
+                "moved": "0",
+                "collected_net": str(row["collected"]),
+            }
+        if revision == row["revision"]:
+            if (row["status"], row["stake"], row["payout"]) != (target, stake, payout):
+                return told | {"outcome": "rejected", "code": "revision_conflict"}
+            return told | applied(row, 0) | {"replayed": True}
+        if revision == VOID:
+            stake = row["stake"]
+        elif stake != row["stake"]:
+            return told | {"outcome": "rejected", "code": "revision_conflict"}
+        over = row["dead"] or row["status"] == "declined"
+        if over and target != "voided":
+            return told | {"outcome": "rejected", "code": "invalid_transition"}
+        new = fresh(bet, row["round"], row["player"], revision, stake)
+        new |= {"status": target, "payout": payout, "dead": int(bool(over) or revision == VOID)}
+        moved, row = self.write(row, new)
+        return told | applied(row, moved)
+
+    def close(self, body: Json) -> Json:
+        """How the round stands here; what the platform says of it changes nothing."""
+        digest, holds, bets, stake, payout, voided = hashlib.sha256(), 0, 0, 0, 0, 0
+        for row in self.of_round(body["round_id"], "", -1):
+            holds += row["revision"] == 1
+            if row["revision"] <= VOID:
+                continue
+            parts = [row[name] for name in ("bet", "revision", "status", "stake", "payout")]
+            digest.update(("|".join(map(str, parts)) + "\n").encode())
+            bets, voided = bets + 1, voided + (row["status"] == "voided")
+            stake, payout = stake + row["stake"], payout + row["payout"]
+        total = {"currency": CURRENCY, "exponent": EXPONENT, "bets": bets, "stake": str(stake)}
+        total |= {"payout": str(payout), "voided": voided}
+        return {
+            "round_id": body["round_id"],
+            "result_version": body["result_version"],
+            "ledger_epoch": "1",
+            "totals": [total] if bets else [],
+            "open_holds": holds,
+            "digest": digest.hexdigest(),
+        }
+
+    def query(self, body: Json) -> Json:
+        if len(body["bet_ids"]) > ITEMS_MAX:
+            raise Problem(413, "too_large", f"at most {ITEMS_MAX} bets")
+        absent = {"revision": 0, "status": "absent"}
+        rows = ((bet, self.row(bet)) for bet in body["bet_ids"])
+        said = [{"bet_id": bet} | absent if row is None else shown(row) for bet, row in rows]
+        return {"ledger_epoch": "1", "rows": said}
+
+    def round_bets(self, round_id: str, after: str, limit: int) -> Json:
+        limit = max(1, min(limit, PAGE_MAX))
+        rows = list(self.of_round(round_id, after, limit + 1))
+        page = [shown(row) for row in rows[:limit]]
+        more = {"next": page[-1]["bet_id"]} if limit < len(rows) else {}
+        return {"round_id": round_id, "ledger_epoch": "1", "rows": page} | more
+
+    def of_round(self, round_id: str, after: str, limit: int) -> Iterator[Row]:
+        asked = "SELECT * FROM rows WHERE round = ? AND bet > ? ORDER BY bet LIMIT ?"
+        yield from self.db.execute(asked, (round_id, after, limit))
+
+    def ours(self, body: Json) -> None:
+        if body["partner_id"] != self.partner:
+            raise Problem(403, "wrong_partner", f"this is the wallet of {self.partner}")
+
+    def capabilities(self) -> Json:
+        return {
+            "partner_id": self.partner,
+            "api_versions": [API_VERSION],
+            "items_max": ITEMS_MAX,
+            "bytes_max": BODY_MAX,
+            "gzip": False,
+            "signed": True,
+            "currencies": [{"currency": CURRENCY, "exponent": EXPONENT}],
+            "claw_back": "negative",
+            "correction_window_days": 400,
+            "retention_days": 400,
+            "ledger_epoch": "1",
+        }
+
+    def health(self) -> Json:
+        said = {"status": "ok", "partner_id": self.partner, "time": timestamp()}
+        return said | {"ledger_epoch": "1"}
+
+
+def fresh(bet: str, round_id: str, player: str, revision: int, stake: int) -> Json:
+    new = {"bet": bet, "round": round_id, "player": player, "revision": revision, "stake": stake}
+    return new | {"code": None, "payout": 0, "dead": 0}
+
+
+def applied(row: Row, moved: int) -> Json:
+    said = {"outcome": "applied", "status": row["status"], "moved": str(moved)}
+    return said | {"collected_net": str(row["collected"]), "partner_ref": f"tx-{row['seq']}"}
+
+
+def shown(row: Row) -> Json:
+    said = {"bet_id": row["bet"], "revision": row["revision"], "status": row["status"]}
+    said |= {"partner_player_id": row["player"], "stake": money(row["stake"])}
+    said |= {"collected_net": str(row["collected"]), "partner_ref": f"tx-{row['seq']}"}
+    said |= {"payout": money(row["payout"])} if row["status"] == "settled" else {}
+    return said | ({"code": row["code"]} if row["code"] else {})
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def at_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def timestamp() -> str:
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return now.replace("+00:00", "Z")
+
+
+def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
+    """The HTTP side."""
+    posts = {
+        "/wallet/v1/bets/authorize": wallet.authorize,
+        "/wallet/v1/bets/state": wallet.state,
+        "/wallet/v1/rounds/close": wallet.close,
+        "/wallet/v1/bets/query": wallet.query,
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # A connection that nobody uses is closed.
+        timeout = 60
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            self.answer(lambda body: self.post(body))
+
+        def do_GET(self) -> None:
+            self.answer(lambda _: self.get())
+
+        def post(self, body: bytes) -> Json:
+            act = posts.get(self.path)
+            if act is None:
+                raise Problem(404, "not_found", "there is nothing here")
+            asked = json.loads(body)
+            return wallet.once(lambda: act(asked))
+
+        def get(self) -> Json:
+            url = urlsplit(self.path)
+            parts = url.path.split("/")
+            if parts[:4] == ["", "wallet", "v1", "rounds"] and parts[5:] == ["bets"]:
+                asked = parse_qs(url.query)
+                after, limit = asked.get("after", [""])[0], int(asked.get("limit", [PAGE_MAX])[0])
+                return wallet.once(lambda: wallet.round_bets(parts[4], after, limit))
+            if url.path == "/wallet/v1/capabilities":
+                return wallet.capabilities()
+            if url.path == "/wallet/v1/health":
+                return wallet.health()
+            raise Problem(404, "not_found", "there is nothing here")
+
+        def answer(self, act: Callable[[bytes], Json]) -> None:
+            self.message: str | None = None
+            try:
+                status, said = 200, act(self.verified())
+            except Problem as problem:
+                status, said = problem.status, problem.body
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                refused = Problem(400, "bad_request", f"the request cannot be read: {error!r}")
+                status, said = refused.status, refused.body
+            except sqlite3.Error as error:
+                failed = Problem(500, "internal", str(error), "retry_same_bytes")
+                status, said = failed.status, failed.body
+            self.reply(status, said)
+
+        def verified(self) -> bytes:
+            """The body, if the platform signed it."""
+            length = int(self.headers.get("content-length") or 0)
+            if length > BODY_MAX:
+                self.close_connection = True
+                raise Problem(413, "too_large", f"at most {BODY_MAX} bytes")
+            body = self.rfile.read(length)
+            self.message = keys.verify(self.headers, body)
+            if self.headers.get("api-version", API_VERSION) != API_VERSION:
+                raise Problem(406, "version_unsupported", f"{API_VERSION} is spoken here")
+            return body
+
+        def reply(self, status: int, said: Json) -> None:
+            body = json.dumps(said).encode()
+            self.send_response(status)
+            kind = "application/json" if status == 200 else "application/problem+json"
+            headers = {"content-type": kind, "content-length": str(len(body))}
+            headers |= {"api-version": API_VERSION}
+            headers |= keys.sign(self.message, body) if self.message else {}
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing a request: the journal says what moved."""
+
+    return Handler
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+def serve(options: argparse.Namespace) -> None:
+    keys = Keys(options.keys, options.partner)
+    wallet = Wallet(options.db, options.partner, options.opening_balance)
+    host, _, port = options.listen.rpartition(":")
+    server = Server((host, int(port)), handler(wallet, keys))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # From the thread that serves it would wait for itself.
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    url = f"http://{host}:{server.server_address[1]}"
+    print(json.dumps({"partner": options.partner, "url": url}), flush=True)
+    server.serve_forever(poll_interval=0.1)
+    with wallet.lock:
+        wallet.db.close()
+
+
+def journal(options: argparse.Namespace) -> None:
+    db = sqlite3.connect(options.db)
+    for (line,) in db.execute("SELECT line FROM journal ORDER BY seq"):
+        sys.stdout.write(line + "\n")
+
+
+def main() -> None:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    commands = parser.add_subparsers(required=True)
+    serving = commands.add_parser("serve", help="answer the platform")
+    serving.add_argument("--partner", required=True, help="whose wallet this is")
+    serving.add_argument("--keys", type=Path, required=True, help="JSON file with the keys")
+    serving.add_argument("--listen", default="127.0.0.1:9100", help="address; port 0: any free one")
+    serving.add_argument("--opening-balance", type=int, default=1_000_000, help="minor units")
+    serving.set_defaults(run=serve)
+    printing = commands.add_parser("journal", help="print every movement, a JSON line each")
+    printing.set_defaults(run=journal)
+    for command in (serving, printing):
+        command.add_argument("--db", type=Path, required=True, help="SQLite file")
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
