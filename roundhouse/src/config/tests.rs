@@ -157,6 +157,8 @@ const MUCH_IS_WRONG: &str = r#"
     retention_days = 3
     [dispatcher]
     chunk_items_max = 501
+    [signing]
+    keys = ["whpk_AAAA", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsk_AAAA"]
     [telemetry]
     log = "info,=="
     [[operators]]
@@ -169,6 +171,8 @@ const MUCH_IS_WRONG: &str = r#"
     id = "acme"
     wallet_url = "ftp://w"
     token_key = "x"
+    reply_keys = ["x", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    shared_secrets = ["whsk_AAAA"]
     currencies = []
     [[partners]]
     id = "b e t"
@@ -199,6 +203,10 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("engine.kind", "`embedded` or `cluster`"),
         ("storage.retention_days", "at least 35"),
         ("dispatcher.chunk_items_max", "at most 500"),
+        ("signing.keys", "at most 2"),
+        ("signing.keys[0]", "must begin with whsk_"),
+        ("signing.keys[1]", "belongs to one of the partners"),
+        ("signing.keys[2]", "has 3 bytes"),
         ("telemetry.log", "does not parse"),
         ("operators[0].key", "shorter than 20"),
         ("operators[0].roles[1]", "did you mean `approve`?"),
@@ -206,6 +214,10 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("operators[1].key", "is missing"),
         ("partners[0].wallet_url", ""),
         ("partners[0].token_key", "base64url"),
+        ("partners[0].reply_keys", "one or two"),
+        ("partners[0].reply_keys[0]", "must begin with whpk_"),
+        ("partners[0].reply_keys[1]", "belongs into shared_secrets"),
+        ("partners[0].shared_secrets[0]", "has 3 bytes"),
         ("partners[0].currencies", "in none"),
         ("partners[1].id", ""),
         ("partners[1].wallet", "did you mean `wallet_url`?"),
@@ -244,13 +256,16 @@ fn a_secret_of_digits_is_a_text() {
 }
 
 const CANARY: &str = "canary-0123456789abcdefghij";
+/// Of a secret key.
+const SEED: &str = "6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
 
 /// A secret is in none of what is said of a configuration, be it right or wrong.
 #[test]
 fn secrets_are_never_shown() {
     let good = format!(
         "[[operators]]\nname = \"desk\"\nkey = \"{CANARY}\"\n\
-         [cluster]\nproperties = {{ \"sasl.password\" = \"{CANARY}\", \"linger.ms\" = \"1\" }}\n"
+         [cluster]\nproperties = {{ \"sasl.password\" = \"{CANARY}\", \"linger.ms\" = \"1\" }}\n\
+         [signing]\nkeys = [\"whsk_{SEED}\"]\n"
     );
     let shown = |file: &str, environment: &[(&str, &str)]| {
         let directory = tempfile::tempdir().unwrap();
@@ -260,7 +275,7 @@ fn secrets_are_never_shown() {
         Config::shown(Some(&path), environment)
     };
     let text = shown(&good, &[("ROUNDHOUSE__SERVER__LISTEN", "127.0.0.1:7")]).unwrap();
-    assert!(!text.contains("canary"), "{text}");
+    assert!(!text.contains("canary") && !text.contains(SEED), "{text}");
     for words in [
         "key = \"***\"",
         "\"sasl.password\" = \"***\"",
@@ -274,13 +289,16 @@ fn secrets_are_never_shown() {
     }
     let again: Table = text.parse().unwrap();
     assert_eq!(again["server"]["listen"].as_str(), Some("127.0.0.1:7"));
-    assert!(!format!("{:?}", load(&good, &[]).unwrap()).contains("canary"));
+    let debug = format!("{:?}", load(&good, &[]).unwrap());
+    assert!(!debug.contains("canary") && !debug.contains(SEED), "{debug}");
     for wrong in [
         format!("[[operators]]\nname = \"desk\"\nkey = [\"{CANARY}\"]"),
         format!("[[operators]]\nname = \"desk\"\nkey = \"{CANARY}"),
         format!("[[operators]]\nname = \"desk\"\nkey = \"{CANARY}\"\nrole = 1"),
         format!("[simple]\npartner = \"acme\"\npartner_secret = \"{CANARY}\""),
         format!("[cluster]\nproperties = {{ \"sasl.password\" = [\"{CANARY}\"] }}"),
+        format!("[signing]\nkeys = [\"whsk_{CANARY}\"]"),
+        format!("[[partners]]\nid = \"a\"\nshared_secrets = [\"whsec_{CANARY}\"]"),
         format!("[[partners]]\nid = \"a\"\nwallet_url = \"http://u:{CANARY}@w:1\""),
     ] {
         let error = load(&wrong, &[]).unwrap_err();
