@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A partner's wallet in one file: the whole contract that Roundhouse calls, over SQLite.
+"""A partner's wallet in one file: every call that Roundhouse makes, over SQLite.
 
 Holds stakes, settles, voids and corrects bets, and answers how rounds and bets stand; every message
 is verified and every answer signed as Standard Webhooks says. A bet's row, the player's balance and
@@ -15,7 +15,7 @@ movement as `roundhouse audit --journal` reads it.
 
 It takes EUR, and opens an account with --opening-balance for every player that it has not met: what
 happens there, and the session token, is your business. What a correction takes back may leave a
-balance below zero (claw-back policy `negative`).
+balance below zero (claw-back policy `negative`). Signatures are Ed25519 alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import signal
 import sqlite3
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,8 +62,12 @@ CREATE TABLE IF NOT EXISTS rows (
     collected INTEGER NOT NULL, dead INTEGER NOT NULL, seq INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS of_round ON rows (round, bet);
+CREATE INDEX IF NOT EXISTS by_seq ON rows (seq);
 CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, line TEXT NOT NULL);
 """
+
+
+EPOCHS = """SELECT line FROM journal WHERE line LIKE '%"kind": "epoch"%' ORDER BY seq"""
 
 
 class Problem(Exception):
@@ -84,16 +90,24 @@ class Keys:
     """What messages are verified and answers are signed with."""
 
     def __init__(self, path: Path, partner: str) -> None:
-        said = json.loads(path.read_text())
-        self.platform = [
-            Ed25519PublicKey.from_public_bytes(of_prefix("whpk_", text))
-            for text in said["platform"]
-        ]
-        # Some write the public half behind the secret one.
-        self.own = [
-            Ed25519PrivateKey.from_private_bytes(of_prefix("whsk_", text)[:32])
-            for text in said["partners"][partner]
-        ]
+        try:
+            said = json.loads(path.read_text())
+            self.platform = [
+                Ed25519PublicKey.from_public_bytes(of_prefix("whpk_", text))
+                for text in said["platform"]
+            ]
+            # Some write the public half behind the secret one.
+            self.own = [
+                Ed25519PrivateKey.from_private_bytes(of_prefix("whsk_", text)[:32])
+                for text in said["partners"][partner]
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # What stands there may be a secret.
+            kind = type(error).__name__
+            raise SystemExit(f"wallet.py: {path} holds no keys of {partner}: {kind}") from None
+        if not self.platform or not self.own:
+            raise SystemExit(f"wallet.py: {path} lacks a key of the platform or of {partner}")
+        self.partner = partner
 
     def verify(self, headers: Any, body: bytes) -> str:
         """The message's id, if the platform signed it just now."""
@@ -102,7 +116,7 @@ class Keys:
         if any(len(value) != 1 for value in values):
             raise Problem(401, "bad_signature", "the message is not signed")
         message, timestamp, signatures = (value[0] for value in values)
-        if "." in message or not (timestamp.isascii() and timestamp.isdigit()):
+        if "." in message or not re.fullmatch(r"[0-9]{1,12}", timestamp):
             raise Problem(401, "bad_signature", "a header of the signature is not of its form")
         if abs(time.time() - int(timestamp)) > WINDOW_S:
             raise Problem(401, "clock_skew", "the message was not signed just now")
@@ -126,7 +140,7 @@ class Keys:
 
 def of_prefix(prefix: str, text: str) -> bytes:
     if not text.startswith(prefix):
-        raise SystemExit(f"wallet.py: a key must begin with {prefix}")
+        raise ValueError
     return base64.b64decode(text.removeprefix(prefix), validate=True)
 
 
@@ -138,18 +152,23 @@ def fits(key: Ed25519PublicKey, tag: str, signed: bytes) -> bool:
     return True
 
 
+def get_id(partner: str, path: str) -> str:
+    """The id of a GET, which has no body to say whose and which it is."""
+    return "get_" + hashlib.sha256(f"{partner}\n{path}".encode()).hexdigest()[:32]
+
+
 def money(units: int) -> Json:
     return {"units": str(units), "currency": CURRENCY, "exponent": EXPONENT}
 
 
 def units_of(body: Json) -> int:
-    """Minor units, as an integer of 64 bits: never through a float."""
+    """Minor units: digits as text, never through a float."""
     if (body["currency"], body["exponent"]) != (CURRENCY, EXPONENT):
         raise Problem(422, "currency_unknown", f"only {CURRENCY} with {EXPONENT} decimals is taken")
-    units = int(body["units"])
-    if not -(2**63) <= units < 2**63:
-        raise ValueError("units are no integer of 64 bits")
-    return units
+    text = body["units"]
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Problem(400, "bad_request", "units are up to 18 digits as text")
+    return int(text)
 
 
 def net(status: str, stake: int, payout: int) -> int:
@@ -160,14 +179,19 @@ def net(status: str, stake: int, payout: int) -> int:
 class Wallet:
     """The register: a row per bet, at the newest revision that came."""
 
-    def __init__(self, db: Path, partner: str, opening: int) -> None:
+    def __init__(self, db: Path, partner: str, opening: int, epoch: int) -> None:
         self.partner, self.opening = partner, opening
         self.lock = threading.Lock()
         self.db = sqlite3.connect(db, check_same_thread=False, isolation_level=None)
         self.db.row_factory = sqlite3.Row
         self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + TABLES)
-        if self.last() == 0:
-            self.note({"kind": "epoch", "partner": partner, "ledger_epoch": 1})
+        said = [json.loads(line) for (line,) in self.db.execute(EPOCHS)]
+        if any(line["partner"] != partner for line in said):
+            raise SystemExit(f"wallet.py: {db} is of partner {said[0]['partner']}")
+        last = max((line["ledger_epoch"] for line in said), default=0)
+        if last < epoch:
+            self.note({"kind": "epoch", "partner": partner, "ledger_epoch": epoch})
+        self.epoch = str(max(last, epoch))
 
     def once(self, act: Callable[[], Json]) -> Json:
         """Does `act` in a transaction that is on the disk before this returns."""
@@ -181,8 +205,10 @@ class Wallet:
                 raise
             return done
 
-    def last(self) -> int:
-        return int(self.db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+    def entries(self) -> int:
+        """Movements so far."""
+        counted = self.db.execute("SELECT coalesce(max(seq), 0) FROM rows").fetchone()
+        return int(counted[0])
 
     def note(self, line: Json) -> None:
         self.db.execute("INSERT INTO journal (line) VALUES (?)", (json.dumps(line),))
@@ -205,8 +231,7 @@ class Wallet:
             "INSERT INTO accounts VALUES (?, ?) ON CONFLICT DO UPDATE SET units = excluded.units",
             (new["player"], free + moved),
         )
-        # Entries are counted from 1 behind the line that says whose journal it is.
-        new |= {"seq": self.last(), "collected": collected + moved}
+        new |= {"seq": self.entries() + 1, "collected": collected + moved}
         self.db.execute(
             "INSERT OR REPLACE INTO rows VALUES (:bet, :round, :player, :revision, :status, :code, "
             ":stake, :payout, :collected, :dead, :seq)",
@@ -227,12 +252,18 @@ class Wallet:
         if body["op"] != "authorize" or body["revision"] != 1:
             raise Problem(400, "bad_request", "this is no authorize of revision 1")
         self.ours(body)
-        bet, player, stake = body["bet_id"], body["partner_player_id"], units_of(body["stake"])
-        if stake <= 0:
-            raise Problem(400, "bad_request", "a stake is above 0")
+        bet, player = body["bet_id"], body["partner_player_id"]
         row = self.row(bet)
         replayed = row is not None
+        try:
+            stake = units_of(body["stake"])
+        except Problem:
+            if row is None:
+                raise
+            stake = -1
         if row is None:
+            if stake == 0:
+                raise Problem(400, "bad_request", "a stake is above 0")
             free = self.free(player)
             code = None
             if at_ms(body["expires_at"]) + SKEW_MS <= now_ms():
@@ -255,22 +286,28 @@ class Wallet:
 
     def state(self, body: Json) -> Json:
         items = body["items"]
-        if body["op"] != "state" or not 1 <= len(items) <= ITEMS_MAX:
+        if body["op"] != "state" or not items:
             raise Problem(400, "bad_request", f"op must be `state`, with 1 to {ITEMS_MAX} items")
+        if len(items) > ITEMS_MAX:
+            raise Problem(413, "too_large", f"at most {ITEMS_MAX} items")
         for item in items:
             self.ours(item)
         results = [self.item(item) for item in items]
-        return {"chunk_id": body["chunk_id"], "ledger_epoch": "1", "results": results}
+        return {"chunk_id": body["chunk_id"], "ledger_epoch": self.epoch, "results": results}
 
     def item(self, item: Json) -> Json:
         bet, revision, target = item["bet_id"], item["revision"], item["target"]
         told = {"bet_id": bet, "revision": revision, "replayed": False}
+        final = revision == VOID and target == "voided"
+        known = target in ("held", "settled", "voided") and type(revision) is int
+        if not known or revision < VOID or (revision == VOID and not final):
+            return told | {"outcome": "rejected", "code": "bad_request"}
         try:
             stake = units_of(item["stake"])
             payout = units_of(item["payout"]) if target == "settled" else 0
         except Problem as problem:
             # A final void ends every hold, whatever it names.
-            if revision != VOID:
+            if not final:
                 return told | {"outcome": "rejected", "code": problem.body["code"]}
             stake = payout = 0
         row = self.row(bet)
@@ -281,31 +318,27 @@ class Wallet:
             new = fresh(bet, item["round_id"], item["partner_player_id"], revision, stake)
             moved, row = self.write(None, new | {"status": "voided", "dead": 1})
             return told | applied(row, moved)
-        if revision < row["revision"]:
-            told |= {"outcome": "superseded", "revision": row["revision"]}
-            return told | {
-                "status": row["status"],
-                "moved": "0",
-                "collected_net": str(row["collected"]),
-            }
-        if revision == row["revision"]:
-            if (row["status"], row["stake"], row["payout"]) != (target, stake, payout):
-                return told | {"outcome": "rejected", "code": "revision_conflict"}
-            return told | applied(row, 0) | {"replayed": True}
-        if revision == VOID:
+        if final:
             stake = row["stake"]
-        elif stake != row["stake"]:
-            return told | {"outcome": "rejected", "code": "revision_conflict"}
+        if revision < row["revision"]:
+            told |= applied(row, 0) | {"outcome": "superseded"}
+            return told | {"revision": row["revision"]}
+        same = (row["status"], row["stake"], row["payout"]) == (target, stake, payout)
+        if revision == row["revision"] and same:
+            return told | applied(row, 0) | {"replayed": True}
         over = row["dead"] or row["status"] == "declined"
         if over and target != "voided":
             return told | {"outcome": "rejected", "code": "invalid_transition"}
+        if revision == row["revision"] or stake != row["stake"]:
+            return told | {"outcome": "rejected", "code": "revision_conflict"}
         new = fresh(bet, row["round"], row["player"], revision, stake)
-        new |= {"status": target, "payout": payout, "dead": int(bool(over) or revision == VOID)}
+        new |= {"status": target, "payout": payout, "dead": int(bool(over) or final)}
         moved, row = self.write(row, new)
         return told | applied(row, moved)
 
     def close(self, body: Json) -> Json:
         """How the round stands here; what the platform says of it changes nothing."""
+        self.ours(body)
         digest, holds, bets, stake, payout, voided = hashlib.sha256(), 0, 0, 0, 0, 0
         for row in self.of_round(body["round_id"], "", -1):
             holds += row["revision"] == 1
@@ -320,7 +353,7 @@ class Wallet:
         return {
             "round_id": body["round_id"],
             "result_version": body["result_version"],
-            "ledger_epoch": "1",
+            "ledger_epoch": self.epoch,
             "totals": [total] if bets else [],
             "open_holds": holds,
             "digest": digest.hexdigest(),
@@ -332,14 +365,14 @@ class Wallet:
         absent = {"revision": 0, "status": "absent"}
         rows = ((bet, self.row(bet)) for bet in body["bet_ids"])
         said = [{"bet_id": bet} | absent if row is None else shown(row) for bet, row in rows]
-        return {"ledger_epoch": "1", "rows": said}
+        return {"ledger_epoch": self.epoch, "rows": said}
 
     def round_bets(self, round_id: str, after: str, limit: int) -> Json:
         limit = max(1, min(limit, PAGE_MAX))
         rows = list(self.of_round(round_id, after, limit + 1))
         page = [shown(row) for row in rows[:limit]]
         more = {"next": page[-1]["bet_id"]} if limit < len(rows) else {}
-        return {"round_id": round_id, "ledger_epoch": "1", "rows": page} | more
+        return {"round_id": round_id, "ledger_epoch": self.epoch, "rows": page} | more
 
     def of_round(self, round_id: str, after: str, limit: int) -> Iterator[Row]:
         asked = "SELECT * FROM rows WHERE round = ? AND bet > ? ORDER BY bet LIMIT ?"
@@ -361,12 +394,12 @@ class Wallet:
             "claw_back": "negative",
             "correction_window_days": 400,
             "retention_days": 400,
-            "ledger_epoch": "1",
+            "ledger_epoch": self.epoch,
         }
 
     def health(self) -> Json:
         said = {"status": "ok", "partner_id": self.partner, "time": timestamp()}
-        return said | {"ledger_epoch": "1"}
+        return said | {"ledger_epoch": self.epoch}
 
 
 def fresh(bet: str, round_id: str, player: str, revision: int, stake: int) -> Json:
@@ -451,19 +484,28 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 refused = Problem(400, "bad_request", f"the request cannot be read: {error!r}")
                 status, said = refused.status, refused.body
-            except sqlite3.Error as error:
-                failed = Problem(500, "internal", str(error), "retry_same_bytes")
+            except Exception as error:
+                # Nothing was done; people must see it.
+                traceback.print_exc()
+                failed = Problem(500, "internal", repr(error), "retry_same_bytes")
                 status, said = failed.status, failed.body
             self.reply(status, said)
 
         def verified(self) -> bytes:
             """The body, if the platform signed it."""
-            length = int(self.headers.get("content-length") or 0)
-            if length > BODY_MAX:
-                self.close_connection = True
+            # What cannot be told apart from the next request must not be followed by one.
+            self.close_connection = True
+            length = self.headers.get("content-length", "0")
+            if "transfer-encoding" in self.headers or not re.fullmatch(r"[0-9]{1,9}", length):
+                raise Problem(400, "bad_request", "say the length of the body")
+            if int(length) > BODY_MAX:
                 raise Problem(413, "too_large", f"at most {BODY_MAX} bytes")
-            body = self.rfile.read(length)
-            self.message = keys.verify(self.headers, body)
+            body = self.rfile.read(int(length))
+            self.close_connection = self.headers.get("connection", "").lower() == "close"
+            message = keys.verify(self.headers, body)
+            if self.command == "GET" and message != get_id(keys.partner, self.path):
+                raise Problem(401, "bad_signature", "the message is another's, or for another path")
+            self.message = message
             if self.headers.get("api-version", API_VERSION) != API_VERSION:
                 raise Problem(406, "version_unsupported", f"{API_VERSION} is spoken here")
             return body
@@ -474,6 +516,7 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
             kind = "application/json" if status == 200 else "application/problem+json"
             headers = {"content-type": kind, "content-length": str(len(body))}
             headers |= {"api-version": API_VERSION}
+            headers |= {"connection": "close"} if self.close_connection else {}
             headers |= keys.sign(self.message, body) if self.message else {}
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -494,7 +537,7 @@ class Server(ThreadingHTTPServer):
 
 def serve(options: argparse.Namespace) -> None:
     keys = Keys(options.keys, options.partner)
-    wallet = Wallet(options.db, options.partner, options.opening_balance)
+    wallet = Wallet(options.db, options.partner, options.opening_balance, options.ledger_epoch)
     host, _, port = options.listen.rpartition(":")
     server = Server((host, int(port)), handler(wallet, keys))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -522,6 +565,8 @@ def main() -> None:
     serving.add_argument("--keys", type=Path, required=True, help="JSON file with the keys")
     serving.add_argument("--listen", default="127.0.0.1:9100", help="address; port 0: any free one")
     serving.add_argument("--opening-balance", type=int, default=1_000_000, help="minor units")
+    epoch = "raise it after the database was restored from a backup"
+    serving.add_argument("--ledger-epoch", type=int, default=1, help=epoch)
     serving.set_defaults(run=serve)
     printing = commands.add_parser("journal", help="print every movement, a JSON line each")
     printing.set_defaults(run=journal)

@@ -6,7 +6,7 @@
 
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{HttpClient, HttpOptions, Message, Peers};
+use runtime::http::{CallError, HttpClient, HttpOptions, Message, Peers};
 use runtime::{Caller, Clock};
 use schemas::PartnerId;
 use schemas::contract::AUTHORIZE_PATH;
@@ -87,7 +87,13 @@ impl<C: Clock> Authorize<C> {
         let (wallets, client) = (&self.wallets, &self.client);
         let called =
             wallets.call(client, &call.partner, message, left, ANSWER_BYTES_MAX, &self.clock);
-        let answer = called.await.map_err(|error| error.to_string())?;
+        let answer = called.await.map_err(|error| {
+            if matches!(error, CallError::Signature(_)) {
+                // They hold stakes that we cannot count, and must be told.
+                tracing::warn!(partner.id = %call.partner, %error, "authorize");
+            }
+            error.to_string()
+        })?;
         Ok(HoldReply::Http { status: answer.status, body: answer.body })
     }
 }

@@ -26,6 +26,9 @@ pub enum ProfileError {
     /// A shared secret where everybody can read it.
     #[error("a shared secret stands in the configuration of the servers alone (shared_secrets)")]
     SharedSecret,
+    /// One of our own.
+    #[error("a key is ours: what we said would pass for a reply")]
+    OurKey,
     /// Too many keys.
     #[error("there are more than {KEYS_MAX} keys")]
     ManyKeys,
@@ -162,7 +165,11 @@ impl Partners {
         for key in &profile.reply_keys {
             let key: VerifyingKey = key.parse()?;
             // A profile stands in a topic.
-            key.public().ok_or(ProfileError::SharedSecret)?;
+            let public = key.public().ok_or(ProfileError::SharedSecret)?;
+            let ours = self.secrets.keys.iter().filter_map(|key| key.verifying().public());
+            if ours.into_iter().any(|ours| ours == public) {
+                return Err(ProfileError::OurKey);
+            }
             theirs.push(key);
         }
         match theirs.len() {
@@ -260,6 +267,14 @@ mod tests {
         partners.note(said("http://three", 2)).unwrap();
         partners.note_ahead(before.as_ref(), said("http://two", 1)).unwrap();
         assert_eq!(wallet(), "http://three");
+    }
+
+    #[test]
+    fn a_key_of_ours_verifies_nobody_s_replies() {
+        let keys = vec![SecretKey::of_seed(&[9; 32])];
+        let partners = Partners::new(Secrets { keys, ..Secrets::default() });
+        let refused = partners.configure("acme".parse().unwrap(), profile("http://one"));
+        assert_eq!(refused, Err(ProfileError::OurKey));
     }
 
     #[test]

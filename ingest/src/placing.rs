@@ -143,7 +143,7 @@ impl Placing {
             }
             Ask::Started => {
                 let reply = match self.started() {
-                    Ok(()) => Told::Noted,
+                    Ok(()) => Told::Started,
                     Err(refusal) => refusal.into(),
                 };
                 out.push(Effect::Reply { token, reply });

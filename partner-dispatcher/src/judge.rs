@@ -1,8 +1,7 @@
 //! What an answer of a partner is worth.
 //!
-//! [`judge`] is the one place where an answer becomes a verdict. **Answers are not signed yet**: until
-//! they are, this function trusts the connection for who speaks, and nothing else. What counts is a
-//! status of 200, a body that echoes the chunk, and in it an item that echoes bet and revision. All
+//! [`judge`] is the one place where an answer becomes a verdict; that a 200 is the partner's was verified
+//! before, by its signature. What counts is a status of 200, a body that echoes the chunk, and in it an item that echoes bet and revision. All
 //! else (another status, a redirect, HTML, half a body, a word that this build does not know) is no
 //! answer: the item stays owed and is sent again.
 

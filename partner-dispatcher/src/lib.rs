@@ -50,8 +50,7 @@
 //!
 //! # Not yet
 //!
-//! Answers are not signed, so [`judge`](mod@judge) trusts the connection for who speaks. A changed ledger
-//! epoch raises an alarm but does not pause the partner (R20). The limits do not adapt.
+//! A changed ledger epoch raises an alarm but does not pause the partner (R20). The limits do not adapt.
 
 pub mod dispatcher;
 

@@ -52,6 +52,22 @@ impl From<ClawBackArg> for ClawBack {
     }
 }
 
+/// Keys as JSON. Its `Debug` shows nothing of them.
+#[derive(Clone)]
+pub struct KeysJson(String);
+
+impl From<String> for KeysJson {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for KeysJson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeysJson(..)")
+    }
+}
+
 /// Run reference wallets: the bookmaker's side of the partner contract
 ///
 /// Each partner gets a wallet of its own, on a port of its own, with a journal of every movement in
@@ -73,8 +89,8 @@ pub struct WalletArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "keys_json")]
     pub keys: Option<PathBuf>,
     /// The JSON itself, from the environment: arguments can be read by others
-    #[arg(long, env = "ROUNDHOUSE_WALLET_KEYS", hide_env_values = true, value_name = "JSON")]
-    pub keys_json: Option<String>,
+    #[arg(long, hide = true, env = "ROUNDHOUSE_WALLET_KEYS", hide_env_values = true)]
+    pub keys_json: Option<KeysJson>,
     /// Keep no journal: a restart forgets everything. For benches
     #[arg(long, conflicts_with_all = ["journal_dir", "no_fsync"])]
     pub in_memory: bool,
@@ -112,7 +128,7 @@ impl WalletArgs {
     pub(crate) fn keyring(&self) -> Result<Keyring, KeysError> {
         match &self.keys {
             Some(path) => Keyring::of_file(path),
-            None => Keyring::of_json(self.keys_json.as_deref().unwrap_or_default()),
+            None => Keyring::of_json(self.keys_json.as_ref().map_or("", |json| &json.0)),
         }
     }
 

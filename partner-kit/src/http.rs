@@ -144,6 +144,9 @@ async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body
 
 async fn close(State(app): State<App>, headers: HeaderMap, body: Body) -> Answer {
     let request: CloseRequest = read(&headers, body)?;
+    if !app.wallet.peek(|register| register.serves(&request.partner_id)) {
+        return Err(Problem::wrong_partner());
+    }
     let lost = app.mischief.settings().rows_lost;
     Ok(Json(app.wallet.close(&request, lost).await?).into_response())
 }

@@ -91,6 +91,7 @@ pub async fn serve_wallet(
         permits: Arc::new(Semaphore::new(options.requests_max)),
         state_calls: Arc::default(),
         signing: Signing {
+            partner: options.ledger.partner.clone(),
             keys: Arc::new(options.keys.clone()),
             clock: Clock::clone(&options.clock),
         },

@@ -7,13 +7,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, STATE_BYTES_MAX};
+use schemas::contract::{ANSWER_BYTES_MAX, STATE_BYTES_MAX, get_id};
 use serde::Deserialize;
-use signing::{KeyError, Refused, SecretKey, VerifyingKey, sign, verify};
+use signing::{KEYS_MAX, KeyError, Refused, SecretKey, VerifyingKey, sign, verify};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -39,9 +40,15 @@ pub enum KeysError {
     },
     /// Not of the form.
     #[error(
-        "the keys are not JSON like {{\"platform\":[\"whpk_...\"],\"partners\":{{\"acme\":[\"whsk_...\"]}}}}"
+        "the keys are not JSON like {{\"platform\":[\"whpk_...\"],\"partners\":{{\"acme\":[\"whsk_...\"]}}}}: \
+         line {line}, column {column}"
     )]
-    Form(#[from] serde_json::Error),
+    Form {
+        /// Where, and no more: what stands there may be a secret.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
     /// One of them is none.
     #[error("a key of {of}")]
     Key {
@@ -50,9 +57,12 @@ pub enum KeysError {
         /// What is wrong.
         source: KeyError,
     },
-    /// Nothing could be signed.
+    /// Nothing could be signed, or nothing verified.
     #[error("there is no key of {0}")]
-    None(PartnerId),
+    None(String),
+    /// Some would never be tried.
+    #[error("there are more than {KEYS_MAX} keys of {0}")]
+    Many(String),
 }
 
 /// The keys of several wallets, as a file says them.
@@ -71,30 +81,34 @@ impl Keyring {
     }
 
     pub(crate) fn of_json(text: &str) -> Result<Self, KeysError> {
-        Ok(serde_json::from_str(text)?)
+        serde_json::from_str(text)
+            .map_err(|error| KeysError::Form { line: error.line(), column: error.column() })
     }
 
     pub(crate) fn of(&self, partner: &PartnerId) -> Result<WalletKeys, KeysError> {
-        let wrong = |of: &str| {
-            let of = of.to_owned();
-            move |source| KeysError::Key { of, source }
-        };
-        let own = self.partners.get(partner).filter(|own| !own.is_empty());
-        let own = own.ok_or_else(|| KeysError::None(partner.clone()))?;
-        let own: Vec<SecretKey> = own
-            .iter()
-            .map(|text| text.parse().map_err(wrong(partner.as_str())))
-            .collect::<Result<_, _>>()?;
-        let mut platform: Vec<VerifyingKey> = self
-            .platform
-            .iter()
-            .map(|text| text.parse().map_err(wrong("the platform")))
-            .collect::<Result<_, _>>()?;
+        let own = self.partners.get(partner).map(Vec::as_slice).unwrap_or_default();
+        let own: Vec<SecretKey> = read(partner.as_str(), own)?;
         // With a secret that both share, both sign.
         let shared = own.iter().filter(|key| matches!(key, SecretKey::Shared(_)));
-        platform.extend(shared.map(SecretKey::verifying));
+        let mut platform: Vec<VerifyingKey> = shared.map(SecretKey::verifying).collect();
+        if platform.is_empty() {
+            platform = read("the platform", &self.platform)?;
+        }
         Ok(WalletKeys { platform, own })
     }
+}
+
+/// One or two keys.
+fn read<K: FromStr<Err = KeyError>>(of: &str, texts: &[String]) -> Result<Vec<K>, KeysError> {
+    if texts.is_empty() {
+        return Err(KeysError::None(of.to_owned()));
+    }
+    if KEYS_MAX < texts.len() {
+        return Err(KeysError::Many(of.to_owned()));
+    }
+    let key =
+        |text: &String| text.parse().map_err(|source| KeysError::Key { of: of.to_owned(), source });
+    texts.iter().map(key).collect()
 }
 
 /// On a response: sign something else than is sent.
@@ -104,6 +118,7 @@ pub(crate) struct Forge;
 /// What the layer needs.
 #[derive(Clone)]
 pub(crate) struct Signing {
+    pub(crate) partner: PartnerId,
     pub(crate) keys: Arc<WalletKeys>,
     pub(crate) clock: Clock,
 }
@@ -129,6 +144,10 @@ pub(crate) async fn signed(
         Err(Refused::Stale) => return Problem::clock_skew().into_response(),
         Err(refused) => return Problem::bad_signature(&refused).into_response(),
     };
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    if parts.method == Method::GET && id != get_id(&signing.partner, path) {
+        return Problem::bad_signature(&Refused::OtherId).into_response();
+    }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (mut parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
@@ -140,4 +159,53 @@ pub(crate) async fn signed(
         parts.headers.extend(HeaderMap::from_iter(headers));
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+    const PUBLIC: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+    const SHARED: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn keys(platform: &str, own: &str) -> Result<WalletKeys, KeysError> {
+        let text = format!(r#"{{"platform":{platform},"partners":{{"acme":{own}}}}}"#);
+        Keyring::of_json(&text)?.of(&"acme".parse().unwrap())
+    }
+
+    #[test]
+    fn what_are_no_keys_is_said_and_not_shown() {
+        let (secret, public) = (format!("[\"{SECRET}\"]"), format!("[\"{PUBLIC}\"]"));
+        assert!(keys(&public, &secret).is_ok());
+        let three = format!("[\"{PUBLIC}\",\"{PUBLIC}\",\"{PUBLIC}\"]");
+        for (platform, own, words) in [
+            (public.as_str(), "[]", "no key of acme"),
+            ("[]", secret.as_str(), "no key of the platform"),
+            (&three, &secret, "more than 2 keys of the platform"),
+            (&public, &public, "a key of acme"),
+            (&public, &secret.replace("whsk_", "whsk_A"), "a key of acme"),
+            // The brackets were forgotten.
+            (&public, &format!("\"{SECRET}\""), "line 1"),
+            (&public, &format!("[\"{SECRET}"), "line 1"),
+        ] {
+            let error = keys(platform, own).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(said.contains(words), "{words} is not in {said}");
+            assert!(!said.contains("6Xb"), "{said}");
+        }
+        let other = Keyring::of_json(r#"{"platform":[],"partners":{}}"#).unwrap();
+        assert!(matches!(other.of(&"acme".parse().unwrap()), Err(KeysError::None(_))));
+    }
+
+    /// In place of the platform's own keys.
+    #[test]
+    fn a_shared_secret_verifies_too() {
+        let keys = keys("[]", &format!("[\"{SHARED}\"]")).unwrap();
+        assert_eq!((keys.platform.len(), keys.own.len()), (1, 1));
+        let now_s = 1_000;
+        let signed = sign(&keys.own, "m_1", now_s, b"{}").unwrap();
+        let headers = HeaderMap::from_iter(signed);
+        assert_eq!(verify(&keys.platform, &headers, now_s, b"{}"), Ok("m_1"));
+    }
 }

@@ -11,7 +11,7 @@ mod reconcile;
 pub use reconcile::{
     CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
     CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest, QueryResponse,
-    ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody,
+    ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody, get_id,
 };
 
 /// The version of the contract that both sides speak (contract 8).

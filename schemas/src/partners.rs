@@ -69,8 +69,7 @@ impl PartnerSaid {
             PROFILE => PartnerWord::Profile(Profile {
                 wallet_url: need(record.wallet_url, "wallet_url")?,
                 token_key: need(record.token_key, "token_key")?,
-                // Nobody signed when the first of them were written.
-                reply_keys: record.reply_keys.unwrap_or_default(),
+                reply_keys: need(record.reply_keys, "reply_keys")?,
                 currencies: profile::read(need(record.currencies, "currencies")?)?,
             }),
             _ => return Ok(None),

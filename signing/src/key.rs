@@ -159,9 +159,9 @@ impl FromStr for VerifyingKey {
         }
         let text = text.strip_prefix(PUBLIC).ok_or(KeyError::Prefix("whpk_ or whsec_"))?;
         let bytes = bytes(text)?;
-        let bytes = <[u8; 32]>::try_from(bytes.as_slice());
-        let bytes = bytes.map_err(|_| KeyError::Length(text.len() / 4 * 3))?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Ed25519)?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        let key = key.map_err(|_| KeyError::Length(bytes.len()))?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&key).map_err(|_| KeyError::Ed25519)?;
         // Under such a key anybody could sign.
         if key.is_weak() { Err(KeyError::Ed25519) } else { Ok(Self::Ed25519(Box::new(key))) }
     }

@@ -39,6 +39,9 @@ pub enum Refused {
     /// A header is not of its form.
     #[error("a header of the signature is not of its form")]
     Malformed,
+    /// It is what was sent, sent back.
+    #[error("the answer is our own message")]
+    OwnMessage,
     /// The id is another: a reply to something else.
     #[error("the message has another id")]
     OtherId,

@@ -152,6 +152,8 @@ fn what_is_no_key_is_refused_and_not_shown() {
     }
     let (half, _) = PAIR.split_at(PAIR.len() - 8);
     assert_eq!(format!("{half}AAAAAA==").parse::<SecretKey>().unwrap_err(), KeyError::Ed25519);
+    let short = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOig==".parse::<VerifyingKey>();
+    assert_eq!(short.unwrap_err(), KeyError::Length(31));
     let weak = format!("whpk_{}A=", "A".repeat(42));
     assert_eq!(weak.parse::<VerifyingKey>().unwrap_err(), KeyError::Ed25519);
     assert_eq!(PAIR.parse::<VerifyingKey>().unwrap_err(), KeyError::Prefix("whpk_ or whsec_"));

@@ -109,7 +109,7 @@ fn alerts_and_alarms_are_explained() {
     for alert in alerts {
         assert!(page.contains(&format!("`{alert}`")), "{alert} is not explained");
     }
-    let crates = ["runtime", "ingest", "settler", "partner-dispatcher"];
+    let crates = ["runtime", "ingest", "settler", "partner-dispatcher", "roundhouse"];
     let sources: String = crates
         .iter()
         .flat_map(|name| below(&root().join(name), ".rs"))

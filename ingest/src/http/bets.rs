@@ -52,7 +52,7 @@ pub(super) async fn place<E: Engine>(
             Err(Problem::new(Kind::REFERENCE_REUSED, detail).bet(named(&bet)).is_final(false))
         }
         Told::NotTaken { code, detail } => Err(not_taken(code, detail, &bet)),
-        Told::CancelRefused(_) | Told::Recent(_) | Told::Noted => Err(gone(&bet)),
+        Told::CancelRefused(_) | Told::Recent(_) | Told::Noted | Told::Started => Err(gone(&bet)),
     }
 }
 
@@ -112,7 +112,9 @@ pub(super) async fn cancel<E: Engine>(
         }
         Told::Undecided { bet } => Ok(pending(bet)),
         Told::NotTaken { code, detail } => Err(not_taken(code, detail, &bet).request(request)),
-        Told::ReferenceReused { .. } | Told::Recent(_) | Told::Noted => Err(gone(&bet)),
+        Told::ReferenceReused { .. } | Told::Recent(_) | Told::Noted | Told::Started => {
+            Err(gone(&bet))
+        }
     }
 }
 

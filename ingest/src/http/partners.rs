@@ -149,6 +149,7 @@ fn refused(error: &ProfileError) -> Problem {
         ProfileError::Key(_) => "token_key",
         ProfileError::ReplyKey(_)
         | ProfileError::SharedSecret
+        | ProfileError::OurKey
         | ProfileError::ManyKeys
         | ProfileError::NoKey => "reply_keys",
     };

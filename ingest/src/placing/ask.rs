@@ -106,7 +106,7 @@ pub enum Ask {
     Cancel(Cancel),
     /// The decisions of a player's bets that were read lately.
     Recent(PartnerId, PlayerId),
-    /// Whether everything was read that was said before this machine began: [`Told::Noted`] if so.
+    /// Whether everything was read that was said before this machine began: [`Told::Started`] if so.
     Started,
     /// Take note.
     Note(Note),
@@ -138,8 +138,10 @@ pub enum Told {
     },
     /// Asked by [`Ask::Recent`]: the newest decision of each bet, ordered by bet.
     Recent(Vec<Decision>),
-    /// A [`Note`] was taken, or bets are.
+    /// A [`Note`] was taken.
     Noted,
+    /// Bets are taken.
+    Started,
 }
 
 /// Why a request was refused without the log. None of these says that the bet does not exist (R13).

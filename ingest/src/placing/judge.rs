@@ -36,7 +36,7 @@ pub enum Judged {
 /// `status`; approved and declined also echo revision 1. All else is no answer, whatever the status
 /// says: a 422, a redirect, a proxy's page, a body about another bet (contract 4).
 ///
-/// Answers are not signed yet: until they are, whoever can answer in the partner's place is believed.
+/// Whether the partner said it at all was judged before, by its signature.
 pub fn judge_hold(reply: &HoldReply, bet: &BetId) -> Judged {
     let judged = match reply {
         HoldReply::Http { status: 200, body } => judge_body(body, bet),

@@ -12,6 +12,7 @@ use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use partner_kit::{
     Keep, ServeError, Wallet, WalletKeys, WalletOptions, serve, serve_wallet, system_clock,
 };
+use schemas::contract::get_id;
 use serde_json::{Value, json};
 use signing::{SecretKey, sign, verify_reply};
 use std::collections::BTreeMap;
@@ -54,11 +55,12 @@ impl Line {
     ) -> Result<Answer, hyper::Error> {
         self.0.ready().await?;
         let of_contract = request.uri().path().starts_with("/wallet/");
+        let asked = id_of(&request);
         let (parts, body) = self.0.send_request(request).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
         if of_contract && parts.status == 200 {
             let keys = [wallet_key().verifying()];
-            verify_reply(&keys, &parts.headers, now_s(), MESSAGE, &bytes).unwrap();
+            verify_reply(&keys, &parts.headers, now_s(), &asked, &bytes).unwrap();
         }
         let body = serde_json::from_slice(&bytes).unwrap();
         Ok(Answer { status: parts.status, headers: parts.headers, body })
@@ -73,7 +75,7 @@ pub(crate) fn posted(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>>
     signed(Request::post(path), body.into())
 }
 
-/// The id of every message.
+/// The id of every message with a body.
 const MESSAGE: &str = "m_1";
 
 /// What the platform signs with.
@@ -90,10 +92,16 @@ pub(crate) fn now_s() -> i64 {
     system_clock()().div_euclid(1_000)
 }
 
+/// A `GET` says in its id whose it is and which.
+fn id_of<B>(request: &Request<B>) -> String {
+    let path = request.uri().path_and_query().unwrap().as_str();
+    if request.method() == "GET" { get_id("acme", path) } else { MESSAGE.to_owned() }
+}
+
 /// A message of the platform.
 pub(crate) fn signed(request: Builder, body: Bytes) -> Request<Full<Bytes>> {
-    let headers = sign(&[platform_key()], MESSAGE, now_s(), &body).unwrap();
-    let mut request = request.header("host", "wallet").body(Full::new(body)).unwrap();
+    let mut request = request.header("host", "wallet").body(Full::new(body.clone())).unwrap();
+    let headers = sign(&[platform_key()], &id_of(&request), now_s(), &body).unwrap();
     request.headers_mut().extend(HeaderMap::from_iter(headers));
     request
 }

@@ -32,7 +32,7 @@ async fn a_bet_from_hold_to_close() {
     let page = wallet.get("/wallet/v1/rounds/r_1/bets?after=&limit=10").await;
     assert_eq!(page["rows"][0]["payout"]["units"], "2500");
     assert_eq!(page["next"], Value::Null);
-    let close = json!({"round_id": "r_1", "result_version": 1, "totals": [], "open_holds": 0, "digest": ""});
+    let close = json!({"partner_id": "acme", "round_id": "r_1", "result_version": 1, "totals": [], "open_holds": 0, "digest": ""});
     let closed = wallet.post("/wallet/v1/rounds/close", &close).await.body;
     let total = json!([{"currency": "EUR", "exponent": 2, "bets": 1, "stake": "1000",
         "payout": "2500", "voided": 0, "parked": 0}]);

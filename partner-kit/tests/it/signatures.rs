@@ -1,19 +1,19 @@
 //! What the platform did not sign, or not now, or not so, changes nothing; and what is answered is signed.
 
 use crate::client::{
-    AUTHORIZE, Line, Served, ask, options, platform_key, posted, signed, wallet_key,
+    AUTHORIZE, Line, Served, ask, now_s, options, platform_key, posted, signed, wallet_key,
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use partner_kit::faults::FaultSettings;
-use partner_kit::{Keep, WalletKeys, WalletOptions, system_clock};
+use partner_kit::{Keep, WalletKeys, WalletOptions};
+use schemas::contract::get_id;
 use serde_json::json;
 use signing::{ID, SIGNATURE, SecretKey, TIMESTAMP, WINDOW_S, sign};
 
-fn now_s() -> i64 {
-    system_clock()().div_euclid(1_000)
-}
+/// The rows of a round.
+const ROWS: &str = "/wallet/v1/rounds/r_1/bets";
 
 /// An authorize that is signed with `keys` at `now_s`.
 fn by(keys: &[SecretKey], at_s: i64) -> Request<Full<Bytes>> {
@@ -56,11 +56,26 @@ async fn what_the_platform_did_not_sign_changes_nothing() {
         assert_eq!(told, (401, code), "{}", answer.body);
         assert_eq!(answer.body["class"], "fix_then_retry");
     }
-    for path in ["/wallet/v1/health", "/wallet/v1/rounds/r_1/bets"] {
+    for path in ["/wallet/v1/health", ROWS] {
         let bare = Request::get(path).header("host", "wallet").body(Full::default()).unwrap();
         let answer = Line::to(served.address).await.ask(bare).await.unwrap();
         assert_eq!(answer.status, 401, "{path}: {}", answer.body);
     }
+    // Signed for another page, or for another partner's wallet.
+    for (partner, path) in [("acme", "/wallet/v1/health"), ("bolt", ROWS)] {
+        let id = get_id(partner, path);
+        let mut request =
+            Request::get(ROWS).header("host", "wallet").body(Full::default()).unwrap();
+        request.headers_mut().extend(HeaderMap::from_iter(sign(&ours, &id, now_s(), b"").unwrap()));
+        let answer = Line::to(served.address).await.ask(request).await.unwrap();
+        assert_eq!(answer.status, 401, "{}", answer.body);
+    }
+    let mut close = json!({"partner_id": "bolt", "round_id": "r_1", "result_version": 1,
+        "totals": [], "open_holds": 0, "digest": ""});
+    let answer = served.post(schemas::contract::CLOSE_PATH, &close).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (403, &json!("wrong_partner")));
+    close["partner_id"] = json!("acme");
+    assert_eq!(served.post(schemas::contract::CLOSE_PATH, &close).await.status, 200);
     assert_eq!(served.row("a").await.1, "absent");
     assert_eq!(served.get("/stats").await["entries"], 0);
 
@@ -76,10 +91,9 @@ async fn what_the_platform_did_not_sign_changes_nothing() {
 /// Either side changes its key without a message that does not count.
 #[tokio::test]
 async fn keys_take_over_from_each_other() {
-    let (next, shared) = (SecretKey::of_seed(&[8; 32]), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    let shared: SecretKey = shared.parse().unwrap();
+    let next = SecretKey::of_seed(&[8; 32]);
     let keys = WalletKeys {
-        platform: vec![platform_key().verifying(), next.verifying(), shared.verifying()],
+        platform: vec![platform_key().verifying(), next.verifying()],
         own: vec![next.clone(), wallet_key()],
     };
     let served = Served::start(WalletOptions { keys, ..options(Keep::InMemory) }).await;

@@ -189,6 +189,11 @@ impl Findings {
                 Err(error) => self.add(path, error.to_string()),
             }
         }
+        let owed = config.partners.iter().any(|partner| partner.shared_secrets.is_empty());
+        if keys.is_empty() && owed {
+            let text = "is empty: nothing could be signed; `roundhouse key new` makes a key";
+            self.add("signing.keys", text);
+        }
         if KEYS_MAX < keys.len() {
             self.add("signing.keys", format!("has {}; at most {KEYS_MAX}", keys.len()));
         }

@@ -83,7 +83,11 @@ fn mend(
         return (finding, mended);
     }
     let path = path_of(&steps, None);
-    let text = if is_secret(&path) { "must be text".to_owned() } else { in_words(message) };
+    let text = if is_secret(&path) {
+        "must be text, or a list of texts".to_owned()
+    } else {
+        in_words(message)
+    };
     let stand_in = at_template(template, &steps).cloned();
     let mended = match (at(merged, &steps), stand_in) {
         (Some(value), Some(stand_in)) => {

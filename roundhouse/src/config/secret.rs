@@ -16,9 +16,11 @@ pub(super) fn is_secret(path: &str) -> bool {
         None => {
             path == "simple.partner_secret"
                 || path == "cases.webhook_authorization"
-                || path.starts_with("signing.keys[")
+                // Also where somebody gives one text in place of a list.
+                || path == "signing"
+                || path.starts_with("signing.keys")
                 || path.starts_with("operators[") && path.ends_with("].key")
-                || path.starts_with("partners[") && path.contains("].shared_secrets[")
+                || path.starts_with("partners[") && path.contains("].shared_secrets")
         }
     }
 }
@@ -74,6 +76,8 @@ mod tests {
             ("partners[0].reply_keys[0]", false),
             ("partners[0].shared_secrets[1]", true),
             ("signing.keys[0]", true),
+            ("signing.keys", true),
+            ("partners[0].shared_secrets", true),
             ("operators[3].name", false),
         ] {
             assert_eq!(is_secret(path), secret, "{path}");

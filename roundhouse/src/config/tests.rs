@@ -298,6 +298,9 @@ fn secrets_are_never_shown() {
         format!("[simple]\npartner = \"acme\"\npartner_secret = \"{CANARY}\""),
         format!("[cluster]\nproperties = {{ \"sasl.password\" = [\"{CANARY}\"] }}"),
         format!("[signing]\nkeys = [\"whsk_{CANARY}\"]"),
+        format!("[signing]\nkeys = \"whsk_{CANARY}\""),
+        format!("signing = \"whsk_{CANARY}\""),
+        format!("[[partners]]\nid = \"a\"\nshared_secrets = \"whsec_{CANARY}\""),
         format!("[[partners]]\nid = \"a\"\nshared_secrets = [\"whsec_{CANARY}\"]"),
         format!("[[partners]]\nid = \"a\"\nwallet_url = \"http://u:{CANARY}@w:1\""),
     ] {

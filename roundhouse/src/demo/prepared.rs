@@ -199,6 +199,9 @@ mod tests {
         let arguments = std::fs::read_to_string(directory.join(WALLETS)).unwrap();
         assert!(arguments.contains("--listen 0.0.0.0:9000 "), "{arguments}");
         assert!(arguments.contains("--partner p01 --partner p02 --partner p03"), "{arguments}");
+        let keys = directory.join(WALLET_KEYS);
+        assert!(arguments.contains(&format!("--keys {} ", keys.display())), "{arguments}");
+        assert!(keys.is_file());
         assert!(prepared.journals.is_dir());
 
         // Servers that run with the first keys go on with them.

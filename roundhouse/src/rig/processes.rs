@@ -26,8 +26,8 @@ const PORTS_STRIDE: u32 = 131;
 /// Ports that this process has looked at.
 static PORTS_GIVEN: AtomicU32 = AtomicU32::new(0);
 
-/// How wallets are to run.
-#[derive(Clone, Debug)]
+/// How wallets are to run. No `Debug`: it has their keys.
+#[derive(Clone)]
 pub struct WalletsPlan {
     /// The binary.
     pub exe: PathBuf,
@@ -42,7 +42,6 @@ pub struct WalletsPlan {
 }
 
 /// A process with the wallets of some partners. Killed when dropped.
-#[derive(Debug)]
 pub struct Wallets {
     plan: WalletsPlan,
     child: Child,

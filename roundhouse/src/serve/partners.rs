@@ -11,6 +11,7 @@ use runtime::{Alarm, EngineError, Handle, Reader, Record, Source, Topic, telemet
 use schemas::catalogue::PARTNERS;
 use schemas::partners::{self, PartnerSaid, Profile};
 use schemas::{Currency, PartnerId};
+use signing::SecretKey;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -41,11 +42,16 @@ pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
 
 /// What messages to partners are signed with.
 fn secrets(config: &Config) -> anyhow::Result<Secrets> {
-    let read = |texts: &[String]| texts.iter().map(|text| text.parse()).collect::<Result<_, _>>();
-    let mut secrets =
-        Secrets { keys: read(&config.signing.keys).context("signing.keys")?, ..Secrets::default() };
+    let read = |path: &str, texts: &[String]| -> anyhow::Result<Vec<SecretKey>> {
+        let key = |(index, text): (usize, &String)| {
+            text.parse().with_context(|| format!("{path}[{index}]"))
+        };
+        texts.iter().enumerate().map(key).collect()
+    };
+    let keys = read("signing.keys", &config.signing.keys)?;
+    let mut secrets = Secrets { keys, ..Secrets::default() };
     for partner in config.partners.iter().filter(|partner| !partner.shared_secrets.is_empty()) {
-        let shared = read(&partner.shared_secrets).context("partners[].shared_secrets")?;
+        let shared = read("shared_secrets", &partner.shared_secrets).context(partner.id.clone())?;
         secrets.shared.insert(partner.id.parse()?, shared);
     }
     Ok(secrets)
@@ -154,7 +160,8 @@ fn take(partners: &Partners, source: Source, record: &Record) -> Option<PartnerI
     match partners.note(said) {
         Ok(()) => Some(partner),
         Err(error) => {
-            unreadable(&error);
+            let text = format!("{partner} is what it was before: {error}");
+            telemetry::alarm(&Alarm { name: "partner_refused", text });
             None
         }
     }

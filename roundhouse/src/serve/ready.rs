@@ -68,7 +68,7 @@ impl Ready {
 /// Ends once the line and bet placing have read what was said before they began, where they are here.
 async fn look(line: Option<Handle<Line>>, placing: Option<Handle<Placing>>) {
     if let Some(placing) = placing {
-        while placing.ask(placing::Ask::Started).await != Ok(placing::Told::Noted) {
+        while placing.ask(placing::Ask::Started).await != Ok(placing::Told::Started) {
             tokio::time::sleep(LOOK_PERIOD).await;
         }
     }

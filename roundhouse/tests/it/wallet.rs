@@ -4,8 +4,12 @@
 use crate::closing::closed;
 use crate::house::{Ground, House, OPERATOR_KEY, Street, clean, journals, movements};
 use crate::venv;
-use roundhouse::rig::keys::wallet_keys;
-use serde_json::Value;
+use http::Method;
+use roundhouse::rig::keys::{platform, wallet_keys};
+use runtime::http::{HttpAnswer, HttpClient, HttpOptions, Message, PeerKeys, Peers};
+use runtime::{Embedded, SystemClock};
+use schemas::contract::{AUTHORIZE_PATH, QUERY_PATH, STATE_PATH};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -109,4 +113,120 @@ async fn the_example_in_python_is_a_partner<E: Ground>() {
     let (books, _) = clean::<E>(&street).await;
     let of = |partner: &str| movements(&books).filter(|moved| moved.partner == partner).count();
     assert!(BETS < of("p02") && BETS < of("p01"), "{} and {}", of("p01"), of("p02"));
+}
+
+/// The platform, as the example sees it.
+struct Asker {
+    client: HttpClient,
+    peers: Peers<&'static str>,
+}
+
+impl Asker {
+    async fn post(&self, path: &str, body: &Value) -> HttpAnswer {
+        let message = Message {
+            id: "m_1",
+            method: Method::POST,
+            path,
+            headers: &[],
+            body: Some(body.to_string().into()),
+        };
+        let wait = Duration::from_secs(20);
+        self.peers.call(&self.client, &"p01", message, wait, 1 << 20, &SystemClock).await.unwrap()
+    }
+
+    async fn said(&self, path: &str, body: &Value) -> Value {
+        serde_json::from_slice(&self.post(path, body).await.body).unwrap()
+    }
+
+    /// What the example says of one item.
+    async fn item(&self, item: &Value) -> Value {
+        let chunk = json!({"op": "state", "chunk_id": "c_1", "traffic": "live", "items": [item]});
+        self.said(STATE_PATH, &chunk).await["results"][0].clone()
+    }
+}
+
+fn money(units: &str) -> Value {
+    json!({"units": units, "currency": "EUR", "exponent": 2})
+}
+
+fn stake(bet: &str, units: &str) -> Value {
+    json!({"op": "authorize", "message_id": format!("r:{bet}:1"), "bet_id": format!("r:{bet}"),
+        "revision": 1, "round_id": "r", "partner_id": "p01", "partner_player_id": "player",
+        "session_token": "t", "stake": money(units), "placed_at": "2026-11-29T12:00:00.000Z",
+        "expires_at": "2999-01-01T00:00:00.000Z"})
+}
+
+fn item(bet: &str, revision: u32, target: &str, payout: &str) -> Value {
+    json!({"bet_id": format!("r:{bet}"), "revision": revision, "target": target, "round_id": "r",
+        "partner_id": "p01", "partner_player_id": "player", "stake": money("1000"),
+        "payout": money(payout), "reason": "result"})
+}
+
+/// The table of the contract, and what is not of it, against the example.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_moves_nothing_that_it_must_not() {
+    let street = Street::on::<Embedded>(1, 90, &[]).await;
+    let example = Example::start(&street, "p01");
+    let peers = Peers::default();
+    let keys = PeerKeys {
+        ours: vec![platform(OPERATOR_KEY)],
+        theirs: vec![street.keys["p01"].replies().verifying()],
+    };
+    peers.set("p01", &example.url, keys).unwrap();
+    let pool = HttpOptions {
+        connect_wait_max: Duration::from_secs(5),
+        idle_max: Duration::from_secs(4),
+        idle_connections_max: 4,
+    };
+    let asker = Asker { client: HttpClient::new(pool), peers };
+
+    assert_eq!(asker.said(AUTHORIZE_PATH, &stake("a", "1000")).await["decision"], "approved");
+    let again = asker.said(AUTHORIZE_PATH, &stake("a", "1000")).await;
+    assert_eq!((&again["decision"], &again["replayed"]), (&json!("approved"), &json!(true)));
+    for (body, status, code) in [
+        (stake("a", "1001"), 422, "revision_conflict"),
+        (stake("new", "12.9"), 400, "bad_request"),
+        (stake("new", "0"), 400, "bad_request"),
+        (stake("new", "-5"), 400, "bad_request"),
+        (stake("new", "99999999999999999999"), 400, "bad_request"),
+    ] {
+        let answer = asker.post(AUTHORIZE_PATH, &body).await;
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, said["code"].as_str()), (status, Some(code)), "{body}");
+    }
+    let rich = asker.said(AUTHORIZE_PATH, &stake("rich", "999999999")).await;
+    assert_eq!(rich["code"], "insufficient_funds");
+    for (item, code) in [
+        (item("a", 3, "half_won", "1"), "bad_request"),
+        (item("a", 3, "settled", "-500"), "bad_request"),
+        (item("a", 2, "settled", "500"), "bad_request"),
+        (item("a", 1, "voided", "0"), "bad_request"),
+        (item("unseen", 3, "settled", "500"), "unknown_bet"),
+        (item("rich", 3, "settled", "500"), "invalid_transition"),
+    ] {
+        let said = asker.item(&item).await;
+        assert_eq!((&said["outcome"], &said["code"]), (&json!("rejected"), &json!(code)), "{said}");
+    }
+    // A void of a bet that was never seen: whatever comes later finds it voided.
+    assert_eq!(asker.item(&item("early", 4, "voided", "0")).await["outcome"], "applied");
+    assert_eq!(asker.item(&item("early", 5, "settled", "500")).await["code"], "invalid_transition");
+    assert_eq!(asker.said(AUTHORIZE_PATH, &stake("early", "1000")).await["decision"], "voided");
+    // A final void names another stake, twice.
+    asker.said(AUTHORIZE_PATH, &stake("b", "700")).await;
+    for replayed in [false, true] {
+        let said = asker.item(&item("b", 2, "voided", "0")).await;
+        assert_eq!((&said["outcome"], &said["replayed"]), (&json!("applied"), &json!(replayed)));
+    }
+    // The balance follows each state, and an old one moves nothing.
+    for (revision, payout, moved) in [(3, "500", "500"), (5, "900", "400"), (4, "100", "0")] {
+        let said = asker.item(&item("a", revision, "settled", payout)).await;
+        assert_eq!(said["moved"], moved, "{said}");
+    }
+    let row = asker.said(QUERY_PATH, &json!({"bet_ids": ["r:a"]})).await["rows"][0].clone();
+    assert_eq!((&row["revision"], &row["collected_net"]), (&json!(5), &json!("-100")));
+    let conflict = asker.item(&item("a", 5, "settled", "901")).await;
+    assert_eq!(conflict["code"], "revision_conflict");
+    let many: Vec<Value> = (0..501).map(|n| item(&format!("m{n}"), 2, "voided", "0")).collect();
+    let many = json!({"op": "state", "chunk_id": "c", "traffic": "void", "items": many});
+    assert_eq!(asker.post(STATE_PATH, &many).await.status, 413);
 }

@@ -4,7 +4,7 @@ use super::{CallError, HttpAnswer, HttpClient};
 use crate::Clock;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use signing::{SecretKey, VerifyingKey, sign, verify_reply};
+use signing::{Refused, SecretKey, VerifyingKey, sign, verify_reply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -99,13 +99,17 @@ impl<K: Ord> Peers<K> {
         let peer = self.get(name).ok_or(CallError::Unknown)?;
         let url = peer.url(message.path).ok_or(CallError::Unknown)?;
         let now_s = || clock.now().div_euclid(1_000);
-        let body = message.body.as_deref().unwrap_or_default();
-        let signed = sign(&peer.keys.ours, message.id, now_s(), body).ok_or(CallError::Unknown)?;
+        let sent = message.body.clone().unwrap_or_default();
+        let signed = sign(&peer.keys.ours, message.id, now_s(), &sent).ok_or(CallError::Unknown)?;
         let headers = [message.headers, &signed].concat();
         let (answer, headers) = client
             .exchange(message.method, &url, &headers, message.body, deadline, answer_bytes_max)
             .await?;
         if answer.status == StatusCode::OK {
+            // With a secret that both share, what we signed would pass for theirs.
+            if !sent.is_empty() && answer.body == sent {
+                return Err(CallError::Signature(Refused::OwnMessage));
+            }
             verify_reply(&peer.keys.theirs, &headers, now_s(), message.id, &answer.body)
                 .map_err(CallError::Signature)?;
         }

@@ -249,6 +249,8 @@ async fn a_reply_counts_only_if_it_is_signed_as_one() {
         let header = format!("{name}: {}\r\n", value.to_str().unwrap());
         assert!(request.contains(&header), "{header} is not in {request}");
     }
+    let own = ask(signed(&theirs(), "c_1", 1_000, "hello!", "hello!")).await.0;
+    assert_eq!(own, Err(CallError::Signature(Refused::OwnMessage)), "as if a secret was shared");
     let stranger = SecretKey::of_seed(&[9; 32]);
     for (answer, wanted) in [
         (ok("yes"), Refused::Unsigned),

@@ -3,6 +3,7 @@
 use super::{MoneyBody, RowStatus};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt::{self, Write};
 
 /// Path of the rows of a round, with `?after=&limit=`; axum's form.
 pub const ROUND_BETS_PATH: &str = "/wallet/v1/rounds/{id}/bets";
@@ -10,6 +11,22 @@ pub const ROUND_BETS_PATH: &str = "/wallet/v1/rounds/{id}/bets";
 pub const CAPABILITIES_PATH: &str = "/wallet/v1/capabilities";
 /// Path of the partner's health.
 pub const HEALTH_PATH: &str = "/wallet/v1/health";
+/// The id of a `GET` to a partner, which has no body to say whose and which it is: it must be this one.
+/// `path` is the path with its query.
+pub fn get_id(partner: impl fmt::Display, path: &str) -> String {
+    let digest = Sha256::digest(format!("{partner}\n{path}"));
+    format!("get_{}", &hex(&digest)[..32])
+}
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
+
 /// Bet ids a query may name.
 pub const QUERY_BETS_MAX: usize = 500;
 /// Rows one page of a round holds at most.
@@ -38,6 +55,8 @@ pub struct CloseTotal {
 /// `POST /rounds/close`: this is what the round came to; sent again after a correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloseRequest {
+    /// The partner, only to be checked.
+    pub partner_id: String,
     /// The round.
     pub round_id: String,
     /// The result version that all items are at.
@@ -90,12 +109,7 @@ impl CloseDigest {
 
     /// The digest as lower-case hexadecimal digits.
     pub fn finish(self) -> String {
-        use std::fmt::Write;
-        self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").unwrap_or_default();
-            text
-        })
+        hex(&self.0.finalize())
     }
 }
 

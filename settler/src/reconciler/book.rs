@@ -174,7 +174,12 @@ impl Book {
     }
 
     /// What is said of the round, at result version `version`, to the partner whose book this is.
-    pub(super) fn request(&self, round: &RoundId, version: u32) -> CloseRequest {
+    pub(super) fn request(
+        &self,
+        partner: &PartnerId,
+        round: &RoundId,
+        version: u32,
+    ) -> CloseRequest {
         let mut digest = CloseDigest::new();
         let mut totals: BTreeMap<(Currency, u8), Total> = BTreeMap::new();
         let mut open_holds = self.open_holds;
@@ -191,6 +196,7 @@ impl Book {
             totals.entry(*key).or_default().parked = *parked;
         }
         CloseRequest {
+            partner_id: partner.to_string(),
             round_id: round.to_string(),
             result_version: version,
             totals: totals.into_iter().map(Total::close).collect(),
@@ -262,14 +268,14 @@ mod tests {
             line("r1:e", 1, Target::Held, 50),
         ];
         let book = Book { lines, ..Book::default() };
-        let request = book.request(&"r1".parse().unwrap(), 3);
+        let request = book.request(&"acme".parse().unwrap(), &"r1".parse().unwrap(), 3);
         let digest = "891babf40319169bb38c6c2a8364af9db307a926aad1311e7b708dd34d7540b0";
         assert_eq!(request.digest, digest);
         let [total] = &request.totals[..] else { panic!("{:?}", request.totals) };
         assert_eq!((total.bets, total.stake.as_str(), total.payout.as_str()), (4, "3000", "2500"));
         assert_eq!((total.voided, total.parked, total.exponent), (1, 0, 2));
         assert_eq!((request.open_holds, request.result_version), (1, 3));
-        let nothing = Book::default().request(&"r1".parse().unwrap(), 1);
+        let nothing = Book::default().request(&"acme".parse().unwrap(), &"r1".parse().unwrap(), 1);
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!((nothing.digest.as_str(), nothing.totals.len()), (empty, 0));
     }
@@ -281,7 +287,11 @@ mod tests {
             line("r1:a", 3, Target::Settled(i64::MAX), i64::MAX),
             line("r1:b", 3, Target::Settled(i64::MAX), i64::MAX),
         ];
-        let request = Book { lines, ..Book::default() }.request(&"r1".parse().unwrap(), 1);
+        let request = Book { lines, ..Book::default() }.request(
+            &"acme".parse().unwrap(),
+            &"r1".parse().unwrap(),
+            1,
+        );
         assert_eq!(request.totals[0].payout, (i128::from(i64::MAX) * 2).to_string());
     }
 }

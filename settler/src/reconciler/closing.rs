@@ -191,7 +191,7 @@ impl Closing {
         book: Book,
         closes: &[CloseRecord],
     ) -> Option<Self> {
-        let request = book.request(seen.round, version);
+        let request = book.request(partner, seen.round, version);
         let markers = seen.facts.iter().filter(|fact| fact.key.kind == MARKER);
         Some(Self {
             round: seen.round.clone(),

@@ -7,7 +7,7 @@ use runtime::http::{CallError, HttpClient, Message, Peers};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{
-    ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH,
+    ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH, get_id,
 };
 use std::time::Duration;
 
@@ -41,8 +41,12 @@ impl<K: Clock> Closer<K> {
         };
         let version =
             (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION));
-        let (id, path) = (call.close_id.as_str(), &path(&call.ask));
-        let message = Message { id, method, path, headers: &[version], body };
+        let path = &path(&call.ask);
+        let id = match &call.ask {
+            CloseAsk::Close(_) => call.close_id.clone(),
+            CloseAsk::Rows { .. } => get_id(&call.partner, path),
+        };
+        let message = Message { id: &id, method, path, headers: &[version], body };
         let (client, partner, wait) = (&self.client, &call.partner, self.call_wait_max);
         let called =
             self.wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);

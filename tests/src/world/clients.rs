@@ -429,7 +429,7 @@ impl World {
                 let next = at.process + 1;
                 self.try_again(waiting.bet, waiting.stake, next);
             }
-            Told::ReferenceReused { .. } | Told::Recent(_) | Told::Noted => {}
+            Told::ReferenceReused { .. } | Told::Recent(_) | Told::Noted | Told::Started => {}
         }
     }
 
@@ -487,6 +487,6 @@ fn shown(reply: &Told) -> String {
         Told::ReferenceReused { .. } => "reference reused".to_owned(),
         Told::NotTaken { code, .. } => format!("not taken: {code:?}"),
         Told::Recent(_) => "recent".to_owned(),
-        Told::Noted => "noted".to_owned(),
+        Told::Noted | Told::Started => "noted".to_owned(),
     }
 }

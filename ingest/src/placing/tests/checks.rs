@@ -70,7 +70,7 @@ fn nothing_is_taken_before_the_log_is_read() {
         script.open(round, GRACE_MS);
     }
     let asked = script.ask(Ask::Started);
-    assert_eq!(script.told(asked), Some(Told::Noted));
+    assert_eq!(script.told(asked), Some(Told::Started));
     script.ask(Ask::Place(place()));
     assert_eq!(script.applies.len(), 1);
 }

@@ -179,7 +179,7 @@ impl BetMaker {
                 let again = matches!(code, NotTaken::OddsChanged | NotTaken::RoundUnknown);
                 return Ok(Attempt::NotTaken { problem, again });
             }
-            Told::CancelRefused(_) | Told::Recent(_) | Told::Noted => Err(gone()),
+            Told::CancelRefused(_) | Told::Recent(_) | Told::Noted | Told::Started => Err(gone()),
         }))
     }
 

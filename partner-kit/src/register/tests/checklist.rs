@@ -388,6 +388,7 @@ fn c38_close_matches_until_one_row_differs() {
     case.send(&voided("gone", 3));
     case.send(&voided("rejected", 2));
     let request = schemas::contract::CloseRequest {
+        partner_id: "acme".into(),
         round_id: "r_1".into(),
         result_version: 1,
         totals: Vec::new(),
