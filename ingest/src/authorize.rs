@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, HttpClient, HttpOptions, Message, Peers};
 use runtime::{Caller, Clock};
 use schemas::PartnerId;
-use schemas::contract::AUTHORIZE_PATH;
+use schemas::contract::{API_VERSION, AUTHORIZE_PATH};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Header: the number of the attempt, 1, 2, ...; the body never changes.
 const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
+/// Header: the date of the contract.
+const VERSION: HeaderName = HeaderName::from_static("api-version");
 
 /// Bounds of the calls to partners.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +82,10 @@ impl<C: Clock> Authorize<C> {
             id: &format!("{}:1", call.bet),
             method: Method::POST,
             path: AUTHORIZE_PATH,
-            headers: &[(ATTEMPT, HeaderValue::from(call.attempt))],
+            headers: &[
+                (VERSION, HeaderValue::from_static(API_VERSION)),
+                (ATTEMPT, HeaderValue::from(call.attempt)),
+            ],
             body: Some(call.body),
         };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -137,7 +142,8 @@ mod tests {
             let header = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
             let now_s = header(TIMESTAMP).parse().unwrap();
             verify(&[ours().verifying()], &headers, now_s, body.as_bytes()).unwrap();
-            let reply = format!("{} {} {body}", header(ID), header(ATTEMPT));
+            let named = [ID, ATTEMPT, VERSION].map(header).join(" ");
+            let reply = format!("{named} {body}");
             let key = if body == "forge" { ours() } else { theirs() };
             let signed: HeaderMap =
                 sign(&[key], &header(ID), now_s, reply.as_bytes()).unwrap().into_iter().collect();
@@ -172,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_bytes_and_the_attempt_reach_the_wallet() {
-        let body = Bytes::from_static(b"r_1:abc:1 2 {\"a\":1}");
+        let body = Bytes::from(format!("r_1:abc:1 2 {API_VERSION} {{\"a\":1}}"));
         let reply = authorize().await.call(call("acme", "{\"a\":1}", 5_000)).await;
         assert_eq!(reply, HoldReply::Http { status: 200, body });
     }
