@@ -153,7 +153,10 @@ def fits(key: Ed25519PublicKey, tag: str, signed: bytes) -> bool:
 
 
 def get_id(partner: str, path: str) -> str:
-    """The id of a GET, which has no body to say whose and which it is."""
+    """The id of a GET, which has no body to say whose it is and which.
+
+    `path` begins with /wallet/v1: a prefix that your proxy adds or strips does not count.
+    """
     return "get_" + hashlib.sha256(f"{partner}\n{path}".encode()).hexdigest()[:32]
 
 
