@@ -9,13 +9,15 @@ use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, HttpClient, HttpOptions, Message, Peers};
 use runtime::{Caller, Clock};
 use schemas::PartnerId;
-use schemas::contract::{API_VERSION, AUTHORIZE_PATH};
+use schemas::contract::{API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, get_id};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+/// The longest wait for a wallet that is asked how it is.
+const HEALTH_WAIT_MAX: Duration = Duration::from_millis(1_500);
 /// Bytes an answer to authorize may have: a hundred times what the contract's fields need.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Header: the number of the attempt, 1, 2, ...; the body never changes.
@@ -69,6 +71,32 @@ impl<C: Clock> Authorize<C> {
         let new = Arc::new(Semaphore::new(self.calls_max));
         free.insert(partner.clone(), Arc::clone(&new));
         new
+    }
+
+    /// Asks a wallet how it is; true if it says, signed and for this partner, that it is well.
+    pub async fn is_well(&self, partner: &PartnerId) -> bool {
+        let message = Message {
+            id: &get_id(partner, HEALTH_PATH),
+            method: Method::GET,
+            path: HEALTH_PATH,
+            headers: &[(VERSION, HeaderValue::from_static(API_VERSION))],
+            body: None,
+        };
+        let (wallets, client, wait) = (&self.wallets, &self.client, HEALTH_WAIT_MAX);
+        let called = wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
+        let answer = match called.await {
+            Ok(answer) if answer.status == 200 => answer,
+            Ok(answer) => {
+                tracing::debug!(partner.id = %partner, answer.status, "health");
+                return false;
+            }
+            Err(error) => {
+                tracing::debug!(partner.id = %partner, %error, "health");
+                return false;
+            }
+        };
+        serde_json::from_slice::<HealthResponse>(&answer.body)
+            .is_ok_and(|health| health.status == "ok" && health.partner_id == partner.as_str())
     }
 
     async fn post(&self, call: AuthorizeCall) -> Result<HoldReply, String> {

@@ -12,6 +12,7 @@ pub mod placing;
 pub mod problem;
 pub mod rounds_view;
 pub mod simple;
+pub mod stakes;
 pub mod tail;
 
 pub mod herald;

@@ -1,11 +1,11 @@
-//! The partners as this process knows them: what its configuration says, and what operators said in
+//! The partners as this process knows them: what its configuration says, and what was said of them in
 //! `partners.v1`, which counts before it.
 
 use crate::auth::{TokenKeyError, Tokens};
 use crate::placing::{PartnerBook, PartnerEntry};
 use runtime::http::{AddressError, PeerKeys, Peers};
 use schemas::PartnerId;
-use schemas::partners::{PartnerSaid, PartnerWord, Profile, Said};
+use schemas::partners::{LedgerWord, PartnerSaid, PartnerWord, Pauser, Profile, Said};
 use signing::{KEYS_MAX, KeyError, SecretKey, VerifyingKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -59,13 +59,41 @@ pub struct Partners {
 struct Known {
     profiles: BTreeMap<PartnerId, (Profile, Option<Said>)>,
     /// Also of partners without a profile, which may be said later.
-    betting: BTreeMap<PartnerId, (bool, Said)>,
+    betting: BTreeMap<PartnerId, Betting>,
+    ledgers: BTreeMap<PartnerId, (LedgerWord, Said)>,
 }
 
 impl Known {
     fn get(&self, id: &PartnerId) -> Option<Partner> {
         let (profile, set) = self.profiles.get(id).cloned()?;
-        Some(Partner { id: id.clone(), profile, set, betting: self.betting.get(id).cloned() })
+        let (betting, ledger) = (self.betting(id), self.ledgers.get(id).cloned());
+        Some(Partner { id: id.clone(), profile, set, betting, ledger })
+    }
+
+    fn betting(&self, id: &PartnerId) -> Betting {
+        self.betting.get(id).cloned().unwrap_or_default()
+    }
+}
+
+/// What each of those who may pause a partner's betting said last: whether it is paused, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Betting(BTreeMap<Pauser, (bool, Said)>);
+
+impl Betting {
+    /// Who has it paused, and why; operators come first.
+    pub fn paused(&self) -> impl Iterator<Item = (Pauser, &Said)> {
+        self.0.iter().filter(|(_, (paused, _))| *paused).map(|(by, (_, said))| (*by, said))
+    }
+
+    /// True if `by` has it paused.
+    pub fn is_paused_by(&self, by: Pauser) -> bool {
+        self.0.get(&by).is_some_and(|(paused, _)| *paused)
+    }
+
+    /// The word that counts: that of whoever has it paused, else the last that was said.
+    pub fn word(&self) -> Option<&Said> {
+        let last = || self.0.values().map(|(_, said)| said).max_by_key(|said| said.said_at);
+        self.paused().next().map(|(_, said)| said).or_else(last)
     }
 }
 
@@ -78,8 +106,10 @@ pub struct Partner {
     pub profile: Profile,
     /// Who said so; `None` for the configuration.
     pub set: Option<Said>,
-    /// Whether betting is paused, and who said so; `None` if nobody ever did.
-    pub betting: Option<(bool, Said)>,
+    /// Whether betting is paused.
+    pub betting: Betting,
+    /// Which of its ledgers counts, and who said so; `None` before it named one.
+    pub ledger: Option<(LedgerWord, Said)>,
 }
 
 impl Partners {
@@ -136,8 +166,14 @@ impl Partners {
         let PartnerSaid { partner, what, by } = said;
         match what {
             PartnerWord::Profile(profile) => self.set(known, partner, profile, Some(by)),
-            PartnerWord::Paused(paused) => {
-                known.betting.insert(partner, (paused, by));
+            PartnerWord::Paused(pauser, paused) => {
+                known.betting.entry(partner).or_default().0.insert(pauser, (paused, by));
+                Ok(())
+            }
+            PartnerWord::Ledger(ledger) => {
+                let betting = &mut known.betting.entry(partner.clone()).or_default().0;
+                betting.entry(Pauser::Restore).and_modify(|word| *word = (false, by.clone()));
+                known.ledgers.insert(partner, (ledger, by));
                 Ok(())
             }
         }
@@ -196,6 +232,11 @@ impl Partners {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(id)
     }
 
+    /// Whether the betting of a partner is paused; also of one whose profile is not known.
+    pub fn betting(&self, id: &PartnerId) -> Betting {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).betting(id)
+    }
+
     /// Every partner, in the order of ids.
     pub fn all(&self) -> Vec<Partner> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -215,9 +256,9 @@ impl Partners {
 
 impl Partner {
     fn entry(self) -> PartnerEntry {
-        let paused = self.betting.filter(|(paused, _)| *paused);
+        let paused = self.betting.paused().next();
         PartnerEntry {
-            betting_paused: paused.map(|(_, said)| said.reason),
+            betting_paused: paused.map(|(_, said)| said.reason.clone()),
             currencies: self.profile.currencies,
         }
     }
@@ -278,13 +319,57 @@ mod tests {
     }
 
     #[test]
+    fn nobody_takes_back_a_pause_of_another() {
+        let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
+        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        let say = |pauser, paused, at| {
+            let what = PartnerWord::Paused(pauser, paused);
+            partners
+                .note(PartnerSaid { partner: "acme".parse().unwrap(), what, by: by(at) })
+                .unwrap();
+            partners.entry(&acme).unwrap().betting_paused
+        };
+        assert_eq!(say(Pauser::Deliveries, true, 1).unwrap(), "at 1");
+        assert_eq!(say(Pauser::Stakes, true, 2).unwrap(), "at 1");
+        assert_eq!(say(Pauser::Operator, false, 3).unwrap(), "at 1");
+        assert_eq!(say(Pauser::Deliveries, false, 4).unwrap(), "at 2");
+        assert_eq!(say(Pauser::Operator, true, 5).unwrap(), "at 5");
+        assert_eq!(say(Pauser::Stakes, false, 6).unwrap(), "at 5");
+        assert!(partners.betting(&acme).is_paused_by(Pauser::Operator));
+        assert_eq!(say(Pauser::Operator, false, 7), None);
+        assert_eq!(partners.betting(&acme).word(), Some(&by(7)));
+    }
+
+    #[test]
+    fn a_ledger_that_is_signed_off_ends_its_pause_alone() {
+        let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
+        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        let say = |what, at| {
+            partners
+                .note(PartnerSaid { partner: "acme".parse().unwrap(), what, by: by(at) })
+                .unwrap();
+            partners.entry(&acme).unwrap().betting_paused
+        };
+        let ledger = |epoch: &str, restored| {
+            PartnerWord::Ledger(LedgerWord { epoch: epoch.to_owned(), restored })
+        };
+        assert_eq!(say(ledger("1", false), 1), None);
+        assert_eq!(say(PartnerWord::Paused(Pauser::Restore, true), 2).unwrap(), "at 2");
+        assert_eq!(say(PartnerWord::Paused(Pauser::Stakes, true), 3).unwrap(), "at 2");
+        assert_eq!(say(ledger("2", true), 4).unwrap(), "at 3");
+        assert_eq!(say(PartnerWord::Paused(Pauser::Stakes, false), 5), None);
+        let known = partners.get(&acme).unwrap().ledger.unwrap();
+        assert_eq!((known.0.epoch.as_str(), known.0.restored, known.1), ("2", true, by(4)));
+    }
+
+    #[test]
     fn what_was_said_last_counts_before_the_configuration() {
         let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
         let say = |what, at| {
             partners.note(PartnerSaid { partner: "acme".parse().unwrap(), what, by: by(at) })
         };
         let wallet = || partners.wallets().url(&acme, "/x").map(|url| url.to_string());
-        say(PartnerWord::Paused(true), 1).unwrap();
+        say(PartnerWord::Paused(Pauser::Operator, true), 1).unwrap();
         assert!(
             partners.all().is_empty() && partners.entry(&acme).is_none(),
             "nobody said who it is"
@@ -293,10 +378,10 @@ mod tests {
         assert_eq!(wallet().unwrap(), "http://one/x");
         assert_eq!(partners.entry(&acme).unwrap().betting_paused.unwrap(), "at 1");
         say(PartnerWord::Profile(profile("http://two")), 2).unwrap();
-        say(PartnerWord::Paused(false), 3).unwrap();
+        say(PartnerWord::Paused(Pauser::Operator, false), 3).unwrap();
         assert_eq!(wallet().unwrap(), "http://two/x");
         let known = partners.get(&acme).unwrap();
-        assert_eq!((known.set, known.betting), (Some(by(2)), Some((false, by(3)))));
+        assert_eq!((known.set, known.betting.word()), (Some(by(2)), Some(&by(3))));
         assert_eq!(partners.book()[&acme].betting_paused, None);
         let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("http://three") };
         assert!(say(PartnerWord::Profile(bad_key), 4).is_err());

@@ -66,6 +66,8 @@ pub(crate) struct Item {
     pub(crate) rests_left: u32,
     /// It is on its way to a tier because its partner's breaker is open.
     pub(crate) aside: bool,
+    /// The partner does not know its bet, and is told it anew: its ledger was restored (R20).
+    pub(crate) recover: bool,
 }
 
 impl Item {

@@ -29,15 +29,15 @@ pub struct StateCall {
     pub caused_at_min: Millis,
 }
 
-/// The id of a chunk: a hash over its sorted (bet, revision) and nothing else (R16).
+/// The id of a chunk: a hash over its sorted (bet, revision, recover) and nothing else (R16).
 ///
 /// Do not change: a partner that meets one id with two contents may answer from memory.
-pub fn chunk_id<'a>(sorted: impl Iterator<Item = (&'a str, u32)>) -> String {
+pub fn chunk_id<'a>(sorted: impl Iterator<Item = (&'a str, u32, bool)>) -> String {
     let mut hash = Sha256::new();
-    for (bet, revision) in sorted {
+    for (bet, revision, recover) in sorted {
         hash.update(bet.as_bytes());
-        // No bet id has a line break, so no two lists look alike.
-        hash.update(b"\n");
+        // No bet id has a line break, so no two lists look alike. Nor has it a bell.
+        hash.update(if recover { b"\x07" } else { b"\n" });
         hash.update(revision.to_be_bytes());
     }
     let mut id = "c_".to_owned();
@@ -79,7 +79,7 @@ impl Filling {
         self.items.len()
     }
 
-    /// Adds an item unless the body would grow above `bytes_max`; the first always fits.
+    /// Adds an item, sent so often before, unless the body would grow above `bytes_max`; the first always fits.
     ///
     /// # Errors
     /// If the item cannot be written as JSON.
@@ -87,10 +87,10 @@ impl Filling {
         &mut self,
         id: u64,
         settlement: &Settlement,
-        attempts: u32,
+        (attempts, recover): (u32, bool),
         bytes_max: usize,
     ) -> Result<bool, serde_json::Error> {
-        let item = state_item(settlement);
+        let item = StateItem { recover, ..state_item(settlement) };
         let json = serde_json::to_vec(&item)?;
         let grown = self.bytes + json.len() + 1;
         if bytes_max < grown && !self.items.is_empty() {
@@ -108,10 +108,11 @@ impl Filling {
         self.items.sort_by(|(_, a, _), (_, b, _)| {
             (a.bet_id.as_str(), a.revision).cmp(&(b.bet_id.as_str(), b.revision))
         });
-        let mut named = self.items.iter().map(|(_, i, _)| (i.bet_id.as_str(), i.revision));
+        let mut named =
+            self.items.iter().map(|(_, i, _)| (i.bet_id.as_str(), i.revision, i.recover));
         let chunk_id = match self.items.first() {
             Some((_, first, _)) if planted::active(Bug::ChunkIdByPosition) => {
-                chunk_id(std::iter::once((first.round_id.as_str(), first.revision)))
+                chunk_id(std::iter::once((first.round_id.as_str(), first.revision, false)))
             }
             Some(_) | None => chunk_id(&mut named),
         };
@@ -165,6 +166,7 @@ fn state_item(settlement: &Settlement) -> StateItem {
         stake: MoneyBody::from(settlement.stake),
         payout: payout.map(MoneyBody::from),
         reason: settlement.reason.code().to_owned(),
+        recover: false,
     }
 }
 

@@ -11,7 +11,7 @@ mod writing;
 #[cfg(test)]
 mod tests;
 
-pub use owed::{Owed, OwedOf, OwedQuery};
+pub use owed::{Owed, OwedOf, OwedQuery, owed};
 
 use crate::book::{Book, Item, Stage};
 use crate::chunk::StateCall;
@@ -26,10 +26,11 @@ use schemas::contract::Traffic;
 use schemas::outgoing::Partitions;
 use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use writing::Writer;
 
 /// Where a dispatcher starts and what it may do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DispatcherOptions {
     /// The partition of `settlements.v1` and of the tiers.
     pub partition: u32,
@@ -43,6 +44,8 @@ pub struct DispatcherOptions {
     pub limits: Limits,
     /// Of the jitter alone. Any number will do; the same one gives the same waits.
     pub seed: u64,
+    /// What [`OwedQuery`] says, at the start.
+    pub restored: Arc<BTreeSet<PartnerId>>,
 }
 
 /// The dispatcher of one partition.
@@ -153,7 +156,8 @@ impl Dispatcher {
         for (tier, from) in tiers.into_iter().zip(options.from_tiers) {
             book.offsets.track(tier, from);
         }
-        Self {
+        let (restored, jitter) = (Arc::clone(&options.restored), Jitter::new(options.seed));
+        let mut dispatcher = Self {
             options,
             settlements,
             tiers,
@@ -167,9 +171,21 @@ impl Dispatcher {
             drains: VecDeque::new(),
             peeks: BTreeMap::new(),
             writer: Writer::default(),
-            jitter: Jitter::new(options.seed),
+            jitter,
             tokens: 0,
             effects: Vec::new(),
+        };
+        dispatcher.note_restored(&restored);
+        dispatcher
+    }
+
+    fn note_restored(&mut self, restored: &BTreeSet<PartnerId>) {
+        for (name, partner) in &mut self.partners {
+            partner.restored = restored.contains(name);
+        }
+        let (counts, here) = (self.options.partitions, self.options.partition);
+        for name in restored.iter().filter(|name| counts.of_partner(name) == here) {
+            self.partner(name).restored = true;
         }
     }
 
@@ -270,8 +286,8 @@ impl Machine for Dispatcher {
             Input::Failed { .. } => {}
             Input::Answered { token, answer } => self.answered(now, token, &answer),
             Input::Timer { token } => self.timed(now, token),
-            Input::Request { token, request: OwedQuery } => {
-                let reply = self.owed();
+            Input::Request { token, request } => {
+                let reply = self.owed(&request);
                 self.effects.push(Effect::Reply { token, reply });
             }
         }

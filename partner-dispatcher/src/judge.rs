@@ -110,8 +110,7 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         let epoch = Some(String::new());
         return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
     }
-    let echoes =
-        |body: &StateResponse| body.chunk_id == chunk_id && well_formed(&body.ledger_epoch);
+    let echoes = |body: &StateResponse| body.chunk_id == chunk_id && is_epoch(&body.ledger_epoch);
     let Some(body) = read(&answer.body).filter(echoes) else {
         return Judgement::owed(sent, true, retry_after_ms(answer));
     };
@@ -149,7 +148,8 @@ fn read(body: &[u8]) -> Option<StateResponse> {
     })
 }
 
-fn well_formed(epoch: &str) -> bool {
+/// Whether an epoch can stand in keys: at most 64 letters, digits, `_`, `-`, `.` and `:`; empty where a partner names none.
+pub fn is_epoch(epoch: &str) -> bool {
     epoch.len() <= EPOCH_CHARS_MAX
         && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
 }

@@ -60,6 +60,7 @@ pub mod chunk;
 mod drain;
 #[cfg(test)]
 mod fixtures;
+pub mod health;
 pub mod judge;
 pub mod limits;
 mod offsets;
@@ -72,7 +73,8 @@ pub mod send;
 
 pub use breaker::Circuit;
 pub use chunk::StateCall;
-pub use dispatcher::{Dispatcher, DispatcherOptions, Owed, OwedOf, OwedQuery};
+pub use dispatcher::{Dispatcher, DispatcherOptions, Owed, OwedOf, OwedQuery, owed};
+pub use health::{Health, PauseLimits};
 pub use judge::Answer;
 pub use limits::Limits;
 pub use metrics::Metrics;

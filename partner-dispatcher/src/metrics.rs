@@ -1,25 +1,24 @@
 //! What a dispatcher shows on `/metrics`.
 //!
 //! Calls are counted where they are made. What is owed is asked of the machines, since a machine does
-//! no IO: [`Metrics::show`] takes their reply, [`Metrics::watch`] asks again and again.
+//! no IO ([`owed`](crate::dispatcher::owed)), and [`Metrics::show`] takes their reply.
 
 use crate::breaker::Circuit;
-use crate::dispatcher::{Dispatcher, Owed, OwedOf, OwedQuery};
+use crate::dispatcher::{Owed, OwedOf};
 use crate::judge::Answer;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use runtime::Millis;
 use runtime::telemetry;
-use runtime::{Handles, Millis};
 use schemas::PartnerId;
 use schemas::catalogue::RetryTier;
 use schemas::contract::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Upper bounds of the durations, in seconds: a wallet's 20 ms in the middle, the call's 10 s and the
 /// tier's 5 s at the end.
@@ -183,29 +182,6 @@ impl Metrics {
         let oldest_void = u64::try_from(owed.oldest_void_at.unwrap_or(0)).unwrap_or(0);
         let oldest_void = Duration::from_millis(oldest_void).as_secs_f64();
         self.oldest_void.get_or_create(&of(partner)).set(oldest_void);
-    }
-
-    /// Asks the dispatchers of this process what they owe, every `period` until `shutdown`.
-    pub async fn watch(
-        self,
-        handles: Handles<Dispatcher>,
-        partitions: u32,
-        period: Duration,
-        shutdown: CancellationToken,
-    ) {
-        let mut before = BTreeSet::new();
-        loop {
-            let mut owed = Vec::new();
-            for handle in (0..partitions).filter_map(|partition| handles.get(partition)) {
-                // A dispatcher that is gone owes nothing here; its successor does.
-                owed.extend(handle.ask(OwedQuery).await.ok());
-            }
-            self.show(&owed, &mut before);
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(period) => {}
-            }
-        }
     }
 }
 

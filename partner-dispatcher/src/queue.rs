@@ -4,9 +4,9 @@ use crate::breaker::Breaker;
 use crate::drain::Drain;
 use crate::limits::Limits;
 use runtime::Millis;
-use schemas::BetId;
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
+use schemas::{BetId, RoundId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The order in which free slots are filled: money that must go back first.
@@ -29,6 +29,43 @@ pub(crate) struct Queue {
     pub(crate) drain: Option<Drain>,
     /// In each tier, the offset below which records were read ahead.
     pub(crate) drained_to: [u64; TIERS],
+    /// The rounds of what failed and was put into a tier.
+    pub(crate) failed: FailedRounds,
+}
+
+/// Rounds of which something failed, was put into a tier and was not read again yet, with how many records
+/// of each. It only serves to tell how many rounds there are: enough are kept for that, and after a
+/// takeover those of the owner before are missing until the heads have come to them.
+#[derive(Debug, Default)]
+pub(crate) struct FailedRounds(BTreeMap<RoundId, u64>);
+
+impl FailedRounds {
+    /// Rounds kept. Nobody asks by how much a partner is beyond the handful at which its betting is paused.
+    const KEPT_MAX: usize = 100;
+
+    pub(crate) fn put(&mut self, round: RoundId) {
+        if self.0.len() < Self::KEPT_MAX || self.0.contains_key(&round) {
+            *self.0.entry(round).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn read(&mut self, round: &RoundId) {
+        if let Some(records) = self.0.get_mut(round) {
+            *records -= 1;
+            if *records == 0 {
+                self.0.remove(round);
+            }
+        }
+    }
+
+    /// All of them were read ahead.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &RoundId> {
+        self.0.keys()
+    }
 }
 
 /// All that is kept of one partner.
@@ -41,6 +78,8 @@ pub(crate) struct Partner {
     pub(crate) gated: bool,
     /// The ledger epoch of the last answer; unknown until there was one.
     pub(crate) epoch: Option<String>,
+    /// An operator signed off that its ledger was restored: bets that it does not know are told to it anew (R20).
+    pub(crate) restored: bool,
     /// Chunks refused as a whole since the last good answer.
     pub(crate) refusals: u32,
     pub(crate) parked: Parked,

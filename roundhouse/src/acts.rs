@@ -7,7 +7,7 @@ mod tests;
 use crate::topics::whole;
 use runtime::{Engine, Millis, Record, Source, Topic};
 use schemas::catalogue::{PARTNERS, ROUNDS};
-use schemas::partners::{PartnerSaid, PartnerWord};
+use schemas::partners::{LedgerWord, PartnerSaid, PartnerWord, Pauser};
 use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::{RequestId, proposal};
 use std::collections::BTreeMap;
@@ -113,14 +113,24 @@ fn reason(said: &RoundSaid) -> Option<String> {
 
 fn partners(found: &mut Acts, _: &mut Said, record: &Record) {
     match PartnerSaid::decode(&record.value) {
-        Ok(None) => {}
+        // What happens by itself is no operator's act.
+        Ok(
+            None
+            | Some(PartnerSaid {
+                what:
+                    PartnerWord::Paused(Pauser::Restore | Pauser::Deliveries | Pauser::Stakes, _)
+                    | PartnerWord::Ledger(LedgerWord { restored: false, .. }),
+                ..
+            }),
+        ) => {}
         Ok(Some(PartnerSaid { partner, what, by })) => found.acts.push(Act {
             at: by.said_at,
             actor: by.actor,
             what: match what {
-                PartnerWord::Paused(true) => "paused",
-                PartnerWord::Paused(false) => "resumed",
+                PartnerWord::Paused(_, true) => "paused",
+                PartnerWord::Paused(_, false) => "resumed",
                 PartnerWord::Profile(_) => "set",
+                PartnerWord::Ledger(_) => "restored",
             },
             of: partner.to_string(),
             reason: Some(by.reason),

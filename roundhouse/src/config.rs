@@ -54,6 +54,8 @@ pub struct Config {
     pub cases: Cases,
     /// The dispatchers.
     pub dispatcher: Dispatcher,
+    /// When a partner's betting is paused by itself.
+    pub pausing: Pausing,
     /// Signatures of messages to partners.
     pub signing: Signing,
     /// The simple APIs.
@@ -170,6 +172,18 @@ pub struct Dispatcher {
     /// key for operators, and has no default.
     #[serde(skip)]
     pub retries: Option<Retries>,
+}
+
+/// When the betting of one partner is paused by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pausing {
+    /// Seconds for which a void that failed may go unconfirmed.
+    pub void_s: u64,
+    /// Rounds of which something may have failed and be unconfirmed.
+    pub failed_rounds: usize,
+    /// Requests for stakes in a row, over at least 3 s, that nobody answers.
+    pub failed_stakes: u32,
 }
 
 /// How long retries wait and go on.

@@ -145,7 +145,7 @@ pub const TOPICS: &[TopicSpec] = &[
         partitioned_by: PartitionedBy::Partner,
         partitions_embedded: 1,
         partitions_cluster: 12,
-        key: "<partner_id>/profile, <partner_id>/health or <partner_id>/pause",
+        key: "<partner_id>/profile, /pause, /health or /stakes",
         money: false,
         forever: true,
         what: "keys, wallet, limits; betting paused or not, and why",

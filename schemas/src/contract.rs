@@ -245,6 +245,16 @@ pub struct StateItem {
     pub payout: Option<MoneyBody>,
     /// Why, for support.
     pub reason: String,
+    /// The partner's ledger was restored from a backup, and both sides signed it off: a bet without a row was held, and
+    /// is to be put into this state as if its hold stood. Left out where it is not so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub recover: bool,
+}
+
+/// As serde wants to ask.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// `POST /bets/state`: settlements, voids, corrections.

@@ -444,24 +444,29 @@ pub struct CaseRecord {
 pub struct PartnerRecord {
     /// The partner.
     pub partner_id: String,
-    /// `profile`, `health` or `pause`.
+    /// `profile`, `pause` (said by an operator), `health` (by those who deliver), `stakes` (by those who ask
+    /// for stakes), `restore` (paused since its ledger may be a restored one) or `ledger`.
     pub kind: String,
     /// profile: base URL of the wallet.
     pub wallet_url: Option<String>,
     /// profile: the public key that verifies players' tokens, base64url of 32 bytes (Ed25519).
     pub token_key: Option<String>,
-    /// health, pause: whether betting is paused.
+    /// pause, health, stakes, restore: whether betting is paused.
     pub paused: Option<bool>,
-    /// health, pause, profile: why, in words.
+    /// Why, in words.
     pub reason: Option<String>,
-    /// pause, profile: the operator who said so.
+    /// Who said so: an operator's name, `deliveries` or `stakes`.
     pub actor: Option<String>,
-    /// pause, profile: when, in ms since the Unix epoch.
+    /// When, in ms since the Unix epoch.
     pub said_at: Option<i64>,
     /// profile: the currencies that bets are taken in.
     pub currencies: Option<Vec<CurrencyRecord>>,
     /// profile: the public keys that verify replies (Ed25519, `whpk_` and base64).
     pub reply_keys: Option<Vec<String>>,
+    /// ledger: the epoch of the partner's ledger that counts from here on (R20).
+    pub ledger_epoch: Option<String>,
+    /// ledger: whether an operator signed it off as one restored from a backup.
+    pub restored: Option<bool>,
 }
 
 /// What a partner takes in one currency, in minor units.

@@ -206,6 +206,7 @@ fn h19_newest_is_the_highest_revision_never_the_last_arrival() {
             partitions: PARTITIONS,
             limits: partner_dispatcher::Limits::PRODUCTION,
             seed: 1,
+            restored: Default::default(),
         }));
         let mut register = wallet();
         let all = stage.log.all(source).to_vec();

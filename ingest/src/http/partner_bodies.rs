@@ -18,7 +18,9 @@ pub(super) struct PartnerBody {
     partner_id: PartnerId,
     /// `open` or `paused`.
     betting: &'static str,
-    /// Why it was paused or resumed the last time.
+    /// Who has it paused: `operator`, `deliveries`, `stakes`. It is open when nobody has.
+    paused_by: Vec<&'static str>,
+    /// Why it is paused, or was resumed the last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// Who said so.
@@ -27,6 +29,9 @@ pub(super) struct PartnerBody {
     /// When, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
+    /// The epoch of its ledger that counts; absent before it named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_epoch: Option<String>,
     profile: ProfileBody,
 }
 
@@ -92,15 +97,17 @@ pub(super) struct SetBody {
 
 impl From<Partner> for PartnerBody {
     fn from(partner: Partner) -> Self {
-        let (paused, said) = partner.betting.unzip();
-        let (reason, actor) =
-            said.as_ref().map(|said| (said.reason.clone(), said.actor.clone())).unzip();
+        let paused_by: Vec<_> = partner.betting.paused().map(|(by, _)| by.name()).collect();
+        let said = partner.betting.word();
+        let (reason, actor) = said.map(|said| (said.reason.clone(), said.actor.clone())).unzip();
         Self {
             partner_id: partner.id,
-            betting: if paused == Some(true) { "paused" } else { "open" },
+            betting: if paused_by.is_empty() { "open" } else { "paused" },
+            paused_by,
             reason,
             actor,
             since: said.map(|said| timestamp(said.said_at)),
+            ledger_epoch: partner.ledger.map(|(ledger, _)| ledger.epoch),
             profile: ProfileBody {
                 wallet_url: partner.profile.wallet_url,
                 token_key: partner.profile.token_key,

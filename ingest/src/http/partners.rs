@@ -14,7 +14,7 @@ use runtime::{Append, Engine, EngineError, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::PARTNERS;
 use schemas::outgoing;
-use schemas::partners::{PartnerSaid, PartnerWord, Said};
+use schemas::partners::{PartnerSaid, PartnerWord, Pauser, Said};
 
 /// Characters a reason may have.
 const REASON_CHARS_MAX: usize = 500;
@@ -102,7 +102,8 @@ impl<E: Engine> ApiState<E> {
         actor: String,
     ) -> Answer {
         self.known_partner(&partner)?;
-        self.say_of_partner(partner, PartnerWord::Paused(paused), reason, actor).await
+        self.say_of_partner(partner, PartnerWord::Paused(Pauser::Operator, paused), reason, actor)
+            .await
     }
 
     async fn say_of_partner(

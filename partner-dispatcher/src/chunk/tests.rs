@@ -4,7 +4,7 @@ use crate::fixtures::{settlement, won};
 fn filled(settlements: &[Settlement], bytes_max: usize) -> Filled {
     let mut filling = Filling::new();
     for (id, settlement) in (0..).zip(settlements) {
-        if !filling.add(id, settlement, 0, bytes_max).unwrap() {
+        if !filling.add(id, settlement, (0, false), bytes_max).unwrap() {
             break;
         }
     }
@@ -22,7 +22,7 @@ fn the_bytes_are_the_request() {
     for traffic in [Traffic::Void, Traffic::Live, Traffic::Correction] {
         let mut filling = Filling::new();
         for (id, settlement) in (0..).zip(&items) {
-            assert!(filling.add(id, settlement, 0, 10_000).unwrap());
+            assert!(filling.add(id, settlement, (0, false), 10_000).unwrap());
         }
         let call = filling.finish("acme".parse().unwrap(), traffic).call;
         assert_eq!(call.bytes, serde_json::to_vec(&*call.request).unwrap());
@@ -47,9 +47,9 @@ fn a_chunk_is_cut_below_its_bytes() {
 fn attempt_and_cause_come_from_the_items_and_change_no_byte() {
     let chunk = |attempts| {
         let mut filling = Filling::new();
-        filling.add(1, &won("a", 3), attempts, 10_000).unwrap();
+        filling.add(1, &won("a", 3), (attempts, false), 10_000).unwrap();
         let later = Settlement { caused_at: 2_000, ..won("b", 3) };
-        filling.add(2, &later, 0, 10_000).unwrap();
+        filling.add(2, &later, (0, false), 10_000).unwrap();
         filling.finish("acme".parse().unwrap(), Traffic::Live).call
     };
     let (first, fourth) = (chunk(0), chunk(3));

@@ -38,6 +38,9 @@ impl Dispatcher {
                 Verdict::Superseded { by } => self.end(id, &epoch, Some(by)),
                 Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
                 Verdict::Owed => owed.push(id),
+                Verdict::Park { code: ParkCode::UnknownBet, .. } if self.recovers(id) => {
+                    owed.push(id);
+                }
                 Verdict::Park { code, said } => {
                     self.count_attempt(id);
                     self.park(id, &epoch, code, &said);
@@ -64,9 +67,22 @@ impl Dispatcher {
         judgement
     }
 
+    /// True if a bet that its partner does not know is told to it anew, once: its row was lost with a ledger that was
+    /// restored from a backup, and people of both sides signed that off (R20).
+    fn recovers(&mut self, id: u64) -> bool {
+        let Some((name, _)) = self.book.get(id).map(home) else { return false };
+        if !self.partner(&name).restored {
+            return false;
+        }
+        let Some(item) = self.book.get_mut(id) else { return false };
+        // From memory: nothing failed.
+        item.repeat_left = true;
+        !std::mem::replace(&mut item.recover, true)
+    }
+
     /// A new epoch says that the partner's ledger was restored from a backup (R20). From here on final
-    /// answers are keyed by it, so that none of an older epoch closes anything. Pausing the partner and
-    /// sending everything since again comes with the case that a human signs off; until then this pages.
+    /// answers are keyed by it, so that none of an older epoch closes anything. Whoever watches pauses the partner's
+    /// betting until people sign it off.
     fn note_epoch(&mut self, name: &PartnerId, epoch: &str) {
         let partner = self.partner(name);
         partner.refusals = 0;

@@ -55,6 +55,7 @@ impl Dispatcher {
             match drain.next(moving) {
                 Next::Over => {
                     queue.drain = None;
+                    queue.failed.clear();
                     continue;
                 }
                 // Half the queue is left to what falls due meanwhile.

@@ -63,16 +63,21 @@ impl Dispatcher {
             due: later(record.appended_at, wait_ms).clamp(now, later(now, wait_ms)),
             rests_left: RESTS_MAX,
             aside: false,
+            recover: false,
         }
     }
 
     fn take_one(&mut self, now: Millis, source: Source, record: &Record, settlement: Settlement) {
         let item = self.item(now, source, record, settlement);
-        let (partner, _) = home(&item);
+        let (partner, traffic) = home(&item);
         let tier = item.tier;
         if let Some(tier) = tier {
-            let unread = &mut self.partner(&partner).tier_unread[tier.index()];
+            let of = self.partner(&partner);
+            let unread = &mut of.tier_unread[tier.index()];
             *unread = unread.saturating_sub(1);
+            if item.retried_since.is_some() {
+                of.queue(traffic).failed.read(&item.settlement.bet.round());
+            }
         }
         match (self.book.read(item), tier) {
             (Read::Known, _) | (Read::Joined(_), Some(_)) => {}

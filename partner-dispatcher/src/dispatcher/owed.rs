@@ -3,15 +3,20 @@
 use super::{Dispatcher, home};
 use crate::book::Stage;
 use crate::breaker::Circuit;
-use runtime::Millis;
-use schemas::PartnerId;
+use runtime::{Handles, Millis};
 use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
-use std::collections::BTreeMap;
+use schemas::{PartnerId, RoundId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// Asks a dispatcher what it owes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwedQuery;
+/// Asks a dispatcher what it owes, and tells it what else is known of its partners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwedQuery {
+    /// Partners whose restored ledger an operator signed off: bets that they do not know are told to them
+    /// anew (R20).
+    pub restored: Arc<BTreeSet<PartnerId>>,
+}
 
 /// What the dispatcher of one partition knows to be owed.
 ///
@@ -43,24 +48,52 @@ pub struct OwedOf {
     pub parked: u64,
     /// `caused_at` of the oldest void without a durable end, in ms since the Unix epoch.
     pub oldest_void_at: Option<Millis>,
+    /// The epoch of its ledger, as its last answer named it; `None` before there was one.
+    pub epoch: Option<String>,
+    /// When the oldest void that failed and has no durable end first went to a tier, in ms since the Unix epoch.
+    pub void_failing_since: Option<Millis>,
+    /// Rounds of which something failed and has no durable end. What is parked does not count.
+    pub failed_rounds: usize,
+}
+
+/// What the dispatchers of this process owe, of so many partitions. A dispatcher that is gone owes nothing here; its
+/// successor does.
+pub async fn owed(handles: &Handles<Dispatcher>, partitions: u32, query: &OwedQuery) -> Vec<Owed> {
+    let mut owed = Vec::new();
+    for handle in (0..partitions).filter_map(|partition| handles.get(partition)) {
+        owed.extend(handle.ask(query.clone()).await.ok());
+    }
+    owed
 }
 
 impl Dispatcher {
-    pub(super) fn owed(&self) -> Owed {
+    pub(super) fn owed(&mut self, query: &OwedQuery) -> Owed {
+        self.note_restored(&query.restored);
         let mut partners: BTreeMap<PartnerId, OwedOf> = BTreeMap::new();
+        let mut failed: BTreeMap<PartnerId, BTreeSet<RoundId>> = BTreeMap::new();
         for (name, partner) in &self.partners {
             let circuits = partner.queues().map(|(of, queue)| (of, queue.breaker.circuit()));
             let owed = OwedOf {
                 parked: partner.parked.count(),
                 tiers: partner.tier_unread,
                 circuits: circuits.collect(),
+                epoch: partner.epoch.clone(),
                 ..OwedOf::default()
             };
             partners.insert(name.clone(), owed);
+            let rounds = partner.queues().flat_map(|(_, queue)| queue.failed.iter().cloned());
+            failed.insert(name.clone(), rounds.collect());
         }
         for (_, item) in self.book.iter() {
             let (partner, traffic) = home(item);
+            let failing_since = item.retried_since.filter(|_| item.stage != Stage::Ending);
+            if failing_since.is_some() {
+                failed.entry(partner.clone()).or_default().insert(item.settlement.bet.round());
+            }
             let owed = partners.entry(partner).or_default();
+            if traffic == Traffic::Void {
+                owed.void_failing_since = earlier(owed.void_failing_since, failing_since);
+            }
             owed.in_flight += u64::from(item.stage == Stage::Sent);
             if item.places.is_empty() {
                 // Counted where its record is: unread in a tier, or on its way there.
@@ -73,10 +106,16 @@ impl Dispatcher {
                 owed.tiers[tier.index()] += 1;
             }
             if traffic == Traffic::Void {
-                let at = item.settlement.caused_at;
-                owed.oldest_void_at = Some(owed.oldest_void_at.map_or(at, |oldest| oldest.min(at)));
+                owed.oldest_void_at = earlier(owed.oldest_void_at, Some(item.settlement.caused_at));
             }
+        }
+        for (partner, rounds) in failed {
+            partners.entry(partner).or_default().failed_rounds = rounds.len();
         }
         Owed { partition: self.options.partition, partners }
     }
+}
+
+fn earlier(one: Option<Millis>, two: Option<Millis>) -> Option<Millis> {
+    one.into_iter().chain(two).min()
 }

@@ -41,7 +41,7 @@ impl Dispatcher {
         let mut filling = Filling::new();
         let bytes_max = self.options.limits.chunk_bytes_max;
         // It was written before, to its tier.
-        if filling.add(id, &item.settlement, item.attempts, bytes_max).is_ok() {
+        if filling.add(id, &item.settlement, (item.attempts, item.recover), bytes_max).is_ok() {
             self.book.step(id, Stage::Kept, Stage::Queued);
             self.partner(name).queue(traffic).breaker.probing();
             self.send(name, traffic, filling, true);
@@ -69,7 +69,12 @@ impl Dispatcher {
             if items_max <= filling.len() {
                 break;
             }
-            match filling.add(id, &item.settlement, item.attempts, limits.chunk_bytes_max) {
+            match filling.add(
+                id,
+                &item.settlement,
+                (item.attempts, item.recover),
+                limits.chunk_bytes_max,
+            ) {
                 Ok(true) => {}
                 Ok(false) => break,
                 // It stays undone, and the offset before it.

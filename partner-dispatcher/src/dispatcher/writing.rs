@@ -92,6 +92,9 @@ impl Dispatcher {
             if let Some(tier) = item.tier {
                 partner.tier_unread[tier.index()] += 1;
             }
+            if item.retried_since.is_some() {
+                partner.queue(traffic).failed.put(item.settlement.bet.round());
+            }
             if item.aside {
                 let queue = partner.queue(traffic);
                 queue.moving = queue.moving.saturating_sub(1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 fn request(settlements: &[Settlement]) -> Arc<StateRequest> {
     let mut filling = crate::chunk::Filling::new();
     for (id, settlement) in (0..).zip(settlements) {
-        filling.add(id, settlement, 0, 100_000).unwrap();
+        filling.add(id, settlement, (0, false), 100_000).unwrap();
     }
     filling.finish("acme".parse().unwrap(), Traffic::Live).call.request
 }

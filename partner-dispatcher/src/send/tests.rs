@@ -26,7 +26,7 @@ fn partner() -> PartnerId {
 
 fn call() -> StateCall {
     let mut filling = Filling::new();
-    filling.add(1, &won("a", 3), 2, 10_000).unwrap();
+    filling.add(1, &won("a", 3), (2, false), 10_000).unwrap();
     filling.finish(partner(), Traffic::Live).call
 }
 
@@ -110,6 +110,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         circuits: [(Traffic::Void, Circuit::Open)].into(),
         parked: 4,
         oldest_void_at: Some(700),
+        ..OwedOf::default()
     };
     let owed = Owed { partition: 1, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();

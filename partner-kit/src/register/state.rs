@@ -87,7 +87,13 @@ fn try_state(
         return Err(Reject::InvalidTransition);
     }
     let Some(row) = register.rows.get(&item.bet_id) else {
-        return tombstone(register, item, content);
+        return if content.status == RowStatus::Voided {
+            tombstone(register, item, content)
+        } else if item.recover {
+            recovered(register, item, content)
+        } else {
+            Err(Reject::UnknownBet)
+        };
     };
     if *row.player != *item.partner_player_id {
         return Err(Reject::RevisionConflict);
@@ -100,7 +106,7 @@ fn try_state(
         Ordering::Equal => Err(Reject::RevisionConflict),
         Ordering::Greater => {
             let next = step(row, item, content)?;
-            move_to(register, item, next)
+            move_to(register, item, next, None)
         }
     }
 }
@@ -122,9 +128,6 @@ fn tombstone(
     item: &StateItem,
     content: Content,
 ) -> Result<(StateResult, Option<Movement>), Reject> {
-    if content.status != RowStatus::Voided {
-        return Err(Reject::UnknownBet);
-    }
     let player = match register.accounts.get_key_value(item.partner_player_id.as_str()) {
         Some((name, _)) => Arc::clone(name),
         None => Arc::from(item.partner_player_id.as_str()),
@@ -140,7 +143,33 @@ fn tombstone(
         dead: true,
         seq: 0,
     };
-    move_to(register, item, row)
+    move_to(register, item, row, None)
+}
+
+/// A bet whose row was lost with the ledger that held it (R20): as if its hold stood, stake and payout move at once.
+fn recovered(
+    register: &mut Register,
+    item: &StateItem,
+    content: Content,
+) -> Result<(StateResult, Option<Movement>), Reject> {
+    let account = register.account_for(&item.partner_player_id, content.stake);
+    let (player, free, opening) = account.map_err(|_| Reject::BadRequest)?;
+    if free.currency != content.stake.currency || free.exponent != content.stake.exponent {
+        return Err(Reject::BadRequest);
+    }
+    register.accounts.insert(Arc::clone(&player), Account { free });
+    let row = Row {
+        player,
+        revision: item.revision,
+        status: content.status,
+        code: None,
+        stake: content.stake,
+        payout: content.payout,
+        collected_net: 0,
+        dead: false,
+        seq: 0,
+    };
+    move_to(register, item, row, opening)
 }
 
 /// The row as it will be, before any money moved: the table of contract section 1.
@@ -169,11 +198,12 @@ fn step(row: &Row, item: &StateItem, content: Content) -> Result<Row, Reject> {
     })
 }
 
-/// Moves `net(new) - collected_net` and writes the row.
+/// Moves `net(new) - collected_net` and writes the row; `opening` is what an account began with that is new.
 fn move_to(
     register: &mut Register,
     item: &StateItem,
     mut row: Row,
+    opening: Option<i64>,
 ) -> Result<(StateResult, Option<Movement>), Reject> {
     let target = net(row.status, row.stake.units, row.payout);
     let owed = target.checked_sub(row.collected_net).ok_or(Reject::AmountTooLarge)?;
@@ -190,7 +220,7 @@ fn move_to(
     };
     row.collected_net = row.collected_net.saturating_add(moved);
     let mut result = standing(&row, item, ItemOutcome::Applied);
-    let movement = register.write(&item.bet_id, row, moved, None);
+    let movement = register.write(&item.bet_id, row, moved, opening);
     result.moved = Some(moved.to_string());
     result.replayed = false;
     result.partner_ref = Some(format!("tx-{}", movement.seq));

@@ -132,6 +132,7 @@ fn target(bet: &str, revision: u32, target: TargetBody, payout: Option<i64>) -> 
         stake: euro(1000),
         payout: payout.map(euro),
         reason: "result".into(),
+        recover: false,
     }
 }
 

@@ -57,8 +57,10 @@ async fn what_was_said_stands_with_its_verdict() {
         verdict(3, Some("version_conflict")),
         verdict(3, Some("version_conflict")),
         verdict(4, None),
-        of_partner(PartnerWord::Paused(true), 45),
-        of_partner(PartnerWord::Paused(false), 70),
+        of_partner(PartnerWord::Paused(Pauser::Operator, true), 45),
+        of_partner(PartnerWord::Paused(Pauser::Deliveries, true), 46),
+        of_partner(PartnerWord::Paused(Pauser::Stakes, true), 47),
+        of_partner(PartnerWord::Paused(Pauser::Operator, false), 70),
     ];
     for said in said {
         engine.append(vec![Append::from(said.into_parts())]).await.unwrap();

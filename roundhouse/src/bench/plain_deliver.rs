@@ -151,6 +151,7 @@ fn item(due: &Settlement) -> StateItem {
         stake: MoneyBody::from(due.stake),
         payout: payout.map(MoneyBody::from),
         reason: due.reason.code().to_owned(),
+        recover: false,
     }
 }
 

@@ -19,6 +19,7 @@ mod partner;
 mod place;
 mod planted;
 mod process;
+mod restored;
 mod serve;
 #[cfg(feature = "cluster")]
 mod servers;
@@ -87,6 +88,7 @@ enum Command {
     Store(store::Args),
     Audit(audit::Args),
     Parked(parked::Args),
+    Restored(restored::Args),
     Frozen(frozen::Args),
     Correction(correction::Args),
     Partner(partner::Args),
@@ -139,6 +141,7 @@ impl Cli {
             Command::Store(args) => store::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Parked(args) => parked::run(args).await,
+            Command::Restored(args) => restored::run(args).await,
             Command::Frozen(args) => frozen::run(args).await,
             Command::Correction(args) => correction::run(args).await,
             Command::Partner(args) => partner::run(args).await,

@@ -4,7 +4,7 @@ use super::EXIT_OK;
 use super::lines::{json, major};
 use super::place::Place;
 use crate::config::EngineKind;
-use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, Sum, Sums, sums};
+use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, REPLAYED, Sum, Sums, Why, sums};
 use crate::serve::{Opened, open};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -120,7 +120,7 @@ struct Page<'a> {
 
 /// What a partner is owed of the parked, in one currency.
 #[derive(Debug, Serialize)]
-struct MoneyLine {
+pub(super) struct MoneyLine {
     partner: String,
     currency: String,
     exponent: u8,
@@ -230,7 +230,7 @@ fn line<'a>(id: &'a str, item: &'a Item) -> Line<'a> {
     }
 }
 
-fn money(sums: &Sums) -> Vec<MoneyLine> {
+pub(super) fn money(sums: &Sums) -> Vec<MoneyLine> {
     let line = |((partner, currency), sum): (&(PartnerId, schemas::Currency), &Sum)| MoneyLine {
         partner: partner.to_string(),
         currency: currency.to_string(),
@@ -242,7 +242,7 @@ fn money(sums: &Sums) -> Vec<MoneyLine> {
     sums.iter().map(line).collect()
 }
 
-fn table(lines: &[MoneyLine]) {
+pub(super) fn table(lines: &[MoneyLine]) {
     println!(
         "{:<16} {:<8} {:>12} {:>20} {:>20}",
         "PARTNER", "CURRENCY", "SETTLEMENTS", "STAKES", "TO PAY"
@@ -274,7 +274,8 @@ async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
         Some(reason) => {
             let (total, pace) = (items.len(), Pace { per_second: replay.rate });
             let progress = |done| eprintln!("parked: {done} of {total} sent again");
-            parked::replay(engine, E::PARTITIONS, &items, reason, pace, progress).await?.count
+            let why = Why { code: REPLAYED, what: "parked settlements", reason };
+            parked::replay(engine, E::PARTITIONS, &items, why, pace, progress).await?.count
         }
     };
     let done = Done {

@@ -42,8 +42,8 @@ impl Findings {
     }
 
     fn numbers(&mut self, config: &Config) {
-        let Config { server, storage, placing, settler, reconciler, cases, dispatcher, .. } =
-            config;
+        let Config { server, storage, placing, settler, reconciler, cases, .. } = config;
+        let Config { dispatcher, pausing, .. } = config;
         let at_least_1 = |number: usize| 1 <= number;
         for (path, good) in [
             ("server.connections_max", at_least_1(server.connections_max)),
@@ -62,6 +62,9 @@ impl Findings {
             ("dispatcher.chunk_items_max", at_least_1(dispatcher.chunk_items_max)),
             ("dispatcher.chunks_in_flight_max", at_least_1(dispatcher.chunks_in_flight_max)),
             ("dispatcher.call_ms_max", 1 <= dispatcher.call_ms_max),
+            ("pausing.void_s", 1 <= pausing.void_s),
+            ("pausing.failed_rounds", at_least_1(pausing.failed_rounds)),
+            ("pausing.failed_stakes", 1 <= pausing.failed_stakes),
         ] {
             if !good {
                 self.add(path, "must be at least 1");

@@ -8,7 +8,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-pub use replay::{Pace, Replayed, replay};
+pub use replay::{Pace, REPLAYED, Replayed, Why, replay};
 
 use crate::topics::whole;
 use anyhow::Context;

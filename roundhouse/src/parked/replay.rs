@@ -14,8 +14,19 @@ use tokio::time::{Instant, sleep_until};
 
 /// Settlements appended at once, at most.
 const BATCH_MAX: usize = 500;
-/// The code of the case that says what was replayed and why.
-const CODE: &str = "parked_replayed";
+/// The code of the case that says what of the parked was sent again, and why.
+pub const REPLAYED: &str = "parked_replayed";
+
+/// Why settlements are sent again: what the case says.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a> {
+    /// A stable code.
+    pub code: &'a str,
+    /// What is sent again, in words.
+    pub what: &'a str,
+    /// Why, as the person says it.
+    pub reason: &'a str,
+}
 
 /// How fast to go.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +42,7 @@ pub struct Replayed {
     pub count: usize,
 }
 
-/// Appends parked settlements to the first retry tier, with the content as parked. Before, a case for each
+/// Appends settlements to the first retry tier, with the content as it is. Before, a case for each
 /// partner says how many and why. `progress` is told the number appended so far.
 ///
 /// Moves no money twice: a dispatcher looks each up in the store before it sends it, and the partner's
@@ -43,11 +54,11 @@ pub async fn replay(
     engine: &impl Engine,
     counts: Partitions,
     items: &[&Item],
-    reason: &str,
+    why: Why<'_>,
     pace: Pace,
     mut progress: impl FnMut(usize),
 ) -> anyhow::Result<Replayed> {
-    let cases = cases(items, reason, counts)?;
+    let cases = cases(items, why, counts)?;
     engine.append(cases).await.context("the case of the replay cannot be written")?;
     let per_second = usize::try_from(pace.per_second.get()).unwrap_or(usize::MAX);
     // At least ten steps a second, so that a slow pace is even.
@@ -71,14 +82,15 @@ pub async fn replay(
 }
 
 /// One case for each partner, named by what is replayed and why: the same command again says the same.
-fn cases(items: &[&Item], reason: &str, counts: Partitions) -> anyhow::Result<Vec<Append>> {
+fn cases(items: &[&Item], why: Why<'_>, counts: Partitions) -> anyhow::Result<Vec<Append>> {
     let mut by_partner: BTreeMap<&PartnerId, Vec<&Item>> = BTreeMap::new();
     for item in items {
         by_partner.entry(&item.settlement.partner).or_default().push(item);
     }
     let case = |(partner, items): (&PartnerId, Vec<&Item>)| {
         let ids: Vec<String> = items.iter().map(|item| item.settlement.id()).collect();
-        let named = [partner.as_str(), reason].into_iter().chain(ids.iter().map(String::as_str));
+        let named =
+            [partner.as_str(), why.reason].into_iter().chain(ids.iter().map(String::as_str));
         let name = ContentHash::of(&named.collect::<Vec<_>>());
         let money: Vec<String> = sums(items.iter().copied())
             .into_iter()
@@ -89,12 +101,12 @@ fn cases(items: &[&Item], reason: &str, counts: Partitions) -> anyhow::Result<Ve
         let record = CaseRecord {
             case_id: format!("case_{name}"),
             step: 1,
-            code: CODE.to_owned(),
+            code: why.code.to_owned(),
             partner_id: Some(partner.to_string()),
             round_id: None,
             bet_id: None,
             revision: None,
-            text: format!("parked settlements sent again: {}: {reason}", money.join(", ")),
+            text: format!("{} sent again: {}: {}", why.what, money.join(", "), why.reason),
         };
         let outgoing = outgoing::case(&record, counts).context("the case cannot be encoded")?;
         Ok(Append::from(outgoing.into_parts()))

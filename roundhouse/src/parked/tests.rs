@@ -101,8 +101,9 @@ async fn parked_is_what_has_no_final_answer_at_its_revision_or_above() {
 
     let mut told = Vec::new();
     let items: Vec<&Item> = lot.owed.values().collect();
+    let why = Why { code: REPLAYED, what: "parked settlements", reason: "row was restored" };
     let pace = Pace { per_second: 1_000.try_into().unwrap() };
-    let done = replay(&engine, COUNTS, &items, "row was restored", pace, |n| told.push(n)).await;
+    let done = replay(&engine, COUNTS, &items, why, pace, |n| told.push(n)).await;
     assert_eq!((done.unwrap().count, told), (2, vec![2]));
     let tier = records(&engine, RETRY_5S).await;
     let of = |id: &str| tier.iter().find(|record| record.key == id.as_bytes()).unwrap();

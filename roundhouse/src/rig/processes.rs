@@ -94,11 +94,27 @@ impl Wallets {
     /// # Errors
     /// As [`Wallets::start`].
     pub async fn kill_and_restart(&mut self) -> anyhow::Result<()> {
+        self.restored(|_| Ok(()), &[]).await
+    }
+
+    /// Kills the process (SIGKILL), lets `restore` do what it likes with the directory of its journals, and starts it
+    /// again on the same ports with these arguments besides.
+    ///
+    /// # Errors
+    /// As [`Wallets::start`], and what `restore` says.
+    pub async fn restored(
+        &mut self,
+        restore: impl FnOnce(&Path) -> anyhow::Result<()>,
+        arguments: &[&str],
+    ) -> anyhow::Result<()> {
         self.child.kill().await.context("the wallets cannot be killed")?;
         let first = self.plan.partners.first().and_then(|partner| self.urls.get(partner));
         let first =
             first.and_then(|url| url.strip_prefix("http://")).unwrap_or_default().to_owned();
-        *self = Self::start(self.plan.clone(), &first).await?;
+        restore(&self.plan.journals)?;
+        let mut plan = self.plan.clone();
+        plan.arguments.extend(arguments.iter().copied().map(ToOwned::to_owned));
+        *self = Self::start(plan, &first).await?;
         Ok(())
     }
 

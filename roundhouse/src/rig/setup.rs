@@ -18,6 +18,10 @@ pub const EXPONENT: u8 = 2;
 /// The operator's name.
 pub const OPERATOR: &str = "desk";
 
+/// Rounds that may have failed before betting is paused: they come a second after the other here, where those of
+/// players take 20 s.
+const FAILED_ROUNDS: usize = 60;
+
 /// The names `p01`, `p02`, ...
 pub fn partner_names(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("p{number:02}")).collect()
@@ -36,6 +40,7 @@ pub fn config(
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.server.admin_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.server.drain_notice_ms = 0;
+    config.pausing.failed_rounds = FAILED_ROUNDS;
     let (name, key) = (OPERATOR.to_owned(), operator_key.to_owned());
     config.operators = vec![Operator { name, key, roles: None }];
     config.signing.keys = vec![platform(operator_key).reveal()];
@@ -82,7 +87,7 @@ pub async fn top_up(wallet: &str, player: &str, units: i64) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes a configuration file with the operators, partners and keys of `config`, and the tables of `further`; for
+/// Writes a configuration file with the operators, partners, keys and pauses of `config`, and the tables of `further`; for
 /// processes that no load balancer stands before, unless `further` says of `server` what it is.
 ///
 /// # Errors
@@ -97,6 +102,7 @@ pub fn write(config: &Config, further: Table, path: &Path) -> anyhow::Result<()>
         ("operators", toml::Value::try_from(&config.operators)),
         ("partners", toml::Value::try_from(&config.partners)),
         ("signing", toml::Value::try_from(&config.signing)),
+        ("pausing", toml::Value::try_from(&config.pausing)),
     ] {
         file.insert(key.to_owned(), list.context("the configuration is not TOML")?);
     }

@@ -2,8 +2,9 @@
 
 use super::measured::{Flow, Measured};
 use super::partners::Directory;
+use super::pausing::restored;
 use super::rules::RULES;
-use super::{Opened, Role, Roles, cases, clock, reconcilers, simple, tails};
+use super::{Opened, Role, Roles, cases, clock, pausing, reconcilers, simple, tails};
 use crate::config::Config;
 use crate::engine::{DISPATCHER, HERALD, HISTORY, SETTLER};
 use ingest::herald::Herald;
@@ -26,8 +27,6 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How often what is owed is counted for /metrics.
-const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// Connections for settlements; those for stakes have a pool of their own.
 const SETTLEMENT_POOL: HttpOptions = HttpOptions {
     connect_wait_max: Duration::from_secs(1),
@@ -216,7 +215,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
     }
     let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
-    let wallets = start.partners.wallets();
+    let (wallets, partners) = (start.partners.wallets(), start.partners.clone());
     let client = HttpClient::new(SETTLEMENT_POOL);
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
@@ -236,6 +235,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
                 limits,
                 // Two owners after each other must not repeat in step with what they left behind.
                 seed: lease.generation,
+                restored: restored(&partners),
             })
         },
         Arc::new(sender),
@@ -243,11 +243,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
         SystemClock,
         start.stop.clone(),
     ));
-    let stop = start.stop.clone();
-    start.loops.tasks.spawn(async move {
-        metrics.watch(handles, E::PARTITIONS.lanes, WATCH_PERIOD, stop).await;
-        Ok(())
-    });
+    pausing::deliveries(start, handles, metrics);
 }
 
 fn histories<E: Opened>(start: &mut Start<'_, E>) {

@@ -20,6 +20,7 @@ mod loops;
 mod measured;
 pub mod open;
 mod partners;
+mod pausing;
 mod ready;
 mod reconcilers;
 mod roles;

@@ -2,7 +2,7 @@
 
 use super::loops::{Start, logged};
 use super::measured::MeasuredCalls;
-use super::{Opened, Role};
+use super::{Opened, Role, pausing};
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::line::{Line, LineOptions};
 use ingest::placing::{Limits, PartnerBook, Placing, PlacingOptions};
@@ -34,7 +34,8 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
     let caller = Authorize::new(start.partners.wallets(), AuthorizeOptions::STANDARD, SystemClock);
-    let caller = MeasuredCalls::register(caller, start.metrics);
+    let seen = pausing::stakes(start);
+    let caller = MeasuredCalls::register(caller, seen, start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,
         tails: Vec::new(),

@@ -21,10 +21,14 @@ fn what_is_said_comes_back_and_each_kind_has_a_key() {
             })
             .into(),
     };
-    let words = [PartnerWord::Paused(true), PartnerWord::Profile(profile)];
-    for (word, key) in words.into_iter().zip(["acme/pause", "acme/profile"]) {
+    let paused = Pauser::ALL.map(|by| PartnerWord::Paused(by, true));
+    let ledger = LedgerWord { epoch: "7".to_owned(), restored: true };
+    let words =
+        paused.into_iter().chain([PartnerWord::Profile(profile), PartnerWord::Ledger(ledger)]);
+    let kinds = ["pause", "restore", "health", "stakes", "profile", "ledger"];
+    for (word, kind) in words.zip(kinds) {
         let said = said(word);
-        assert_eq!(said.key(), key);
+        assert_eq!(said.key(), format!("acme/{kind}"));
         assert_eq!(PartnerSaid::decode(&said.encode().unwrap()).unwrap(), Some(said));
     }
 }
@@ -37,7 +41,9 @@ fn another_kind_is_left_to_others_and_a_broken_one_is_not_read() {
         ..PartnerRecord::default()
     };
     let read = |kind| PartnerSaid::decode(&frame::encode(&record(kind)).unwrap());
-    assert_eq!(read("health").unwrap(), None);
+    assert_eq!(read("mood").unwrap(), None);
+    assert!(read("health").is_err());
+    assert!(read("ledger").is_err());
     assert!(read("pause").is_err());
     assert!(read("profile").is_err());
 }

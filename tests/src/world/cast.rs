@@ -108,6 +108,7 @@ pub(super) fn build(
             partitions: setup.partitions,
             limits: setup.dispatcher,
             seed: setup.seed,
+            restored: Default::default(),
         })),
     }
 }

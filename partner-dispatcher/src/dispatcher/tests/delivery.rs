@@ -1,6 +1,7 @@
 //! What is sent, what an answer leaves behind, and what the offset waits for.
 
 use super::rig::{MAIN, Rig, TIER};
+use crate::chunk::StateCall;
 use crate::fixtures::{
     applied, ok, ok_in, rejected, settlement, settlement_of, status, superseded, won,
 };
@@ -14,6 +15,7 @@ use schemas::facts::{DELIVERED, UNREADABLE};
 use schemas::frame;
 use schemas::settlements::{Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use std::sync::Arc;
 
 fn bets(count: usize) -> Vec<Settlement> {
     (0..count).map(|number| won(&format!("b{number:05}"), 3)).collect()
@@ -286,4 +288,43 @@ fn an_answer_to_nothing_changes_nothing() {
     rig.answer(lie);
     rig.apply();
     assert_eq!(rig.deliveries().len(), 0);
+}
+
+/// R20: whoever has no row of a bet that it once held is told it anew, once people have signed that off.
+#[test]
+fn a_bet_that_a_restored_ledger_does_not_know_is_told_anew_once() {
+    let unknown = |call: &StateCall| {
+        let results = call.request.items.iter().map(|item| rejected(item, "unknown_bet"));
+        ok(&call.request, results.collect())
+    };
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer_with(unknown);
+    rig.apply();
+    assert_eq!(rig.parked(), ["r_1:a/3"], "nobody signed anything off");
+
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3), won("b", 3)]);
+    rig.restored = Arc::new(["acme".parse().unwrap()].into());
+    rig.owed();
+    let request = |rig: &Rig| Arc::clone(&rig.calls.values().next().unwrap().request);
+    let first = request(&rig);
+    assert!(first.items.iter().all(|item| !item.recover));
+    rig.answer_with(unknown);
+    rig.apply();
+    assert!(rig.parked().is_empty());
+    rig.advance(250);
+    let anew = request(&rig);
+    assert!(anew.items.iter().all(|item| item.recover));
+    assert_ne!(anew.chunk_id, first.chunk_id, "another content under another id");
+    rig.answer(applied);
+    rig.apply();
+    assert_eq!(rig.deliveries().len(), 2);
+
+    rig.settle(&[won("c", 3)]);
+    rig.answer_with(unknown);
+    rig.advance(250);
+    rig.answer_with(unknown);
+    rig.apply();
+    assert_eq!(rig.parked(), ["r_1:c/3"], "once is enough");
 }

@@ -9,6 +9,7 @@ use runtime::{
     Append, Batch, Effect, Fact, FactKey, Input, Machine, Millis, Record, Scope, Source, Step,
     Topic,
 };
+use schemas::PartnerId;
 use schemas::catalogue::{CASES, DELIVERIES, PARKED, RETRY_5S, RetryTier, SETTLEMENTS};
 use schemas::contract::{StateItem, StateResult};
 use schemas::frame;
@@ -16,6 +17,7 @@ use schemas::outgoing::Partitions;
 use schemas::settlements::Settlement;
 use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 const PARTITION: u32 = 1;
 pub(super) const MAIN: Source = Source { topic: Topic(SETTLEMENTS), partition: PARTITION };
@@ -47,6 +49,8 @@ pub(super) struct Rig {
     timers: BTreeSet<(Millis, u64)>,
     pub(super) alarms: Vec<&'static str>,
     reply: Option<Owed>,
+    /// Partners whose restored ledger is signed off.
+    pub(super) restored: Arc<BTreeSet<PartnerId>>,
 }
 
 impl Rig {
@@ -70,6 +74,7 @@ impl Rig {
             timers: BTreeSet::new(),
             alarms: Vec::new(),
             reply: None,
+            restored: Arc::default(),
         }
     }
 
@@ -274,7 +279,8 @@ impl Rig {
     }
 
     pub(super) fn owed(&mut self) -> Owed {
-        self.feed(Input::Request { token: 1, request: OwedQuery });
+        let restored = Arc::clone(&self.restored);
+        self.feed(Input::Request { token: 1, request: OwedQuery { restored } });
         self.reply.take().unwrap()
     }
 }
@@ -287,5 +293,6 @@ fn machine(limits: Limits, from: impl Fn(Source) -> u64) -> Dispatcher {
         partitions: Partitions::EMBEDDED,
         limits,
         seed: 1,
+        restored: Arc::default(),
     })
 }

@@ -460,3 +460,35 @@ fn a_request_of_another_partner_is_refused() {
     let foreign = StateItem { partner_id: "rival".into(), ..settled("b", 3, 2500) };
     assert_eq!(say(&case.send(&foreign)), "wrong_partner");
 }
+
+/// R20: a bet whose row was lost is told anew, and only where it is said to be; then it is a row like any other.
+#[test]
+fn a_bet_that_was_lost_with_its_ledger_is_recovered() {
+    let anew = |item: StateItem| StateItem { recover: true, ..item };
+    for (item, moved) in [
+        (settled("b", 3, 2500), "applied 1500"),
+        (settled("b", 4, 0), "applied -1000"),
+        (held("b", 4), "applied -1000"),
+        (voided("b", 3), "applied 0"),
+    ] {
+        let mut case = Case::new(ClawBack::Negative);
+        case.hold("other", 100);
+        case.send(&voided("other", 2));
+        assert_eq!(say(&case.send(&anew(item.clone()))), moved, "{item:?}");
+        assert_eq!(say(&case.send(&anew(item.clone()))), "again");
+        let row = case.register.row(&item.bet_id).unwrap();
+        assert_eq!(row.shortfall(), 0);
+    }
+    // The account is of the time after the backup, too.
+    let mut case = Case::new(ClawBack::Negative);
+    assert_eq!(say(&case.send(&settled("b", 3, 2500))), "unknown_bet");
+    assert_eq!(say(&case.send(&anew(settled("b", 3, 2500)))), "applied 1500");
+    assert_eq!(case.free(), OPENING + 1500);
+    assert_eq!(say(&case.send(&settled("b", 4, 0))), "applied -2500");
+    assert_eq!(say(&case.send(&voided("b", 5))), "applied 1000");
+    // What was never held stays so.
+    case.send(&voided("c", 2));
+    assert_eq!(say(&case.send(&anew(settled("c", 3, 2500)))), "invalid_transition");
+    case.authorize(&AuthorizeRequest { stake: euro(OPENING * 2), ..ask("d", 0) }).unwrap();
+    assert_eq!(say(&case.send(&anew(settled("d", 3, 2500)))), "invalid_transition");
+}
