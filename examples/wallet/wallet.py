@@ -315,11 +315,14 @@ class Wallet:
             stake = payout = 0
         row = self.row(bet)
         if row is None:
-            if target != "voided":
+            # Its row was lost with a backup, and both sides signed that off: as if its hold stood.
+            recover = item.get("recover") is True
+            if target != "voided" and not recover:
                 return told | {"outcome": "rejected", "code": "unknown_bet"}
-            # Should the stake be asked for later, it must not be held.
+            # Should the stake of a void be asked for later, it must not be held.
             new = fresh(bet, item["round_id"], item["partner_player_id"], revision, stake)
-            moved, row = self.write(None, new | {"status": "voided", "dead": 1})
+            new |= {"status": target, "payout": payout, "dead": int(target == "voided")}
+            moved, row = self.write(None, new)
             return told | applied(row, moved)
         if final:
             stake = row["stake"]

@@ -50,7 +50,7 @@
 //!
 //! # Not yet
 //!
-//! A changed ledger epoch raises an alarm but does not pause the partner (R20). The limits do not adapt.
+//! The limits do not adapt.
 
 pub mod dispatcher;
 

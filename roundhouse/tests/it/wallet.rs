@@ -211,6 +211,13 @@ async fn the_example_moves_nothing_that_it_must_not() {
     assert_eq!(asker.item(&item("early", 4, "voided", "0")).await["outcome"], "applied");
     assert_eq!(asker.item(&item("early", 5, "settled", "500")).await["code"], "invalid_transition");
     assert_eq!(asker.said(AUTHORIZE_PATH, &stake("early", "1000")).await["decision"], "voided");
+    // Its row was lost with a backup: stake and payout at once, and then it is a row like any other.
+    let mut lost = item("lost", 3, "settled", "1500");
+    lost["recover"] = json!(true);
+    assert_eq!(asker.item(&lost).await["moved"], "500");
+    assert_eq!(asker.item(&lost).await["replayed"], true);
+    assert_eq!(asker.item(&item("lost", 4, "settled", "0")).await["moved"], "-1500");
+    assert_eq!(asker.item(&item("lost", 5, "voided", "0")).await["moved"], "1000");
     // A final void names another stake, twice.
     asker.said(AUTHORIZE_PATH, &stake("b", "700")).await;
     for replayed in [false, true] {
