@@ -15,7 +15,7 @@ use crate::simple::bodies::Refusals;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use runtime::{Engine, Reader, Record, RecordLog, Source, Topic};
+use runtime::{Engine, Reader, Record, Source, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::SETTLEMENTS;
 use schemas::contract::{StateItem, timestamp};

@@ -146,24 +146,26 @@ pub(super) async fn statement<E: Engine>(
     let page = known.bets.range((begin, Bound::Unbounded));
     // The whole round counts on the first page.
     let read = if after.is_none() { usize::MAX } else { limit };
-    let told = page.clone().take(read).map(|bet| {
+    let told = page.clone().take(read).cloned().map(|bet| {
         let api = &api;
-        async move { Ok::<_, Problem>((bet, api.story(bet).await?)) }
+        async move {
+            let story = api.story(&bet).await?;
+            Ok::<_, Problem>((bet, story))
+        }
     });
     let mut told = stream::iter(told).buffered(STORIES_AT_ONCE);
     let (mut rows, mut book) = (Vec::new(), Book::default());
-    let mut last = None;
-    let mut seen = 0_usize;
+    let (mut last, mut seen) = (None, 0_usize);
     while let Some(told) = told.next().await {
         let (bet, story) = told?;
-        book.take(&known, bet, &story);
+        book.take(&known, &bet, &story);
         if seen < limit {
-            rows.extend(RowBody::of(&known, bet, &story));
+            rows.extend(RowBody::of(&known, &bet, &story));
             last = Some(bet);
         }
         seen = seen.saturating_add(1);
     }
-    let next = last.filter(|_| limit < page.count()).map(ToString::to_string);
+    let next = last.filter(|_| limit < page.count()).map(|last| last.to_string());
     let whole = after.is_none().then(|| book.body(&partner, &round, &known));
     Ok(axum::Json(RoundBody { round_id: round, whole, rows, next }))
 }

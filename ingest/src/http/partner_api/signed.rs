@@ -1,9 +1,9 @@
 //! The credential of a partner, around everything else: a request counts if the partner that it names signed
 //! it, for itself and for this path, and every answer to it is signed by us under the id of the request.
 //!
-//! The header only says whose keys are tried. What is refused is refused in the same words and at the same
-//! cost whether the partner exists or not, and such an answer is not signed: nobody gets our signature without
-//! having shown a key first. The id of a request is a hash over partner and path, so what we sign under it can
+//! The header only says whose keys are tried. What is refused is refused in the same words, and after a signature
+//! was checked, whether the partner exists or not; and such an answer is not signed: nobody gets our signature
+//! without having shown a key first. The id of a request is a hash over partner and path, so what we sign under it can
 //! be no message to another partner.
 
 use crate::http::body;

@@ -77,7 +77,7 @@ async fn events(house: &House, limit: usize, after: Option<&str>) -> (Vec<StateI
 async fn events_are_all_that_was_said_in_its_order_and_nobody_elses() {
     let house = House::new();
     let (none, start) = events(&house, 3, None).await;
-    assert_eq!(none, []);
+    assert!(none.is_empty());
     let mut wanted = Vec::new();
     let mut records = Vec::new();
     // Partners of the same lane too, however many there are.
