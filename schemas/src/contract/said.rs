@@ -84,9 +84,9 @@ impl CloseSums {
         sum.voided += u64::from(status == RowStatus::Voided);
     }
 
-    /// Adds a bet that is parked or frozen, of this currency and exponent.
-    pub fn aside(&mut self, currency: Currency, exponent: u8) {
-        self.totals.entry((currency, exponent)).or_default().parked += 1;
+    /// Adds so many bets that are parked or frozen, of this currency and exponent.
+    pub fn aside(&mut self, currency: Currency, exponent: u8, bets: u64) {
+        self.totals.entry((currency, exponent)).or_default().parked += bets;
     }
 
     /// A total for each currency, ordered, and the digest.

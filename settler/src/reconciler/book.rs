@@ -182,7 +182,7 @@ impl Book {
             }
         }
         for ((currency, exponent), parked) in &self.parked {
-            (0..*parked).for_each(|_| sums.aside(*currency, *exponent));
+            sums.aside(*currency, *exponent, *parked);
         }
         let (totals, digest) = sums.finish();
         CloseRequest {

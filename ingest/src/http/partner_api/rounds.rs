@@ -297,7 +297,7 @@ impl Book {
             self.open_holds += u64::from(story.confirmed().is_none());
             let frozen = || known.frozen.get(bet).copied().flatten();
             if let Some(stake) = story.bet().map(|bet| bet.stake).or_else(frozen) {
-                self.sums.aside(stake.currency, stake.exponent);
+                self.sums.aside(stake.currency, stake.exponent, 1);
             }
             return;
         }
