@@ -1,5 +1,5 @@
 //! The HTTP API, `/v1`: rounds for operators, bets for players, histories for both, and whether the process
-//! may be sent work.
+//! may be sent work; and `/partner/v1` for partners.
 //!
 //! Handlers decide nothing: they read a request into the words of the contract, ask the line or bet
 //! placing, and put the answer into JSON. What is said about money is said from decisions and facts
@@ -18,6 +18,7 @@ mod csv;
 mod histories;
 mod history_bodies;
 mod ops;
+mod partner_api;
 mod partner_bodies;
 mod partners;
 mod round_bodies;
@@ -97,11 +98,16 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         true => get(histories::transactions::<E>),
         false => any(not_served_here),
     };
+    let partner_api = match state.histories {
+        true => partner_api::routes(&state),
+        false => elsewhere("/partner/v1", "/partner/v1/{*rest}"),
+    };
     let ops =
         Router::new().route("/healthz", get(ops::healthz)).route("/readyz", get(ops::readyz::<E>));
     rounds
         .merge(bets)
         .route("/v1/partners/{partner}/transactions", transactions)
+        .merge(partner_api)
         .merge(ops)
         .merge(further.with_state(()))
         .fallback(not_found)

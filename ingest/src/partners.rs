@@ -217,6 +217,12 @@ impl Partners {
         }
     }
 
+    /// What messages to a partner are signed with and its own are verified with, if there is one.
+    pub(crate) fn keys_of(&self, id: &PartnerId) -> Option<PeerKeys> {
+        let profile = self.get(id)?.profile;
+        self.keys(id, &profile).ok()
+    }
+
     /// Where the wallets are, and whose word counts; follows what is said.
     pub fn wallets(&self) -> Peers<PartnerId> {
         self.wallets.clone()

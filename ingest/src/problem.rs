@@ -51,6 +51,8 @@ kinds! {
     OPERATOR_UNKNOWN = "operator_unknown", 401, "The operator's key is not known", false;
     TOKEN_INVALID = "token_invalid", 401, "The player's token is not valid", false;
     TOKEN_EXPIRED = "token_expired", 401, "The player's token has expired", false;
+    SIGNATURE_INVALID = "signature_invalid", 401, "The request is not signed by the partner", false;
+    CLOCK_SKEW = "clock_skew", 401, "The request was not signed just now", false;
     NOT_FOUND = "not_found", 404, "There is nothing at this address", false;
     NOT_SERVED_HERE = "not_served_here", 404, "Another process answers this", false;
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The address does not take this method", false;
@@ -60,6 +62,7 @@ kinds! {
     MALFORMED_JSON = "malformed_json", 400, "The body is not JSON", false;
     INVALID_FIELD = "invalid_field", 422, "A field is not acceptable", false;
     INVALID_QUERY = "invalid_query", 400, "The query is not acceptable", false;
+    CURSOR_EXPIRED = "cursor_expired", 410, "What stood at the cursor is not kept any more", false;
     ROUND_UNKNOWN = "round_unknown", 404, "The round is not known", false;
     EVENT_UNKNOWN = "event_unknown", 404, "The event is not known", false;
     ROUND_EXISTS = "round_exists", 409, "The round exists already", false;
@@ -228,7 +231,9 @@ impl IntoResponse for Problem {
             headers.push((RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S)));
         }
         if refused.status == StatusCode::UNAUTHORIZED {
-            headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            let signed = [Kind::SIGNATURE_INVALID, Kind::CLOCK_SKEW].contains(&refused.kind);
+            let scheme = if signed { "Standard-Webhooks" } else { "Bearer" };
+            headers.push((WWW_AUTHENTICATE, HeaderValue::from_static(scheme)));
         }
         let mut response = (refused.status, body).into_response();
         for (name, value) in headers {

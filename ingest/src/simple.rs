@@ -14,7 +14,7 @@ pub mod bet_maker;
 pub mod event;
 pub mod line_provider;
 
-mod bodies;
+pub(crate) mod bodies;
 mod docs;
 mod pages;
 mod routes;

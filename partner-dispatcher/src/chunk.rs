@@ -4,8 +4,8 @@ use bytes::Bytes;
 use planted::Bug;
 use runtime::Millis;
 use schemas::PartnerId;
-use schemas::contract::{MoneyBody, StateItem, StateRequest, TargetBody, Traffic};
-use schemas::settlements::{Settlement, Target};
+use schemas::contract::{StateItem, StateRequest, Traffic};
+use schemas::settlements::Settlement;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Filling {
         (attempts, recover): (u32, bool),
         bytes_max: usize,
     ) -> Result<bool, serde_json::Error> {
-        let item = StateItem { recover, ..state_item(settlement) };
+        let item = StateItem { recover, ..StateItem::from(settlement) };
         let json = serde_json::to_vec(&item)?;
         let grown = self.bytes + json.len() + 1;
         if bytes_max < grown && !self.items.is_empty() {
@@ -145,28 +145,6 @@ impl Filling {
             caused_at_min: self.caused_at_min,
         };
         Filled { ids, call }
-    }
-}
-
-fn state_item(settlement: &Settlement) -> StateItem {
-    let version = settlement.result_version();
-    let (target, payout) = match settlement.target {
-        Target::Held => (TargetBody::Held, None),
-        Target::Settled(payout) => (TargetBody::Settled, Some(settlement.stake.with_units(payout))),
-        Target::Voided => (TargetBody::Voided, None),
-    };
-    StateItem {
-        bet_id: settlement.bet.to_string(),
-        revision: settlement.revision,
-        target,
-        round_id: settlement.bet.round_str().to_owned(),
-        result_version: (version != 0).then_some(version),
-        partner_id: settlement.partner.to_string(),
-        partner_player_id: settlement.player.as_str().to_owned(),
-        stake: MoneyBody::from(settlement.stake),
-        payout: payout.map(MoneyBody::from),
-        reason: settlement.reason.code().to_owned(),
-        recover: false,
     }
 }
 

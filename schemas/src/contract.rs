@@ -7,12 +7,14 @@ use crate::{Currency, Money, MoneyError};
 use serde::{Deserialize, Serialize};
 
 mod reconcile;
+mod said;
 
 pub use reconcile::{
     CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
     CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest, QueryResponse,
     ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody, get_id,
 };
+pub use said::{CLOSE_LISTED_MAX, CloseSums};
 
 /// The version of the contract that both sides speak (contract 8).
 pub const API_VERSION: &str = "2026-11-01";

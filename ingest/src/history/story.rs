@@ -226,6 +226,16 @@ impl Story {
         }
     }
 
+    /// The highest revision with a final answer.
+    pub(crate) fn confirmed(&self) -> Option<u32> {
+        let is_final = |told: &&Logged<Delivery>| {
+            let outcome = told.said.record.outcome;
+            matches!(outcome, DeliveryOutcome::Applied | DeliveryOutcome::Superseded)
+        };
+        let finals = self.deliveries.iter().filter(is_final);
+        finals.filter_map(|told| told.said.revision()).max()
+    }
+
     /// Revisions that the partner applied.
     fn applied(&self) -> impl Iterator<Item = u32> {
         let applied =

@@ -1,6 +1,7 @@
 //! From bytes to values: bodies, path segments and queries, each with its refusal.
 
 use crate::problem::{Kind, Problem};
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
@@ -123,21 +124,7 @@ pub(crate) fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
 /// The body's value; `None` if there is no body.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
     let (parts, body) = request.into_parts();
-    let too_large = || {
-        let detail = format!("a body may have {BODY_BYTES_MAX} bytes");
-        Problem::new(Kind::BODY_TOO_LARGE, detail)
-    };
-    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.and_then(|length| length.parse().ok()).is_some_and(|length| BODY_BYTES_MAX < length) {
-        return Err(too_large());
-    }
-    let bytes = tokio::time::timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX))
-        .await
-        .map_err(|_| Problem::new(Kind::BODY_TIMEOUT, "the body was not complete within 10 s"))?
-        .map_err(|error| match error.source() {
-            Some(source) if source.is::<LengthLimitError>() => too_large(),
-            Some(_) | None => Problem::new(Kind::MALFORMED_JSON, "the body broke off"),
-        })?;
+    let bytes = bytes(&parts, body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -148,6 +135,25 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Proble
         return Err(Problem::new(Kind::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     parse(&bytes).map(Some)
+}
+
+/// The whole body, bounded in bytes and in time.
+pub(super) async fn bytes(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("a body may have {BODY_BYTES_MAX} bytes");
+        Problem::new(Kind::BODY_TOO_LARGE, detail)
+    };
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length| BODY_BYTES_MAX < length) {
+        return Err(too_large());
+    }
+    tokio::time::timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX))
+        .await
+        .map_err(|_| Problem::new(Kind::BODY_TIMEOUT, "the body was not complete within 10 s"))?
+        .map_err(|error| match error.source() {
+            Some(source) if source.is::<LengthLimitError>() => too_large(),
+            Some(_) | None => Problem::new(Kind::MALFORMED_JSON, "the body broke off"),
+        })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -319,11 +319,11 @@ fn link(whose: &Whose, params: &HistoryParams, limit: usize, next: &str) -> Stri
     format!("<{}?{query}>; rel=\"next\"", whose.path())
 }
 
-fn cursor(last: &Place) -> String {
+pub(super) fn cursor(last: &Place) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}@{}", last.at, last.subject))
 }
 
-fn cursor_read(text: &str) -> Result<Place, Problem> {
+pub(super) fn cursor_read(text: &str) -> Result<Place, Problem> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let text = String::from_utf8(bytes).ok()?;
@@ -334,10 +334,10 @@ fn cursor_read(text: &str) -> Result<Place, Problem> {
     read().ok_or_else(|| wrong("`cursor` is none that was given out"))
 }
 
-fn wrong(detail: impl Into<String>) -> Problem {
+pub(super) fn wrong(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::INVALID_QUERY, detail)
 }
 
-fn unavailable(error: EngineError) -> Problem {
+pub(super) fn unavailable(error: EngineError) -> Problem {
     Problem::new(Kind::STORAGE_UNAVAILABLE, error.to_string())
 }

@@ -2,11 +2,13 @@
 
 use super::bet_bodies::DecidedBody;
 use super::csv::Column;
+use super::partner_api::MoneyShape;
 use crate::history::story::{Delivery, Logged, Outcome, Standing, Story};
 use schemas::contract::{MoneyBody, timestamp};
 use schemas::settlements::{REVISION_HELD, Settlement, Target};
 use schemas::{BetId, RoundId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `?limit=&cursor=&status=&from=&to=&round=&format=`.
 #[derive(Debug, Deserialize)]
@@ -146,23 +148,30 @@ impl Line for BetLine {
 }
 
 /// A movement that a partner was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Movement)]
 pub(super) struct TransactionLine {
+    #[schema(value_type = String)]
     bet_id: BetId,
     /// 1 is the hold.
     revision: u32,
+    #[schema(value_type = String)]
     round_id: RoundId,
     partner_player_id: String,
     /// The state that the bet was to be in.
     target: &'static str,
+    #[schema(value_type = MoneyShape)]
     stake: MoneyBody,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MoneyShape>)]
     payout: Option<MoneyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// `approved`, `declined`, `unanswered`, `applied`, `superseded`, `parked` or `owed`.
     status: &'static str,
     /// What it moved, below zero from the player; absent where no answer tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MoneyShape>)]
     moved: Option<MoneyBody>,
     /// How often it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixtures::{settlement, won};
+use schemas::settlements::Target;
 
 fn filled(settlements: &[Settlement], bytes_max: usize) -> Filled {
     let mut filling = Filling::new();

@@ -12,10 +12,8 @@ use bytes::Bytes;
 use http::Uri;
 use runtime::http::HttpClient;
 use runtime::{Clock, SystemClock};
-use schemas::contract::{
-    MoneyBody, STATE_PATH, StateItem, StateRequest, StateResponse, TargetBody, Traffic,
-};
-use schemas::settlements::{Settlement, Target};
+use schemas::contract::{STATE_PATH, StateItem, StateRequest, StateResponse, Traffic};
+use schemas::settlements::Settlement;
 use signing::{SecretKey, sign};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -135,24 +133,7 @@ impl PlainRound {
 }
 
 fn item(due: &Settlement) -> StateItem {
-    let (target, payout) = match due.target {
-        Target::Held => (TargetBody::Held, None),
-        Target::Settled(payout) => (TargetBody::Settled, Some(due.stake.with_units(payout))),
-        Target::Voided => (TargetBody::Voided, None),
-    };
-    StateItem {
-        bet_id: due.bet.to_string(),
-        revision: due.revision.saturating_add(1),
-        target,
-        round_id: due.bet.round_str().to_owned(),
-        result_version: Some(due.result_version()),
-        partner_id: due.partner.to_string(),
-        partner_player_id: due.player.as_str().to_owned(),
-        stake: MoneyBody::from(due.stake),
-        payout: payout.map(MoneyBody::from),
-        reason: due.reason.code().to_owned(),
-        recover: false,
-    }
+    StateItem { revision: due.revision.saturating_add(1), ..StateItem::from(due) }
 }
 
 fn body(items: &[StateItem]) -> anyhow::Result<Bytes> {

@@ -111,14 +111,14 @@ pub(super) struct Directory<R> {
 ///
 /// # Errors
 /// If a partner of the configuration cannot be, the log is not there, or nothing could be signed although
-/// one of `roles` calls partners.
+/// one of `roles` calls partners or answers them.
 pub(super) async fn read<E: Opened>(
     engine: &E,
     config: &Config,
     roles: &Roles,
 ) -> anyhow::Result<Directory<E::Reader>> {
     let partners = configured(config)?;
-    let calling = [Role::Bets, Role::BetMaker, Role::Dispatcher, Role::Reconciler];
+    let calling = [Role::Bets, Role::BetMaker, Role::Dispatcher, Role::Reconciler, Role::History];
     if config.signing.keys.is_empty() && calling.iter().any(|role| roles.has(*role)) {
         bail!(
             "nothing could be signed: put a key into signing.keys (`roundhouse key new` makes one), and give \

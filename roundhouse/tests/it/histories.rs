@@ -84,7 +84,7 @@ async fn get(api: &Api, path: &str, bearer: &str) -> Value {
 }
 
 /// Waits until the history has written what stands in the log.
-async fn caught_up<E: Ground>(engine: &E) {
+pub(crate) async fn caught_up<E: Ground>(engine: &E) {
     let begun = Instant::now();
     for topic in [DECISIONS, SETTLEMENTS, DELIVERIES].map(Topic) {
         for partition in 0..E::PARTITIONS.lanes {

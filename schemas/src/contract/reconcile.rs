@@ -13,7 +13,7 @@ pub const CAPABILITIES_PATH: &str = "/wallet/v1/capabilities";
 pub const HEALTH_PATH: &str = "/wallet/v1/health";
 /// The id of a `GET` to a partner, which has no body to say whose and which it is: it must be this one.
 /// `path` is the path from `/wallet/v1` on, with its query; what stands before it in a wallet's URL does not
-/// count.
+/// count. What a partner asks of us has the same id, with the path from `/partner/v1` on.
 pub fn get_id(partner: impl fmt::Display, path: &str) -> String {
     let digest = Sha256::digest(format!("{partner}\n{path}"));
     format!("get_{}", &hex(&digest)[..32])

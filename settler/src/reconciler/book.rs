@@ -6,15 +6,12 @@ use super::Answers;
 use crate::memory::{BetState, Known, Round};
 use runtime::Millis;
 use schemas::bets::Bet;
-use schemas::contract::{CloseDigest, CloseRequest, CloseTotal, RowStatus};
+use schemas::contract::{CLOSE_LISTED_MAX, CloseRequest, CloseSums, RowStatus};
 use schemas::decisions::Decision;
 use schemas::settlements::{REVISION_HELD, REVISION_VOID, Settlement, Target};
 use schemas::{BetId, Currency, Money, PartnerId, RoundId};
 use settlement::RuleError;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Bets that a close lists by name, at most: with more, its body would be larger than a state call's.
-pub(super) const LISTED_MAX: usize = 2_000;
 
 /// A bet as the partner's row should say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +26,7 @@ pub(super) struct Line {
 
 impl Line {
     fn of(bet: &Bet, revision: u32, target: Target) -> Self {
-        let (status, payout) = match target {
-            Target::Held => (RowStatus::Held, 0),
-            Target::Settled(payout) => (RowStatus::Settled, payout),
-            Target::Voided => (RowStatus::Voided, 0),
-        };
+        let (status, payout) = target.row();
         Self { bet: bet.id.clone(), revision, status, stake: bet.stake, payout }
     }
 }
@@ -180,29 +173,26 @@ impl Book {
         round: &RoundId,
         version: u32,
     ) -> CloseRequest {
-        let mut digest = CloseDigest::new();
-        let mut totals: BTreeMap<(Currency, u8), Total> = BTreeMap::new();
+        let mut sums = CloseSums::default();
         let mut open_holds = self.open_holds;
-        for line in &self.lines {
-            if line.revision <= REVISION_VOID {
-                open_holds += 1;
-                continue;
+        for Line { bet, revision, status, stake, payout } in &self.lines {
+            match *revision {
+                ..=REVISION_VOID => open_holds += 1,
+                revision => sums.row(bet.as_str(), revision, *stake, (*status, *payout)),
             }
-            let Line { bet, revision, status, stake, payout } = line;
-            digest.row(bet.as_str(), *revision, *status, stake.units, *payout);
-            totals.entry((stake.currency, stake.exponent)).or_default().add(line);
         }
-        for (key, parked) in &self.parked {
-            totals.entry(*key).or_default().parked = *parked;
+        for ((currency, exponent), parked) in &self.parked {
+            sums.aside(*currency, *exponent, *parked);
         }
+        let (totals, digest) = sums.finish();
         CloseRequest {
             partner_id: partner.to_string(),
             round_id: round.to_string(),
             result_version: version,
-            totals: totals.into_iter().map(Total::close).collect(),
+            totals,
             open_holds,
-            digest: digest.finish(),
-            listed: self.aside.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+            digest,
+            listed: self.aside.iter().take(CLOSE_LISTED_MAX).map(ToString::to_string).collect(),
         }
     }
 }
@@ -212,48 +202,13 @@ fn add(units: &mut Units, currency: Currency, amount: i128) {
     *sum = sum.saturating_add(amount);
 }
 
-/// Sums of one currency; 128 bits, so that a sum of int64 amounts always fits.
-#[derive(Default)]
-struct Total {
-    bets: u64,
-    stake: i128,
-    payout: i128,
-    voided: u64,
-    parked: u64,
-}
-
-impl Total {
-    fn add(&mut self, line: &Line) {
-        self.bets += 1;
-        self.stake = self.stake.saturating_add(i128::from(line.stake.units));
-        self.payout = self.payout.saturating_add(i128::from(line.payout));
-        self.voided += u64::from(line.status == RowStatus::Voided);
-    }
-
-    fn close(((currency, exponent), total): ((Currency, u8), Self)) -> CloseTotal {
-        CloseTotal {
-            currency: currency.to_string(),
-            exponent: i64::from(exponent),
-            bets: total.bets,
-            stake: total.stake.to_string(),
-            payout: total.payout.to_string(),
-            voided: total.voided,
-            parked: total.parked,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn line(bet: &str, revision: u32, target: Target, stake: i64) -> Line {
         let stake = Money::new(stake, "EUR".parse().unwrap(), 2).unwrap();
-        let (status, payout) = match target {
-            Target::Held => (RowStatus::Held, 0),
-            Target::Settled(payout) => (RowStatus::Settled, payout),
-            Target::Voided => (RowStatus::Voided, 0),
-        };
+        let (status, payout) = target.row();
         Line { bet: bet.parse().unwrap(), revision, status, stake, payout }
     }
 

@@ -4,7 +4,7 @@
 //! partition closes the round with it. No partner waits for another one. Two owners for a while ask twice.
 
 use super::book::Book;
-use super::desk::{self, CloseAnswer, Closing, End, Next};
+use super::desk::{CloseAnswer, Closing, End, Next};
 use super::{Reconciler, Standing, alarm};
 use crate::memory::Round;
 use runtime::machine::{Alarm, Effect};
@@ -197,7 +197,7 @@ impl Closing {
             round: seen.round.clone(),
             version,
             at: markers.map(|fact| fact.key.at).max()?,
-            said: desk::said(partner, &request)?,
+            said: request.hash()?.to_string(),
             book,
             request,
             open: open(closes).into_iter().map(ToOwned::to_owned).collect(),

@@ -9,7 +9,7 @@ use runtime::Millis;
 use runtime::http::{CallError, HttpAnswer};
 use schemas::contract::{CloseRequest, CloseResponse, RoundBetsResponse};
 use schemas::wire::{CaseRecord, CloseRecord};
-use schemas::{ContentHash, PartnerId, RoundId};
+use schemas::{PartnerId, RoundId};
 
 /// Ms until a partner that did not answer is asked again, at first and at most. At most: what a partner
 /// that is back owes us is known within that time; at first: one lost answer is no outage.
@@ -216,12 +216,6 @@ fn body<T: serde::de::DeserializeOwned>(answer: &CloseAnswer) -> Option<T> {
 
 fn call(partner: &PartnerId, closing: &Closing, ask: CloseAsk) -> CloseCall {
     CloseCall { partner: partner.clone(), close_id: format!("close_{}", closing.said), ask }
-}
-
-/// Names all that a request says.
-pub(super) fn said(partner: &PartnerId, request: &CloseRequest) -> Option<String> {
-    let text = serde_json::to_string(request).ok()?;
-    Some(ContentHash::of(&[partner.as_str(), &text]).to_string())
 }
 
 impl Closing {

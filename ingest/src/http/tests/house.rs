@@ -7,7 +7,7 @@ use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
 use crate::http::{ApiState, Check, router};
 use crate::line::{Line, LineOptions};
-use crate::partners::Partners;
+use crate::partners::{Partners, Secrets};
 use crate::placing::{
     AuthorizeCall, HoldReply, Limits, PartnerEntry, Placing, PlacingOptions, SessionToken,
 };
@@ -39,6 +39,7 @@ use schemas::rounds::Outcome;
 use schemas::wire::TallyRecord;
 use schemas::{BetId, RoundId, facts};
 use serde_json::Value;
+use signing::SecretKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -296,16 +297,26 @@ fn operators() -> Operators {
 
 /// What a partner's replies are checked with.
 pub(super) fn reply_key() -> String {
-    signing::SecretKey::of_seed(&[9; 32]).verifying().public().unwrap()
+    partner_key("acme").verifying().public().unwrap()
+}
+
+/// What this house signs its messages to partners with.
+pub(super) fn our_key() -> SecretKey {
+    SecretKey::of_seed(&[5; 32])
+}
+
+/// What a partner signs its messages with.
+pub(super) fn partner_key(partner: &str) -> SecretKey {
+    SecretKey::of_seed(&if partner == "acme" { [9; 32] } else { [10; 32] })
 }
 
 fn partners() -> Partners {
-    let partners = Partners::default();
+    let partners = Partners::new(Secrets { keys: vec![our_key()], ..Secrets::default() });
     for partner in ["acme", "other"] {
         let profile = Profile {
             wallet_url: format!("http://{partner}"),
             token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
-            reply_keys: vec![reply_key()],
+            reply_keys: vec![partner_key(partner).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
         };
         partners.configure(partner.parse().unwrap(), profile).unwrap();

@@ -18,6 +18,8 @@ async fn what_another_process_answers_is_said_so() {
         "GET /v1/bets/r1:some",
         "GET /v1/bets/r1:some/timeline",
         "GET /v1/partners/acme/transactions",
+        "GET /partner/v1/events",
+        "GET /partner/v1/openapi.json",
     ] {
         // Without a credential too: whoever calls the wrong process must learn that, and nothing else.
         let told = house.call(line, "", "").await;

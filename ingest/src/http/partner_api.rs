@@ -1,0 +1,32 @@
+//! What partners may ask: `/partner/v1`, signed both ways with the keys that they and we know of each other.
+//!
+//! Everything is a `GET`, nothing is changed by any. A partner sees its own bets and no others: what another
+//! one has is answered in the words for what does not exist.
+
+mod bets;
+mod bodies;
+mod days;
+mod events;
+mod open_api;
+mod rounds;
+mod signed;
+
+pub(super) use bodies::MoneyShape;
+
+use super::ApiState;
+use axum::Router;
+use axum::middleware;
+use axum::routing::get;
+use runtime::Engine;
+
+/// The routes; the document is for everybody.
+pub(super) fn routes<E: Engine>(api: &ApiState<E>) -> Router<ApiState<E>> {
+    let gate = signed::Gate::new(api.clone());
+    Router::new()
+        .route("/partner/v1/bets/{bet}", get(bets::show::<E>))
+        .route("/partner/v1/events", get(events::list::<E>))
+        .route("/partner/v1/rounds/{round}/statement", get(rounds::statement::<E>))
+        .route("/partner/v1/statements/{day}", get(days::statement::<E>))
+        .route_layer(middleware::from_fn_with_state(gate, signed::signed::<E>))
+        .route("/partner/v1/openapi.json", get(open_api::document::<E>))
+}

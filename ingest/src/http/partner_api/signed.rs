@@ -1,0 +1,171 @@
+//! The credential of a partner, around everything else: a request counts if the partner that it names signed
+//! it, for itself and for this path, and every answer to it is signed by us under the id of the request.
+//!
+//! The header only says whose keys are tried. What is refused is refused in the same words, and after a signature
+//! was checked, whether the partner exists or not; and such an answer is not signed: nobody gets our signature
+//! without having shown a key first. The id of a request is a hash over partner and path, so what we sign under it can
+//! be no message to another partner.
+
+use crate::http::body;
+use crate::http::{ApiState, method_not_allowed};
+use crate::problem::{Kind, Problem};
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::HeaderName;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use runtime::Engine;
+use runtime::http::PeerKeys;
+use schemas::PartnerId;
+use schemas::contract::{ANSWER_BYTES_MAX, get_id};
+use signing::{Refused, SecretKey, VerifyingKey, sign, verify};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Header: who asks.
+const PARTNER: HeaderName = HeaderName::from_static("partner-id");
+/// Requests of one partner answered at once by a process: each may read some thousand stories, and no partner
+/// may slow another.
+const AT_ONCE_MAX: usize = 4;
+
+/// The partner that signed the request.
+#[derive(Clone, Debug)]
+pub(super) struct PartnerCaller(pub(super) PartnerId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PartnerCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(invalid)
+    }
+}
+
+/// What the layer needs.
+#[derive(Clone)]
+pub(super) struct Gate<E> {
+    api: ApiState<E>,
+    /// Tried for partners that do not exist. What fits it counts for nothing.
+    decoy: Arc<[VerifyingKey]>,
+    busy: Busy,
+}
+
+/// Who is being answered. Only partners that showed a key are remembered.
+#[derive(Clone, Debug, Default)]
+struct Busy(Arc<Mutex<BTreeMap<PartnerId, Arc<Semaphore>>>>);
+
+struct Caller {
+    partner: PartnerId,
+    keys: PeerKeys,
+    id: String,
+}
+
+impl<E: Engine> Gate<E> {
+    pub(super) fn new(api: ApiState<E>) -> Self {
+        let decoy = Arc::new([SecretKey::of_seed(&[0; 32]).verifying()]);
+        Self { api, decoy, busy: Busy::default() }
+    }
+
+    fn now_s(&self) -> i64 {
+        (self.api.now)().div_euclid(1_000)
+    }
+
+    /// Who signed the request.
+    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Problem> {
+        let named = named(&parts.headers);
+        let keys = named.as_ref().and_then(|partner| self.api.partners.keys_of(partner));
+        let tried = keys.as_ref().map_or(&self.decoy[..], |keys| &keys.theirs);
+        let id = match verify(tried, &parts.headers, self.now_s(), body) {
+            Ok(id) => id.to_owned(),
+            Err(Refused::Stale) => {
+                let detail = "the request was signed more than 300 s before or after our time";
+                return Err(Problem::new(Kind::CLOCK_SKEW, detail));
+            }
+            Err(_) => return Err(invalid()),
+        };
+        let (Some(partner), Some(keys)) = (named, keys) else { return Err(invalid()) };
+        let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        // With a body it could be a reply sent back: those stand under the same ids.
+        if id != get_id(&partner, path) || !body.is_empty() {
+            return Err(invalid());
+        }
+        Ok(Caller { partner, keys, id })
+    }
+}
+
+impl Busy {
+    /// The right to be answered now.
+    fn place(&self, partner: &PartnerId) -> Result<OwnedSemaphorePermit, Problem> {
+        let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = busy.entry(partner.clone());
+        let place = of.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_MAX))).clone();
+        let detail = format!("at most {AT_ONCE_MAX} requests of a partner are answered at once");
+        place.try_acquire_owned().map_err(|_| Problem::new(Kind::OVERLOADED, detail))
+    }
+}
+
+/// Lets pass what a partner signed, and signs the answer.
+pub(super) async fn signed<E: Engine>(
+    State(gate): State<Gate<E>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.method != Method::GET {
+        return method_not_allowed(parts.method, parts.uri).await.into_response();
+    }
+    let body = match body::bytes(&parts, body).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    let caller = match gate.caller(&parts, &body) {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let answer = match gate.busy.place(&caller.partner) {
+        Ok(_place) => {
+            parts.extensions.insert(PartnerCaller(caller.partner.clone()));
+            next.run(Request::from_parts(parts, Body::empty())).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let (mut parts, body) = answer.into_parts();
+    let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
+        return Problem::new(Kind::UNAVAILABLE, "the answer could not be read").into_response();
+    };
+    if let Some(headers) = sign(&caller.keys.ours, &caller.id, gate.now_s(), &body) {
+        parts.headers.extend(HeaderMap::from_iter(headers));
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The partner that the headers name, once.
+fn named(headers: &HeaderMap) -> Option<PartnerId> {
+    let mut values = headers.get_all(PARTNER).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    value.to_str().ok()?.parse().ok()
+}
+
+fn invalid() -> Problem {
+    let detail = "no key of the partner named in `partner-id` fits, or the id of the request is not \
+                  the one for this partner and this path";
+    Problem::new(Kind::SIGNATURE_INVALID, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partner_that_asks_for_much_holds_up_no_other() {
+        let (busy, acme, other) =
+            (Busy::default(), "acme".parse().unwrap(), "other".parse().unwrap());
+        let mut places: Vec<_> = (0..AT_ONCE_MAX).map(|_| busy.place(&acme).unwrap()).collect();
+        assert_eq!(busy.place(&acme).unwrap_err().kind(), Kind::OVERLOADED);
+        assert!(busy.place(&other).is_ok());
+        places.pop();
+        assert!(busy.place(&acme).is_ok());
+    }
+}

@@ -1,0 +1,277 @@
+//! What a partner asks of us while rounds are played, signed both ways: from events alone it knows what its own
+//! rows say and what closes said.
+
+use crate::histories::caught_up;
+use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean, movements};
+use http::{HeaderName, HeaderValue, Method};
+use partner_kit::faults::FaultSettings;
+use roundhouse::audit::books::Books;
+use roundhouse::rig::keys::{PartnerKey, platform};
+use roundhouse::rig::players::Wager;
+use runtime::SystemClock;
+use runtime::http::{HttpClient, HttpOptions, Message, PeerKeys, Peers};
+use schemas::contract::{CloseDigest, RowStatus, StateItem, TargetBody, get_id};
+use schemas::settlements::Target;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+on_every_engine!(a_partner_knows_its_books_from_what_it_asks);
+
+/// Bets of each round.
+const BETS: usize = 60;
+const ROUNDS: [&str; 2] = ["corrected", "void"];
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+const HTTP: HttpOptions = HttpOptions {
+    connect_wait_max: Duration::from_secs(5),
+    idle_max: Duration::from_secs(5),
+    idle_connections_max: 2,
+};
+
+/// A partner that asks.
+struct Partner {
+    name: String,
+    us: Peers<&'static str>,
+    client: HttpClient,
+    /// Where its events go on, and those that it has read.
+    next: Option<String>,
+    read: Vec<StateItem>,
+}
+
+impl Partner {
+    fn new<E: Ground>(name: &str, key: &PartnerKey, house: &House<E>) -> Self {
+        let us = Peers::default();
+        let theirs = vec![platform(OPERATOR_KEY).verifying()];
+        let keys = PeerKeys { ours: vec![key.replies()], theirs };
+        us.set("us", &format!("http://{}", house.running.address), keys).unwrap();
+        let client = HttpClient::new(HTTP);
+        Self { name: name.to_owned(), us, client, next: None, read: Vec::new() }
+    }
+
+    /// What is answered, signed by the platform as the answer to this.
+    async fn get(&self, path: &str) -> Value {
+        let partner = HeaderValue::from_str(&self.name).unwrap();
+        let message = Message {
+            id: &get_id(&self.name, path),
+            method: Method::GET,
+            path,
+            headers: &[(HeaderName::from_static("partner-id"), partner)],
+            body: None,
+        };
+        let call =
+            self.us.call(&self.client, &"us", message, WAIT_MAX, ANSWER_BYTES_MAX, &SystemClock);
+        let answer = call.await.unwrap();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Reads on to the end as it is now.
+    async fn read_on(&mut self) {
+        loop {
+            let after = self.next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
+            let page = self.get(&format!("/partner/v1/events?limit=17{after}")).await;
+            let items =
+                page["events"].as_array().unwrap().iter().map(|event| event["item"].clone());
+            self.read.extend(items.map(|item| serde_json::from_value::<StateItem>(item).unwrap()));
+            self.next = Some(page["next"].as_str().unwrap().to_owned());
+            if page["more"] == false {
+                return;
+            }
+        }
+    }
+
+    /// The register as events alone make it: the newest revision of each bet.
+    fn register(&self) -> BTreeMap<String, &StateItem> {
+        let mut register: BTreeMap<String, &StateItem> = BTreeMap::new();
+        for item in &self.read {
+            assert_eq!(item.partner_id, self.name);
+            let row = register.entry(item.bet_id.clone()).or_insert(item);
+            if row.revision == item.revision {
+                assert_eq!(*row, item, "a revision never has two contents");
+            } else if row.revision < item.revision {
+                *row = item;
+            }
+        }
+        register
+    }
+
+    /// The statement of a round once a close is agreed that says the same, with all its rows.
+    async fn agreed(&self, round: &str) -> (Value, Vec<Value>) {
+        let path = format!("/partner/v1/rounds/{round}/statement?limit=11");
+        let begun = Instant::now();
+        let mut page = loop {
+            let page = self.get(&path).await;
+            if page["whole"]["agreed"] == true {
+                break page;
+            }
+            assert!(
+                begun.elapsed() < WAIT_MAX,
+                "{} of {round} never agreed: {}",
+                self.name,
+                page["whole"]
+            );
+            sleep(LOOK_PERIOD).await;
+        };
+        let (whole, mut rows) = (page["whole"].clone(), Vec::new());
+        loop {
+            rows.extend(page["rows"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else { return (whole, rows) };
+            page = self.get(&format!("{path}&after={next}")).await;
+        }
+    }
+
+    /// What the days of these movements changed for the players, in minor units.
+    async fn days(&self, days: &BTreeSet<String>) -> i128 {
+        let mut change = 0;
+        for day in days {
+            let path = format!("/partner/v1/statements/{day}");
+            let mut part = self.get(&path).await;
+            loop {
+                for total in part["totals"].as_array().unwrap() {
+                    assert_eq!(total["not_final"], 0, "{total}");
+                    change += total["change"].as_str().unwrap().parse::<i128>().unwrap();
+                }
+                let Some(next) = part["next"].as_str() else { break };
+                part = self.get(&format!("{path}?after={next}")).await;
+            }
+        }
+        change
+    }
+}
+
+fn day(at_ms: i64) -> String {
+    schemas::contract::timestamp(at_ms)[..10].to_owned()
+}
+
+async fn a_partner_knows_its_books_from_what_it_asks<E: Ground>() {
+    let mut street = Street::on::<E>(2, 92, &[]).await;
+    street.config.reconciler.close_after_s = 0;
+    let house = House::<E>::open(&street.config).await;
+    let mut partners: Vec<Partner> =
+        street.keys.iter().map(|(name, key)| Partner::new(name, key, &house)).collect();
+    let now = || runtime::Clock::now(&SystemClock);
+    let mut days = BTreeSet::from([day(now())]);
+    street.faults(FaultSettings { decline_rate: 200, ..FaultSettings::NONE }).await;
+    let mut wagers = street.wagers("corrected", BETS, 1);
+    wagers.iter_mut().step_by(7).for_each(|wager: &mut Wager| wager.cancel = true);
+    house.bet("corrected", wagers).await;
+    street.faults(FaultSettings::NONE).await;
+    house.api.result("corrected", "3").await.unwrap();
+    // Read while it is written.
+    for partner in &mut partners {
+        partner.read_on().await;
+    }
+    house.settled().await;
+    house.api.correct("corrected", 1, "4").await.unwrap();
+    for partner in &mut partners {
+        partner.read_on().await;
+    }
+    house.bet("void", street.wagers("void", BETS, 2)).await;
+    house.api.void("void", 0).await.unwrap();
+    house.settled().await;
+    caught_up(house.running.engine()).await;
+    days.insert(day(now()));
+
+    let (mut statements, mut changes) = (BTreeMap::new(), BTreeMap::new());
+    for partner in &mut partners {
+        partner.read_on().await;
+        let (from_the_first, read) = (std::mem::take(&mut partner.read), partner.next.take());
+        partner.read_on().await;
+        assert_eq!(from_the_first, partner.read, "read at once or bit by bit");
+        assert_eq!(read, partner.next);
+        for round in ROUNDS {
+            statements.insert((partner.name.clone(), round), partner.agreed(round).await);
+        }
+        changes.insert(partner.name.clone(), partner.days(&days).await);
+        bets_agree(partner).await;
+    }
+    house.close().await;
+    let (books, _) = clean::<E>(&street).await;
+    for partner in &partners {
+        rows_agree(partner, &books);
+        for round in ROUNDS {
+            statement_agrees(partner, round, &statements[&(partner.name.clone(), round)]);
+        }
+        let moved = movements(&books).filter(|movement| movement.partner == partner.name);
+        let moved: i128 = moved.map(|movement| i128::from(movement.moved)).sum();
+        assert_eq!(changes[&partner.name], moved, "{}", partner.name);
+    }
+}
+
+/// The newest revision of a bet that was corrected, and of one that was not, is what events say.
+async fn bets_agree(partner: &Partner) {
+    let register = partner.register();
+    for revision in [2, 3, 4] {
+        let (bet, item) = register.iter().find(|(_, item)| item.revision == revision).unwrap();
+        let told = partner.get(&format!("/partner/v1/bets/{bet}")).await;
+        let revisions = told["revisions"].as_array().unwrap();
+        let newest = revisions.last().unwrap();
+        assert_eq!((&newest["revision"], &newest["status"]), (&revision.into(), &"applied".into()));
+        assert_eq!(newest["reason"], item.reason.as_str());
+        assert_eq!(revisions.len(), if revision == 4 { 3 } else { 2 }, "{told}");
+        assert!(1 <= newest["deliveries"][0]["attempts"].as_u64().unwrap(), "{newest}");
+    }
+}
+
+/// Every row of the wallet is what events say, and events name no other bet.
+fn rows_agree(partner: &Partner, books: &Books) {
+    let mut rows = BTreeMap::new();
+    for movement in movements(books).filter(|movement| movement.partner == partner.name) {
+        let row = rows.entry(movement.bet.clone()).or_insert(movement);
+        if row.revision <= movement.revision {
+            *row = movement;
+        }
+    }
+    let register = partner.register();
+    assert_eq!(register.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
+    let mut targets = BTreeSet::new();
+    for (bet, item) in register {
+        let row = rows[&bet];
+        let target = match (item.target, &item.payout) {
+            (TargetBody::Held, None) => Target::Held,
+            (TargetBody::Voided, None) => Target::Voided,
+            (TargetBody::Settled, Some(payout)) => Target::Settled(payout.units.parse().unwrap()),
+            _ => panic!("{item:?}"),
+        };
+        targets.insert((item.revision, matches!(target, Target::Voided)));
+        assert_eq!((item.revision, Some(target)), (row.revision, row.target), "{bet}");
+    }
+    let wanted = [(2, true), (3, false), (3, true), (4, false)];
+    assert_eq!(targets, wanted.into(), "one of each was played");
+}
+
+/// The digest that both sides agreed on, and the rows, are what events say.
+fn statement_agrees(partner: &Partner, round: &str, (whole, rows): &(Value, Vec<Value>)) {
+    let mut digest = CloseDigest::new();
+    let register = partner.register();
+    let of_round = register.iter().filter(|(_, item)| item.round_id == round);
+    let mut told = rows.iter();
+    for (bet, item) in of_round {
+        let units = |money: &schemas::contract::MoneyBody| money.units.parse::<i64>().unwrap();
+        let payout = item.payout.as_ref().map_or(0, units);
+        let status = match item.target {
+            TargetBody::Held => RowStatus::Held,
+            TargetBody::Settled => RowStatus::Settled,
+            TargetBody::Voided => RowStatus::Voided,
+        };
+        if 3 <= item.revision {
+            digest.row(bet, item.revision, status, units(&item.stake), payout);
+        }
+        let row = told.next().unwrap();
+        assert_eq!(
+            (&row["bet_id"], &row["revision"]),
+            (&bet.as_str().into(), &item.revision.into())
+        );
+        assert_eq!(
+            (&row["status"], &row["delivery"]),
+            (&status.as_str().into(), &"applied".into())
+        );
+    }
+    assert_eq!(told.next(), None);
+    assert_eq!(whole["digest"], digest.finish(), "{} of {round}: {whole}", partner.name);
+    assert_eq!(whole["result_version"], if round == "corrected" { 2 } else { 1 });
+    assert_eq!((&whole["not_final"], &whole["open_holds"]), (&0.into(), &0.into()));
+}
