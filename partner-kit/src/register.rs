@@ -15,6 +15,7 @@
 
 mod authorize;
 mod books;
+mod misapply;
 mod replay;
 mod session;
 mod state;

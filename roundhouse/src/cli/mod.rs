@@ -93,6 +93,8 @@ enum Command {
     Operator(operators::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
+    /// Run wallets that misbehave: those of `wallet`, with what goes wrong in the field.
+    Misbehave(Box<wallet::Misbehaving>),
     Table(Box<table::Args>),
     Feed(Box<feed::Args>),
     Token(token::Args),
@@ -144,6 +146,7 @@ impl Cli {
             Command::Partner(args) => partner::run(args).await,
             Command::Operator(args) => operators::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
+            Command::Misbehave(args) => wallet::misbehave(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,
             Command::Token(args) => token::run(&args),

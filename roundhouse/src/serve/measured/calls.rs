@@ -1,13 +1,14 @@
 //! Calls for stakes, counted by partner and how they end.
 
 use ingest::authorize::Authorize;
-use ingest::placing::{AuthorizeCall, HoldReply, Placing};
+use ingest::placing::{AuthorizeCall, HoldReply, Judged, Placing, judge_hold};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use runtime::telemetry::Metrics;
 use runtime::{Caller, SystemClock};
+use schemas::BetId;
 use tokio::time::Instant;
 
 /// Upper bounds in seconds: a wallet's 20 ms in the middle, the budget of an attempt near the end.
@@ -55,20 +56,24 @@ impl Caller<Placing> for MeasuredCalls {
     async fn call(&self, call: AuthorizeCall) -> HoldReply {
         let partner = call.partner.to_string();
         let begun = Instant::now();
+        let bet = call.bet.clone();
         let reply = self.inner.call(call).await;
         let took = begun.elapsed().as_secs_f64();
         self.durations.get_or_create(&Of { partner: partner.clone() }).observe(took);
-        let outcome = outcome(&reply);
+        let outcome = outcome(&reply, &bet);
         self.attempts.get_or_create(&Attempt { partner, outcome }).inc();
         reply
     }
 }
 
-/// How a call ended, in the words of settlements' calls. A 200 says nothing of the stake: that is for the
-/// judge.
-fn outcome(reply: &HoldReply) -> &'static str {
+/// How a call ended, in the words of settlements' calls: `nonsense` is a 200 from which nobody learns whether
+/// the stake is held.
+fn outcome(reply: &HoldReply, bet: &BetId) -> &'static str {
     match reply {
-        HoldReply::Http { status: 200, .. } => "answered",
+        HoldReply::Http { status: 200, .. } => match judge_hold(reply, bet) {
+            Judged::Unknown => "nonsense",
+            Judged::Answer(_) | Judged::Standing => "answered",
+        },
         HoldReply::Http { status: 429 | 503, .. } => "busy",
         HoldReply::Http { status: 500..=599, .. } => "server_error",
         HoldReply::Http { status: 400..=499, .. } => "refused",
