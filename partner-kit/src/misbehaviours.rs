@@ -3,6 +3,7 @@
 //! One table: command line, `/faults`, counters, tests and `docs/partner/misbehaviours.md` are made of it. Pure.
 
 mod by_name;
+mod garble;
 mod list;
 mod script;
 mod settings;
@@ -10,6 +11,7 @@ mod settings;
 mod tests;
 
 pub use by_name::ByName;
+pub use garble::garble;
 pub use list::Misbehaviour;
 pub use script::{Script, ScriptError};
 pub use settings::{MisbehaveSettings, Only};

@@ -1,10 +1,10 @@
 //! What each misbehaviour does.
 
-use super::answers::{edited, folded, odd, of_another, other_words, page, with_body};
+use super::answers::{edited, page, with_body};
 use super::call::Call;
 use super::{OtherVersion, RowsLost, on_wire, reset};
 use crate::connection::Wire;
-use crate::misbehaviours::Misbehaviour;
+use crate::misbehaviours::{Misbehaviour, garble};
 use crate::problem::Problem;
 use crate::signed::Missigned;
 use axum::Json;
@@ -73,19 +73,21 @@ impl Call<'_> {
             M::UnknownThenKnown => self.unknown().await,
             M::DebitRefused => self.refuse_debits().await,
             M::WrongAmount => self.round_up().await,
-            M::OddNumbers => edited(self.honest().await, |answer| odd(answer, face)).await,
-            M::WrongBet => edited(self.honest().await, of_another).await,
+            M::OddNumbers | M::WrongBet | M::IdsFolded => self.garbled(which, face).await,
             M::ClockOff if face.is_multiple_of(2) => Ok(Problem::clock_skew().into_response()),
             M::ClockOff => Ok(missigned(self.honest().await, Missigned::At(CLOCK_OFF_S))),
             M::KeyUnknown => Ok(missigned(self.honest().await, Missigned::OtherKey)),
-            M::IdsFolded => edited(self.honest().await, |answer| folded(answer, face)).await,
             M::Maintenance => Ok(self.maintenance(settings.misbehave.maintenance_ms)),
             M::WrongStatement => self.misstate(face).await,
             M::OtherVersion if face.is_multiple_of(2) => {
-                edited(self.honest().await, other_words).await.map(of_version)
+                self.garbled(which, face).await.map(of_version)
             }
             M::OtherVersion => Ok(of_version(Problem::version_unsupported().into_response())),
         }
+    }
+
+    async fn garbled(&self, which: Misbehaviour, face: u64) -> Acted {
+        edited(self.honest().await, |answer| garble(which, face, answer)).await
     }
 
     /// Says nothing, and then nothing more.

@@ -8,11 +8,6 @@ use http::{StatusCode, header};
 use schemas::contract::ANSWER_BYTES_MAX;
 use serde_json::Value;
 
-/// Fields that are ids.
-const IDS: [&str; 4] = ["bet_id", "chunk_id", "message_id", "round_id"];
-/// Fields that are amounts as text.
-const AMOUNTS: [&str; 4] = ["units", "moved", "collected_net", "shortfall"];
-
 /// What a gateway shows in the place of an answer.
 pub(super) fn page() -> Response {
     Html("<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>").into_response()
@@ -70,67 +65,4 @@ pub(super) async fn swapped(response: Response) -> Response {
         true
     });
     reversed.await.unwrap_or_else(|response| response)
-}
-
-/// Ids in other case, or without their last character.
-pub(super) fn folded(answer: &mut Value, face: u64) -> bool {
-    changed(answer, &|name, value| {
-        let id = value.as_str().filter(|_| IDS.contains(&name))?;
-        let trimmed = id.char_indices().next_back().map_or("", |(last, _)| &id[..last]);
-        Some(Value::from(if face.is_multiple_of(2) { id.to_uppercase() } else { trimmed.into() }))
-    })
-}
-
-/// Amounts as a number, a fraction, or with a power of ten.
-pub(super) fn odd(answer: &mut Value, face: u64) -> bool {
-    changed(answer, &|name, value| {
-        let amount = value.as_str().filter(|_| AMOUNTS.contains(&name))?;
-        Some(match face % 3 {
-            0 => Value::from(amount.parse::<f64>().ok()?),
-            1 => Value::from(format!("{amount}.00")),
-            _ => Value::from(format!("{amount}e0")),
-        })
-    })
-}
-
-/// The answer about another bet.
-pub(super) fn of_another(answer: &mut Value) -> bool {
-    changed(answer, &|name, value| {
-        let (round, _) = value.as_str().filter(|_| name == "bet_id")?.split_once(':')?;
-        Some(Value::from(format!("{round}:another")))
-    })
-}
-
-/// The words of another version of the contract.
-pub(super) fn other_words(answer: &mut Value) -> bool {
-    changed(answer, &|name, value| {
-        let word = value.as_str()?;
-        ["outcome", "status", "decision"]
-            .contains(&name)
-            .then(|| Value::from(format!("{}_V2", word.to_uppercase())))
-    })
-}
-
-/// Puts what `other` says in the place of each field, at any depth, and says whether it said anything.
-fn changed(value: &mut Value, other: &impl Fn(&str, &Value) -> Option<Value>) -> bool {
-    let mut any = false;
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields.iter_mut() {
-                if let Some(instead) = other(name, field) {
-                    *field = instead;
-                    any = true;
-                } else {
-                    any |= changed(field, other);
-                }
-            }
-        }
-        Value::Array(values) => {
-            for value in values {
-                any |= changed(value, other);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-    any
 }

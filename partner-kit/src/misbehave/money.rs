@@ -107,7 +107,9 @@ impl Call<'_> {
         let mut collected: BTreeMap<String, i64> = BTreeMap::new();
         for (bet, units) in moves {
             match self.mischief.wallet.misapply(&bet, units).await {
-                Ok(Some(net)) => drop(collected.insert(bet, net)),
+                Ok(Some(net)) => {
+                    collected.insert(bet, net);
+                }
                 Ok(None) => {}
                 Err(stopped) => return Err(Problem::from(stopped).into_response()),
             }
@@ -175,7 +177,9 @@ impl Call<'_> {
         memory.late.insert(bet.clone());
         let wait = Duration::from_millis(self.mischief.settings().misbehave.late_ms);
         let request = self.with_body(&body);
-        self.later(wait, request, move |mischief| drop(mischief.memory().late.remove(&bet)));
+        self.later(wait, request, move |mischief| {
+            mischief.memory().late.remove(&bet);
+        });
         true
     }
 

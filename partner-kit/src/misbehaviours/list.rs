@@ -101,7 +101,7 @@ catalogue! {
     21 HoldAfterVoid "hold-after-void":
         "stays silent about a stake, knows nothing of the bet when its void comes, and holds the stake later \
          (`late_ms`), whatever `expires_at` says",
-        counted ["answered"], parked Some("unknown_bet"), cases ["close_holds"], AfterReplay;
+        counted ["answered"], parked Some("unknown_bet"), cases [], AfterReplay;
     22 UnknownThenKnown "unknown-then-known":
         "leaves a row out of what it says about a round, and all rows out of queries; later they are there",
         counted ["answered"], parked None, cases ["close_rows", "close_unexplained"], Right;
