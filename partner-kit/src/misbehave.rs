@@ -127,9 +127,12 @@ impl Mischief {
             name.parse::<Misbehaviour>().map_err(|error| Problem::bad_request(error.to_string()))
         });
         let ordered = asked.transpose()?.or_else(|| self.orders.script.at(arrival));
+        // One of the mix would leave no room for the others: it is for the one call.
+        let mut settings = self.settings().misbehave;
+        let lasts = settings.mix == 0 || 0 < *settings.only.of(Misbehaviour::Maintenance);
         let lasting = || {
             let until = self.memory().maintenance.filter(|until| Instant::now() < *until);
-            until.map(|_| Misbehaviour::Maintenance)
+            until.filter(|_| lasts).map(|_| Misbehaviour::Maintenance)
         };
         let drawn = {
             let mut faults = self.faults();

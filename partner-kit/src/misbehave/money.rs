@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// When a stake expires that is held late.
-const NEVER: &str = "9999-12-31T23:59:59.000Z";
+const NEVER: &str = "9999-01-01T00:00:00.000Z";
 
 impl Call<'_> {
     /// 17: the money of a call moves twice.

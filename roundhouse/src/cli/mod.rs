@@ -184,7 +184,7 @@ mod tests {
     fn the_commands_of_the_documents_are_taken() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut seen = 0;
-        for page in ["README.md", "docs/operations.md"] {
+        for page in ["README.md", "docs/operations.md", "docs/partner/misbehaviours.md"] {
             let text = std::fs::read_to_string(root.join(page)).unwrap();
             let blocks = text.lines().filter_map(|line| line.strip_prefix("    "));
             for line in blocks.filter(|line| line.starts_with("roundhouse ")) {
