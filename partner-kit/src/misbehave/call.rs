@@ -48,7 +48,7 @@ impl Call<'_> {
     /// What a misbehaving wallet answers; the wallet's own answer where there is nothing to misbehave about.
     pub(super) async fn misbehaved(&self, which: Option<Misbehaviour>) -> Response {
         let Some(which) = which else { return self.honest().await };
-        let face = self.mischief.counts().misbehaved.of(which).to_owned();
+        let face = *self.mischief.counts().misbehaved.of(which);
         match self.act(which, face).await {
             Ok(response) => {
                 self.mischief.count_misbehaved(which);

@@ -34,10 +34,13 @@ const SELECTIONS: [&str; 4] = ["odd", "even", "low", "high"];
 const SOME: u32 = 300;
 const ALL: u32 = 1_000;
 const LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// A wallet that behaves has answered by then, also on a slow machine; silence lasts longer.
+const CALL_MS_MAX: u64 = 3_000;
+const SILENCE_MS: u64 = 3_500;
 /// While corrections are told.
 const AMID: Duration = Duration::from_secs(2);
 /// When stakes are held that were asked for before their voids: behind the last void.
-const LATE_MS: u64 = 8_000;
+const LATE_MS: u64 = 12_000;
 /// A day of retries in a few seconds.
 const RETRIES: Retries = Retries {
     tier_wait_ms: [200, 300, 400, 500, 600],
@@ -88,7 +91,7 @@ impl Crowd {
                 Some(which) => *misbehave.only.of(*which) = rate,
                 None => misbehave.mix = rate,
             }
-            let faults = FaultSettings { timeout_ms: 2_500, misbehave, ..FaultSettings::NONE };
+            let faults = FaultSettings { timeout_ms: SILENCE_MS, misbehave, ..FaultSettings::NONE };
             self.set(name, faults).await;
         }
     }
@@ -246,6 +249,7 @@ async fn audited<E: Ground>(street: &Street, crowd: &Crowd) {
 async fn whatever_partners_do_is_recognised_and_settled<E: Ground>() {
     let mut street = Street::on::<E>(Misbehaviour::COUNT + 1, 91, &[]).await;
     street.config.reconciler.close_after_s = 0;
+    street.config.dispatcher.call_ms_max = CALL_MS_MAX;
     street.config.dispatcher.retries = Some(RETRIES);
     let crowd = Crowd::of(&street);
     let house = House::<E>::open(&street.config).await;

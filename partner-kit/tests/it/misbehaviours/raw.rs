@@ -198,8 +198,9 @@ fn content(body: &[u8]) -> String {
         return format!("bet {}", of["bet_id"]);
     }
     let word = text(&of["outcome"]).or_else(|| text(&of["decision"])).unwrap_or_default();
-    match text(&of["code"]) {
-        Some(code) => format!("{word} {code}"),
-        None => format!("{word} {}", of["collected_net"]),
+    match (text(&of["code"]), text(&of["shortfall"])) {
+        (Some(code), _) => format!("{word} {code}"),
+        (None, Some(short)) => format!("{word} {} short of {short}", of["collected_net"]),
+        (None, None) => format!("{word} {}", of["collected_net"]),
     }
 }
