@@ -34,11 +34,6 @@ impl Script {
     pub fn at(&self, call: u64) -> Option<Misbehaviour> {
         self.0.iter().find(|(calls, _)| calls.contains(&call)).map(|(_, which)| *which)
     }
-
-    /// Whether it says nothing.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl FromStr for Script {
