@@ -15,7 +15,7 @@ pub(crate) use item::net as net_of;
 
 use planted::Bug;
 use runtime::http::{CallError, HttpAnswer};
-use schemas::contract::{Problem, StateResponse, StateResult};
+use schemas::contract::{Problem, StateItem, StateRequest, StateResponse, StateResult};
 use schemas::settlements::Settlement;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -125,6 +125,20 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         retry_after_ms: answer.retry_after_ms,
         epoch: Some(body.ledger_epoch),
     }
+}
+
+/// Whether a 200 to `request` decides nothing about some of its items, for no reason that the contract has:
+/// it is no answer to this chunk, leaves the item out, or uses words that this build does not know.
+pub(crate) fn is_nonsense(request: &StateRequest, body: &[u8]) -> bool {
+    let Some(body) = read(body).filter(|body| body.chunk_id == request.chunk_id) else {
+        return true;
+    };
+    let results = by_bet(&body.results);
+    let says = |item: &StateItem| {
+        let result = results.get(item.bet_id.as_str()).copied().flatten();
+        result.is_some_and(|result| item::says(item.revision, result))
+    };
+    !request.items.iter().all(says)
 }
 
 /// The body as the contract has it; items that are not are left out, and do not cost the others.

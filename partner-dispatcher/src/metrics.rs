@@ -5,7 +5,6 @@
 
 use crate::breaker::Circuit;
 use crate::dispatcher::{Owed, OwedOf};
-use crate::judge::Answer;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -126,10 +125,9 @@ impl Metrics {
         }
     }
 
-    /// A call ended.
-    pub(crate) fn attempt(&self, partner: &PartnerId, answer: &Answer, took: Duration) {
-        let labels =
-            Attempt { partner: partner.to_string(), outcome: runtime::http::outcome(answer) };
+    /// A call ended, in one of the words of [`runtime::http::outcome`] or in `nonsense`.
+    pub(crate) fn attempt(&self, partner: &PartnerId, outcome: &'static str, took: Duration) {
+        let labels = Attempt { partner: partner.to_string(), outcome };
         self.attempts.get_or_create(&labels).inc();
         self.durations.get_or_create(&of(partner)).observe(took.as_secs_f64());
     }

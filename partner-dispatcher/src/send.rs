@@ -2,14 +2,17 @@
 
 use crate::chunk::StateCall;
 use crate::dispatcher::Dispatcher;
-use crate::judge::Answer;
+use crate::judge::{Answer, is_nonsense};
 use crate::metrics::Metrics;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpClient, Message, Peers};
+use runtime::http::{CallError, HttpClient, Message, Peers, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
 use std::time::{Duration, Instant};
+
+/// How a call is counted whose 200 decides nothing of some item.
+const NONSENSE: &str = "nonsense";
 
 /// Sends chunks over HTTP.
 #[derive(Clone, Debug)]
@@ -67,9 +70,18 @@ impl<K: Clock> Caller<Dispatcher> for Sender<K> {
     async fn call(&self, call: StateCall) -> Answer {
         let begun = Instant::now();
         let answer = self.send(&call).await;
-        let (partner, items) = (&call.partner, call.request.items.len());
-        self.metrics.attempt(partner, &answer, begun.elapsed());
+        let (took, items) = (begun.elapsed(), call.request.items.len());
+        let partner = &call.partner;
+        let nonsense = answer
+            .as_ref()
+            .is_ok_and(|ok| ok.status == 200 && is_nonsense(&call.request, &ok.body));
+        let outcome = if nonsense { NONSENSE } else { outcome(&answer) };
+        self.metrics.attempt(partner, outcome, took);
         match &answer {
+            Ok(_) if nonsense => {
+                let attempt = call.attempt;
+                tracing::warn!(%partner, chunk = call.request.chunk_id, items, attempt, "a 200 that says nothing of some items");
+            }
             Ok(answer) if answer.status == 200 => {
                 self.metrics.acknowledged(partner, self.clock.now(), call.caused_at_min);
                 tracing::debug!(%partner, chunk = call.request.chunk_id, items, "answered");

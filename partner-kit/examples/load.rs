@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use partner_kit::faults::FaultSettings;
 use partner_kit::journal::Durability;
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
-use partner_kit::{Keep, WalletKeys, WalletOptions, serve, system_clock};
+use partner_kit::{Keep, Orders, WalletKeys, WalletOptions, serve, system_clock};
 use schemas::contract::{AUTHORIZE_PATH, AuthorizeRequest, STATE_PATH, StateItem};
 use serde_json::{Value, json};
 use signing::{SecretKey, sign};
@@ -163,6 +163,7 @@ fn options(keep: Keep) -> WalletOptions {
         seed: 1,
         requests_max: 1024,
         clock: system_clock(),
+        orders: Orders::default(),
     }
 }
 

@@ -1,10 +1,14 @@
-//! The command line of `roundhouse wallet`.
+//! The command lines of `roundhouse wallet` and `roundhouse misbehave`.
+
+mod misbehave;
+
+pub use misbehave::MisbehaveArgs;
 
 use crate::faults::FaultSettings;
 use crate::journal::Durability;
 use crate::register::{ClawBack, LedgerOptions};
 use crate::signed::{Keyring, KeysError};
-use crate::wallet::{Clock, Keep, WalletOptions};
+use crate::wallet::{Clock, Keep, Orders, WalletOptions};
 use clap::{Args, ValueEnum};
 use schemas::{Currency, PartnerId};
 use std::collections::BTreeMap;
@@ -141,6 +145,7 @@ impl WalletArgs {
     pub(crate) fn wallets(
         &self,
         keys: &Keyring,
+        orders: &Orders,
         clock: &Clock,
     ) -> Result<Vec<WalletOptions>, KeysError> {
         let seeds = (0..).map(|index| self.seed.wrapping_add(index));
@@ -159,6 +164,7 @@ impl WalletArgs {
                 seed,
                 requests_max: self.requests_max,
                 clock: Clock::clone(clock),
+                orders: orders.clone(),
             })
         };
         self.partners.iter().zip(seeds).map(wallet).collect()

@@ -1,19 +1,24 @@
-//! Connections: accepted, served, reset on purpose, drained at the end.
+//! Connections: accepted, served, mistreated on purpose, drained at the end.
 
-use crate::misbehave::Reset;
+mod body;
+mod stream;
+
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
+use body::{End, Pieces};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::io;
-use std::pin::{Pin, pin};
+use schemas::contract::ANSWER_BYTES_MAX;
+use std::iter::{once, repeat_n};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
+use stream::{Marks, Stream};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,10 +29,43 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The answer is a reset of the connection.
+/// Pieces of a body that is too large, and how many: 100 MB.
+const PIECE: Bytes = Bytes::from_static(&[b' '; 64 * 1024]);
+const PIECES: usize = 1_600;
+/// Headers that are too many, and what each says: 1 MB.
+const HEADERS: usize = 2_000;
+const HEADER: HeaderValue = HeaderValue::from_static(match str::from_utf8(&[b'x'; 500]) {
+    Ok(text) => text,
+    Err(_) => "",
+});
+/// From the first half of a body to the reset: the half arrives.
+const HALF_WAIT: Duration = Duration::from_millis(50);
+
+/// On a response: what the connection makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// A reset in its place.
+    Reset,
+    /// A TLS alert in its place, and the end.
+    TlsAlert,
+    /// The connection is closed when the next request has come.
+    CloseLater,
+    /// Chunks without a last one.
+    Endless,
+    /// A byte at a time.
+    ByteByByte(Duration),
+    /// Blanks behind the body, 100 MB.
+    HugeBody,
+    /// Headers, 1 MB.
+    HugeHeaders,
+    /// A reset amid the body.
+    ResetMidBody,
+}
+
+/// The connection ends without an answer.
 #[derive(Debug, Error)]
-#[error("the connection is reset on purpose")]
-struct ResetError;
+#[error("the connection ends on purpose")]
+struct EndError;
 
 /// Serves until `shutdown`, then lets the requests in flight end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
@@ -59,17 +97,19 @@ async fn converse(stream: TcpStream, router: Router, shutdown: CancellationToken
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let resets = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Resettable { stream, resets: Arc::clone(&resets) });
+    let marks = Arc::new(Marks::default());
+    let io = TokioIo::new(Stream::new(stream, Arc::clone(&marks)));
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-        let (router, resets) = (router.clone(), Arc::clone(&resets));
+        let (router, marks) = (router.clone(), Arc::clone(&marks));
         async move {
-            let Ok(response) = router.oneshot(request.map(Body::new)).await;
-            if response.extensions().get::<Reset>().is_some() {
-                resets.store(true, Ordering::Relaxed);
-                return Err(ResetError);
+            if marks.closes() {
+                return Err(EndError);
             }
-            Ok(response)
+            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            match response.extensions().get::<Wire>().copied() {
+                None => Ok(response),
+                Some(wire) => mistreated(response, wire, &marks).await,
+            }
         }
     });
     let mut connection = pin!(http1::Builder::new().serve_connection(io, service));
@@ -85,63 +125,56 @@ async fn converse(stream: TcpStream, router: Router, shutdown: CancellationToken
     }
 }
 
-/// A stream that, once told so, ends in a reset (RST) and not in a proper close (FIN).
-#[derive(Debug)]
-struct Resettable {
-    stream: TcpStream,
-    resets: Arc<AtomicBool>,
-}
-
-impl Drop for Resettable {
-    fn drop(&mut self) {
-        if self.resets.load(Ordering::Relaxed)
-            && let Err(error) = self.stream.set_zero_linger()
-        {
-            tracing::debug!(%error, "cannot reset, only close");
+async fn mistreated(
+    mut response: Response,
+    wire: Wire,
+    marks: &Arc<Marks>,
+) -> Result<Response, EndError> {
+    let pieces = match wire {
+        Wire::Reset => {
+            marks.reset();
+            return Err(EndError);
         }
-    }
-}
-
-impl AsyncRead for Resettable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Resettable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.resets.load(Ordering::Relaxed) {
-            // A FIN first would make the reset a proper end.
-            return Poll::Ready(Ok(()));
+        Wire::TlsAlert => {
+            marks.alert();
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return Ok(response);
         }
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+        Wire::CloseLater => {
+            marks.close();
+            return Ok(response);
+        }
+        Wire::HugeHeaders => {
+            for number in 0..HEADERS {
+                let name = HeaderName::try_from(format!("x-{number}")).map_err(|_| EndError)?;
+                response.headers_mut().insert(name, HEADER);
+            }
+            return Ok(response);
+        }
+        Wire::Endless | Wire::ByteByByte(_) | Wire::HugeBody | Wire::ResetMidBody => wire,
+    };
+    let (mut parts, body) = response.into_parts();
+    let body = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|_| EndError)?;
+    let pieces = match pieces {
+        Wire::ByteByByte(pause) => {
+            let bytes = (0..body.len()).map(|at| body.slice(at..at.saturating_add(1)));
+            Pieces::new(bytes.collect(), pause, End::Whole)
+        }
+        Wire::HugeBody => {
+            let all = once(body).chain(repeat_n(PIECE, PIECES));
+            Pieces::new(all.collect(), Duration::ZERO, End::Whole)
+        }
+        Wire::ResetMidBody => {
+            // The length of the whole is promised.
+            let half = body.slice(..body.len().div_ceil(2));
+            let pieces = Pieces::new([half].into(), HALF_WAIT, End::Reset(Arc::clone(marks)));
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            return Ok(Response::from_parts(parts, Body::new(pieces)));
+        }
+        Wire::Endless | Wire::Reset | Wire::TlsAlert | Wire::CloseLater | Wire::HugeHeaders => {
+            Pieces::new([body].into(), Duration::ZERO, End::Never)
+        }
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, Body::new(pieces)))
 }

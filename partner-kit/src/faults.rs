@@ -2,13 +2,14 @@
 //!
 //! Pure, so that a simulation can use the same switches. Rates are per mille of the calls.
 
+use crate::misbehaviours::{ByName, MisbehaveSettings, Misbehaviour};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 /// A rate of "always".
-const RATE_MAX: u32 = 1000;
+pub(crate) const RATE_MAX: u32 = 1000;
 
 /// The switches. All 0: behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Args)]
@@ -50,9 +51,13 @@ pub struct FaultSettings {
     /// Leave so many rows of each round, from the first, out of its close and of its list of rows
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub rows_lost: usize,
+    /// What is worse than losing answers, by name.
+    #[arg(skip)]
+    #[serde(default)]
+    pub misbehave: MisbehaveSettings,
 }
 
-fn rate() -> clap::builder::RangedI64ValueParser<u32> {
+pub(crate) fn rate() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=i64::from(RATE_MAX))
 }
 
@@ -82,20 +87,25 @@ impl FaultSettings {
         forge_rate: 0,
         decline_rate: 0,
         rows_lost: 0,
+        misbehave: MisbehaveSettings::NONE,
     };
 
-    /// The same switches but for those that `change` names: a JSON object.
+    /// The same switches but for those that `change` names: a JSON object. What it names below `misbehave`
+    /// is changed there alone.
     ///
     /// # Errors
     /// [`SettingsError`]: an unknown switch, a value that is no whole number, a rate above 1000.
     pub fn changed(self, change: &[u8]) -> Result<Self, SettingsError> {
         let named: serde_json::Map<String, Value> = serde_json::from_slice(change)?;
         let mut merged = serde_json::to_value(self)?;
-        if let Some(switches) = merged.as_object_mut() {
-            switches.extend(named);
+        for (switch, value) in named {
+            match (merged.get_mut(&switch), value) {
+                (Some(Value::Object(standing)), Value::Object(value)) => standing.extend(value),
+                (_, value) => merged[switch] = value,
+            }
         }
         let settings: Self = serde_json::from_value(merged)?;
-        if settings.rates().iter().any(|rate| RATE_MAX < *rate) {
+        if settings.rates().into_iter().chain(settings.misbehave.rates()).any(|r| RATE_MAX < r) {
             return Err(SettingsError::Rate);
         }
         Ok(settings)
@@ -103,7 +113,10 @@ impl FaultSettings {
 
     /// Whether every call is answered as it should be, at once.
     pub fn is_quiet(&self) -> bool {
-        self.latency_ms == 0 && self.jitter_ms == 0 && self.rates() == [0; 8]
+        self.latency_ms == 0
+            && self.jitter_ms == 0
+            && self.rates() == [0; 8]
+            && self.misbehave.is_quiet()
     }
 
     fn rates(&self) -> [u32; 8] {
@@ -135,6 +148,24 @@ pub struct Plan {
     pub decline: bool,
     /// Sign something else than the answer.
     pub forge: bool,
+    /// What else goes wrong.
+    pub misbehaviour: Option<Misbehaviour>,
+}
+
+impl Plan {
+    /// The same, with this misbehaviour in the place of what was drawn: one that loses the answer and no more
+    /// is a loss like any other.
+    #[must_use]
+    pub fn with(self, which: Misbehaviour) -> Self {
+        let lost = if which == Misbehaviour::ReplyDropped {
+            Some(Loss::ResetAfter)
+        } else if which == Misbehaviour::ErrorAfterApply {
+            Some(Loss::ErrorAfter)
+        } else {
+            None
+        };
+        Self { misbehaviour: Some(which), lost, ..self }
+    }
 }
 
 /// How an answer is lost.
@@ -177,6 +208,9 @@ pub struct FaultCounts {
     pub declined: u64,
     /// Answers with a signature of something else.
     pub forged: u64,
+    /// Calls misbehaved about, by name.
+    #[serde(default)]
+    pub misbehaved: ByName<u64>,
 }
 
 /// The switches with their generator and counters.
@@ -187,12 +221,15 @@ pub struct Faults {
     /// What happened so far.
     pub counts: FaultCounts,
     random: SplitMix,
+    /// Apart, so that a seed throws the older switches as ever.
+    misbehaving: SplitMix,
 }
 
 impl Faults {
     /// Switches thrown by a generator of this seed.
     pub fn new(settings: FaultSettings, seed: u64) -> Self {
-        Self { settings, counts: FaultCounts::default(), random: SplitMix::new(seed) }
+        let (random, misbehaving) = (SplitMix::new(seed), SplitMix::new(!seed));
+        Self { settings, counts: FaultCounts::default(), random, misbehaving }
     }
 
     /// What befalls the next call. Takes as many numbers whatever the switches, so that the calls behind
@@ -220,14 +257,17 @@ impl Faults {
             () if silence => Some(Loss::Silence(settings.timeout_ms)),
             () => None,
         };
-        Plan {
+        let misbehaviour = settings.misbehave.draw(&mut self.misbehaving);
+        let plan = Plan {
             delay_ms: settings.latency_ms.saturating_add(jitter_ms),
             lost,
             swap,
             repeat,
             decline,
             forge,
-        }
+            misbehaviour: None,
+        };
+        misbehaviour.map_or(plan, |which| plan.with(which))
     }
 }
 

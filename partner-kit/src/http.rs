@@ -2,7 +2,7 @@
 
 use crate::at_once::AtOnce;
 use crate::faults::{FaultCounts, FaultSettings};
-use crate::misbehave::{Decline, Mischief, misbehave};
+use crate::misbehave::{Decline, Mischief, OtherVersion, RowsLost, misbehave};
 use crate::movement::DeclineCode;
 use crate::problem::Problem;
 use crate::register::API_VERSION;
@@ -41,6 +41,14 @@ pub(crate) struct App {
     /// Calls of `/state`, whatever becomes of them.
     pub(crate) state_calls: Arc<AtOnce>,
     pub(crate) signing: Signing,
+}
+
+impl App {
+    /// How many rows of a round are left out of an answer.
+    fn lost(&self, now: Option<Extension<RowsLost>>) -> usize {
+        let always = self.mischief.settings().rows_lost;
+        now.map_or(always, |Extension(RowsLost(rows))| rows.max(always))
+    }
 }
 
 impl FromRef<App> for Arc<Wallet> {
@@ -108,7 +116,9 @@ async fn version(request: Request, next: Next) -> Response {
         true => next.run(request).await,
         false => Problem::version_unsupported().into_response(),
     };
-    response.headers_mut().insert(API_VERSION_HEADER, HeaderValue::from_static(API_VERSION));
+    let other = response.extensions().get::<OtherVersion>();
+    let version = other.map_or(API_VERSION, |OtherVersion(version)| version);
+    response.headers_mut().insert(API_VERSION_HEADER, HeaderValue::from_static(version));
     response
 }
 
@@ -142,12 +152,17 @@ async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body
     Ok(Json(answer).into_response())
 }
 
-async fn close(State(app): State<App>, headers: HeaderMap, body: Body) -> Answer {
+async fn close(
+    State(app): State<App>,
+    lost: Option<Extension<RowsLost>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let request: CloseRequest = read(&headers, body)?;
     if !app.wallet.peek(|register| register.serves(&request.partner_id)) {
         return Err(Problem::wrong_partner());
     }
-    let lost = app.mischief.settings().rows_lost;
+    let lost = app.lost(lost);
     Ok(Json(app.wallet.close(&request, lost).await?).into_response())
 }
 
@@ -170,11 +185,12 @@ struct Page {
 async fn round_bets(
     State(app): State<App>,
     Path(round_id): Path<String>,
+    lost: Option<Extension<RowsLost>>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Answer {
     let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let limit = page.limit.unwrap_or(ROUND_BETS_MAX);
-    let lost = app.mischief.settings().rows_lost;
+    let lost = app.lost(lost);
     Ok(Json(app.wallet.round_bets(&round_id, &page.after, limit, lost).await?).into_response())
 }
 

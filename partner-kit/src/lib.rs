@@ -4,7 +4,8 @@
 //! highest revision says, and every answer is on disk before it leaves. **Reads** HTTP requests and its
 //! own journal; **writes** the journal, one line per accepted change. **A crash** leaves whole lines;
 //! what was answered is there again after the restart, what was not may be, and a repeat finds out.
-//! **Never** moves money twice for one revision, and never holds a stake behind a void.
+//! **Never** moves money twice for one revision, and never holds a stake behind a void, unless it is told to
+//! misbehave ([`misbehaviours`]).
 //!
 //! [`register`] is the ledger, pure; [`journal`] makes it last; [`wallet`] is the two together;
 //! [`serve()`] puts it on a port, with [`faults`] around it if asked for. What the platform did not sign
@@ -17,6 +18,7 @@ pub mod faults;
 mod http;
 pub mod journal;
 mod misbehave;
+pub mod misbehaviours;
 pub mod movement;
 mod problem;
 pub mod register;
@@ -24,7 +26,7 @@ pub mod serve;
 mod signed;
 pub mod wallet;
 
-pub use args::WalletArgs;
-pub use serve::{ServeError, run, serve, serve_wallet};
+pub use args::{MisbehaveArgs, WalletArgs};
+pub use serve::{ServeError, misbehave, run, serve, serve_wallet};
 pub use signed::{KeysError, WalletKeys};
-pub use wallet::{Keep, Wallet, WalletOptions, system_clock};
+pub use wallet::{Keep, Orders, Wallet, WalletOptions, system_clock};

@@ -1,22 +1,37 @@
 //! The faults, around the honest handlers: these know nothing of them.
 
+mod act;
+mod answers;
+mod call;
+mod money;
+
+use crate::connection::Wire;
 use crate::faults::{FaultCounts, FaultSettings, Faults, Loss, Plan};
+use crate::misbehaviours::Misbehaviour;
 use crate::problem::Problem;
-use crate::signed::Forge;
-use axum::body::{Body, to_bytes};
+use crate::signed::Missigned;
+use crate::wallet::{Orders, Wallet};
+use answers::{both, swapped};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::request::Parts;
-use http::{StatusCode, header};
-use schemas::contract::{ANSWER_BYTES_MAX, STATE_BYTES_MAX};
-use serde_json::Value;
+use call::Call;
+use http::StatusCode;
+use schemas::contract::STATE_BYTES_MAX;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Request header: misbehave about this call.
+const HEADER: &str = "x-misbehave";
+/// Calls that wait to be applied later, and messages remembered, at most: behind it a wallet behaves.
+const REMEMBERED_MAX: usize = 10_000;
 
 /// How long an answer is held back for a later one to pass, at most. Below the shortest budget that a
 /// caller has (contract section 5), so that a held answer still counts.
@@ -26,13 +41,33 @@ const HELD_BACK_MAX: Duration = Duration::from_millis(400);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decline;
 
-/// On a response: reset the connection instead of sending it.
+/// On a request: leave so many rows of a round out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reset;
+pub(crate) struct RowsLost(pub(crate) usize);
+
+/// On a response: say that this is the date of the contract.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OtherVersion(pub(crate) &'static str);
+
+/// What misbehaving needs to remember.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Bets whose stakes will be held later.
+    late: BTreeSet<String>,
+    /// When (bet, revision) was applied, and what that moved.
+    applied: BTreeMap<(String, u32), (Instant, i64)>,
+    /// Until when a maintenance lasts.
+    maintenance: Option<Instant>,
+}
 
 /// The faults of one wallet, and the order of its answers.
 #[derive(Debug)]
 pub(crate) struct Mischief {
+    wallet: Arc<Wallet>,
+    orders: Orders,
+    memory: Mutex<Memory>,
+    /// Calls that are applied later.
+    later: TaskTracker,
     faults: Mutex<Faults>,
     arrivals: AtomicU64,
     /// The latest arrival that was answered.
@@ -41,8 +76,17 @@ pub(crate) struct Mischief {
 }
 
 impl Mischief {
-    pub(crate) fn new(faults: Faults, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        wallet: Arc<Wallet>,
+        orders: Orders,
+        faults: Faults,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
+            wallet,
+            orders,
+            memory: Mutex::default(),
+            later: TaskTracker::new(),
             faults: Mutex::new(faults),
             arrivals: AtomicU64::new(0),
             answered: watch::Sender::new(0),
@@ -58,20 +102,56 @@ impl Mischief {
         self.faults().counts
     }
 
-    /// Changes the switches, unless `change` refuses.
+    /// Waits until no call is applied later any more; after the shutdown.
+    pub(crate) async fn end(&self) {
+        self.later.close();
+        self.later.wait().await;
+    }
+
+    /// Changes the switches, unless `change` refuses. A maintenance is over.
     pub(crate) fn change<E>(
         &self,
         change: impl FnOnce(FaultSettings) -> Result<FaultSettings, E>,
     ) -> Result<FaultSettings, E> {
         let mut faults = self.faults();
         faults.settings = change(faults.settings)?;
+        self.memory().maintenance = None;
         Ok(faults.settings)
     }
 
-    /// Nothing if the wallet behaves.
-    fn draw(&self) -> Option<Plan> {
+    /// What befalls the call; nothing if the wallet behaves.
+    fn plan(&self, arrival: u64, request: &Request) -> Result<Option<Plan>, Problem> {
+        let asked = request.headers().get(HEADER).filter(|_| self.orders.header);
+        let asked = asked.map(|name| {
+            let name = name.to_str().unwrap_or_default();
+            name.parse::<Misbehaviour>().map_err(|error| Problem::bad_request(error.to_string()))
+        });
+        let ordered = asked.transpose()?.or_else(|| self.orders.script.at(arrival));
+        // One of the mix would leave no room for the others: it is for the one call.
+        let mut settings = self.settings().misbehave;
+        let lasts = settings.mix == 0 || 0 < *settings.only.of(Misbehaviour::Maintenance);
+        let lasting = || {
+            let until = self.memory().maintenance.filter(|until| Instant::now() < *until);
+            until.filter(|_| lasts).map(|_| Misbehaviour::Maintenance)
+        };
+        let drawn = {
+            let mut faults = self.faults();
+            if faults.settings.is_quiet() { None } else { Some(faults.draw()) }
+        };
+        Ok(match ordered.or_else(lasting) {
+            Some(which) => Some(drawn.unwrap_or_default().with(which)),
+            None => drawn,
+        })
+    }
+
+    fn count_misbehaved(&self, which: Misbehaviour) {
         let mut faults = self.faults();
-        if faults.settings.is_quiet() { None } else { Some(faults.draw()) }
+        let count = faults.counts.misbehaved.of(which);
+        *count = count.saturating_add(1);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, which: fn(&mut FaultCounts) -> &mut u64) {
@@ -109,16 +189,17 @@ pub(crate) async fn misbehave(
     next: Next,
 ) -> Response {
     let arrival = mischief.arrivals.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-    let response = match mischief.draw() {
-        None => next.run(request).await,
-        Some(plan) => suffer(&mischief, plan, arrival, request, next).await,
+    let response = match mischief.plan(arrival, &request) {
+        Ok(None) => next.run(request).await,
+        Ok(Some(plan)) => suffer(&mischief, plan, arrival, request, next).await,
+        Err(problem) => problem.into_response(),
     };
     mischief.answered.send_modify(|latest| *latest = arrival.max(*latest));
     response
 }
 
 async fn suffer(
-    mischief: &Mischief,
+    mischief: &Arc<Mischief>,
     plan: Plan,
     arrival: u64,
     request: Request,
@@ -146,11 +227,11 @@ async fn suffer(
     if plan.decline {
         mischief.count(|counts| &mut counts.declined);
     }
-    let mut response = next.clone().run(again(&parts, &body, plan)).await;
+    let call = Call { mischief, parts, body, next, decline: plan.decline };
+    let mut response = call.misbehaved(plan.misbehaviour).await;
     if plan.repeat {
         mischief.count(|counts| &mut counts.repeated);
-        let second = next.run(again(&parts, &body, plan)).await;
-        response = both(response, second).await;
+        response = both(response, call.honest().await).await;
     }
     match plan.lost {
         Some(Loss::ErrorAfter) => {
@@ -170,7 +251,7 @@ async fn suffer(
     }
     if plan.forge {
         mischief.count(|counts| &mut counts.forged);
-        response.extensions_mut().insert(Forge);
+        response.extensions_mut().insert(Missigned::Forged);
     }
     if plan.swap {
         mischief.count(|counts| &mut counts.swapped);
@@ -180,56 +261,12 @@ async fn suffer(
     response
 }
 
-/// The same request anew.
-fn again(parts: &Parts, body: &Bytes, plan: Plan) -> Request {
-    let mut parts = parts.clone();
-    if plan.decline {
-        parts.extensions.insert(Decline);
-    }
-    Request::from_parts(parts, Body::from(body.clone()))
-}
-
 fn reset() -> Response {
-    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    response.extensions_mut().insert(Reset);
+    on_wire(StatusCode::INTERNAL_SERVER_ERROR.into_response(), Wire::Reset)
+}
+
+/// The response, treated so by the connection.
+fn on_wire(mut response: Response, wire: Wire) -> Response {
+    response.extensions_mut().insert(wire);
     response
-}
-
-/// The second answer; of a chunk, the results of the first come before those of the second.
-async fn both(first: Response, second: Response) -> Response {
-    let Some(mut first) = results_of(first).await else { return second };
-    rewritten(second, |results| {
-        first.append(results);
-        *results = first;
-    })
-    .await
-}
-
-/// The same answer with the results of a chunk in reverse.
-async fn swapped(response: Response) -> Response {
-    rewritten(response, |results| results.reverse()).await
-}
-
-async fn results_of(response: Response) -> Option<Vec<Value>> {
-    let body = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.ok()?;
-    let mut answer: Value = serde_json::from_slice(&body).ok()?;
-    match answer.get_mut("results").map(Value::take) {
-        Some(Value::Array(results)) => Some(results),
-        Some(_) | None => None,
-    }
-}
-
-/// The same answer with other results; an answer that has none stays as it is.
-async fn rewritten(response: Response, rewrite: impl FnOnce(&mut Vec<Value>)) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else { return reset() };
-    let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else {
-        return Response::from_parts(parts, Body::from(body));
-    };
-    if let Some(Value::Array(results)) = answer.get_mut("results") {
-        rewrite(results);
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::from(answer.to_string()));
-    }
-    Response::from_parts(parts, Body::from(body))
 }

@@ -126,6 +126,22 @@ impl Problem {
         Self { retry_after_ms: Some(RETRY_AFTER_MS), ..problem }
     }
 
+    /// 503 for so long.
+    pub(crate) fn maintenance(retry_after_ms: u64) -> Self {
+        Self { retry_after_ms: Some(retry_after_ms), ..Self::overloaded() }
+    }
+
+    /// 429: too many requests; nothing was done.
+    pub(crate) fn too_many(retry_after_ms: Option<u64>) -> Self {
+        Self { retry_after_ms, status: 429, ..Self::overloaded() }
+    }
+
+    /// 409: the same message is being handled; nothing more is known.
+    pub(crate) fn in_progress() -> Self {
+        let title = "The message is being handled";
+        Self::new(StatusCode::CONFLICT, "in_progress", Class::RetrySameBytes, title)
+    }
+
     /// The same, about this message.
     #[must_use]
     pub(crate) fn about(self, message_id: &str) -> Self {

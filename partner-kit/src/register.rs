@@ -15,6 +15,7 @@
 
 mod authorize;
 mod books;
+mod misapply;
 mod replay;
 mod session;
 mod state;
@@ -89,6 +90,9 @@ pub struct Row {
     /// A hold that never was or never will be: it can only be voided again. True for a row voided at
     /// revision 2, and for one voided that was never held.
     pub dead: bool,
+    /// What was moved at this revision that nobody asked for, minor units; 0 for an honest ledger. The next
+    /// revision counts it like all else that was moved.
+    pub astray: i64,
     /// Number of the movement that wrote the row.
     pub seq: u64,
 }
@@ -103,7 +107,7 @@ impl Row {
 
     /// What a claw-back could not take so far, minor units, 0 or above.
     pub fn shortfall(&self) -> i64 {
-        self.collected_net.saturating_sub(self.net())
+        self.collected_net.saturating_sub(self.net()).saturating_sub(self.astray)
     }
 
     /// The partner's own name for the movement that wrote the row.

@@ -1,13 +1,14 @@
 //! Serving wallets: one partner on one port, several partners in one process.
 
-use crate::args::WalletArgs;
+use crate::args::{MisbehaveArgs, WalletArgs};
 use crate::connection;
 use crate::faults::Faults;
 use crate::http::{App, router};
 use crate::journal::JournalError;
 use crate::misbehave::Mischief;
+use crate::misbehaviours::ScriptError;
 use crate::signed::{KeysError, Signing};
-use crate::wallet::{Clock, Wallet, WalletOptions};
+use crate::wallet::{Clock, Orders, Wallet, WalletOptions};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -49,6 +50,22 @@ pub enum ServeError {
     /// There are no keys.
     #[error("no message could be verified, no answer signed")]
     Keys(#[from] KeysError),
+    /// A script cannot be read.
+    #[error("the script cannot be read from {path}")]
+    ScriptFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A script says what cannot be done.
+    #[error("the script {path}")]
+    Script {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ScriptError,
+    },
     /// A journal cannot be opened.
     #[error("a journal cannot be opened")]
     Journal(#[from] JournalError),
@@ -74,7 +91,7 @@ pub async fn serve(
 }
 
 /// Serves a wallet that is open until `shutdown`, then lets the requests in flight end. Of the options,
-/// keys, faults, seed, clock and `requests_max` count.
+/// keys, faults, seed, clock, orders and `requests_max` count.
 ///
 /// # Errors
 /// [`ServeError::Task`] if the journal's end panicked.
@@ -85,9 +102,13 @@ pub async fn serve_wallet(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let faults = Faults::new(options.faults, options.seed);
+    let wallet = Arc::new(wallet);
+    let orders = options.orders.clone();
+    let mischief = Mischief::new(Arc::clone(&wallet), orders, faults, shutdown.clone());
+    let mischief = Arc::new(mischief);
     let app = App {
-        wallet: Arc::new(wallet),
-        mischief: Arc::new(Mischief::new(faults, shutdown.clone())),
+        wallet: Arc::clone(&wallet),
+        mischief: Arc::clone(&mischief),
         permits: Arc::new(Semaphore::new(options.requests_max)),
         state_calls: Arc::default(),
         signing: Signing {
@@ -96,8 +117,9 @@ pub async fn serve_wallet(
             clock: Clock::clone(&options.clock),
         },
     };
-    let wallet = Arc::clone(&app.wallet);
     connection::serve(listener, router(app), shutdown).await;
+    mischief.end().await;
+    drop(mischief);
     // The last one to let go of the wallet waits for the journal's writer.
     tokio::task::spawn_blocking(move || drop(wallet)).await?;
     Ok(())
@@ -112,13 +134,30 @@ pub async fn serve_wallet(
 /// [`ServeError`]: a port or journal that cannot be had, before any line is printed; afterwards none but
 /// a panic, which ends the other wallets too.
 pub async fn run(args: WalletArgs, shutdown: CancellationToken) -> Result<(), ServeError> {
+    run_with(args, Orders::default(), shutdown).await
+}
+
+/// As [`run`], with wallets that misbehave as they are told.
+///
+/// # Errors
+/// [`ServeError`], also for a script that cannot be read.
+pub async fn misbehave(args: MisbehaveArgs, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let orders = args.orders()?;
+    run_with(args.wallets(), orders, shutdown).await
+}
+
+async fn run_with(
+    args: WalletArgs,
+    orders: Orders,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     if let Some(path) = args.directory() {
         let made = tokio::fs::create_dir_all(path).await;
         made.map_err(|source| ServeError::Directory { path: path.to_owned(), source })?;
     }
     let mut opened = Vec::new();
     let keys = args.keyring()?;
-    let partners = args.wallets(&keys, &crate::wallet::system_clock())?;
+    let partners = args.wallets(&keys, &orders, &crate::wallet::system_clock())?;
     for (index, options) in partners.iter().enumerate() {
         let address = nth_address(args.listen, index)
             .ok_or(ServeError::Ports { first: args.listen, partners: partners.len() })?;

@@ -111,9 +111,21 @@ fn read<K: FromStr<Err = KeyError>>(of: &str, texts: &[String]) -> Result<Vec<K>
     texts.iter().map(key).collect()
 }
 
-/// On a response: sign something else than is sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Forge;
+/// On a response: how it is not to be signed right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missigned {
+    /// What is signed is something else than is sent.
+    Forged,
+    /// The time of the signature is off by so many s.
+    At(i64),
+    /// With a key that nobody was told of.
+    OtherKey,
+    /// Not at all.
+    Unsigned,
+}
+
+/// Seed of a key that no platform knows.
+const UNKNOWN: [u8; 32] = [0xA5; 32];
 
 /// What the layer needs.
 #[derive(Clone)]
@@ -153,11 +165,15 @@ pub(crate) async fn signed(
     let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
         return Problem::internal("the answer is too long").into_response();
     };
-    let forged = parts.extensions.get::<Forge>().is_some();
-    let content = if forged { &b"something else"[..] } else { &body };
-    if let Some(headers) = sign(&signing.keys.own, &id, signing.now_s(), content) {
-        parts.headers.extend(HeaderMap::from_iter(headers));
-    }
+    let (now_s, own) = (signing.now_s(), &signing.keys.own);
+    let headers = match parts.extensions.get::<Missigned>() {
+        None => sign(own, &id, now_s, &body),
+        Some(Missigned::Forged) => sign(own, &id, now_s, b"something else"),
+        Some(Missigned::At(off_s)) => sign(own, &id, now_s.saturating_add(*off_s), &body),
+        Some(Missigned::OtherKey) => sign(&[SecretKey::of_seed(&UNKNOWN)], &id, now_s, &body),
+        Some(Missigned::Unsigned) => None,
+    };
+    parts.headers.extend(headers.map(HeaderMap::from_iter).unwrap_or_default());
     Response::from_parts(parts, Body::from(body))
 }
 

@@ -5,6 +5,7 @@
 
 use crate::faults::FaultSettings;
 use crate::journal::{Durability, Journal, JournalError, JournalFile, JournalStopped};
+use crate::misbehaviours::Script;
 use crate::movement::{DeclineCode, Entry, Epoch};
 use crate::register::{LedgerOptions, Refusal, Register};
 use crate::signed::WalletKeys;
@@ -57,6 +58,17 @@ pub struct WalletOptions {
     pub requests_max: usize,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What misbehaves besides the switches.
+    pub orders: Orders,
+}
+
+/// What a misbehaving wallet takes orders from, besides its switches. By default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// Whether the header `x-misbehave: <name>` is obeyed.
+    pub header: bool,
+    /// What befalls which calls.
+    pub script: Script,
 }
 
 impl fmt::Debug for WalletOptions {
@@ -68,6 +80,7 @@ impl fmt::Debug for WalletOptions {
             .field("faults", &self.faults)
             .field("seed", &self.seed)
             .field("requests_max", &self.requests_max)
+            .field("orders", &self.orders)
             .finish_non_exhaustive()
     }
 }
@@ -219,6 +232,22 @@ impl Wallet {
     /// [`JournalStopped`] if it could not be made durable.
     pub async fn block(&self, player: &str, blocked: bool) -> Result<(), JournalStopped> {
         self.apply(|register, _| ((), vec![register.block(player, blocked)])).await
+    }
+
+    /// Moves money on a bet that nobody asked for; see [`Register::misapply`].
+    ///
+    /// # Errors
+    /// [`JournalStopped`] if it could not be made durable.
+    pub(crate) async fn misapply(
+        &self,
+        bet_id: &str,
+        units: i64,
+    ) -> Result<Option<i64>, JournalStopped> {
+        self.apply(|register, _| match register.misapply(bet_id, units) {
+            Some(moved) => (Some(moved.collected_net), vec![Entry::Movement(moved)]),
+            None => (None, Vec::new()),
+        })
+        .await
     }
 
     /// Reads the register, and answers once what was read is on disk.

@@ -63,6 +63,20 @@ pub(crate) fn net(settlement: &Settlement) -> Option<i64> {
     }
 }
 
+/// Whether the result that names the bet says what became of revision `sent`, or asks for patience.
+pub(super) fn says(sent: u32, result: &StateResult) -> bool {
+    match result.outcome {
+        ItemOutcome::Applied => result.revision == sent,
+        ItemOutcome::Superseded => sent < result.revision,
+        ItemOutcome::Rejected => {
+            result.revision == sent
+                && result.code.as_deref().and_then(ParkCode::of_rejected).is_some()
+        }
+        ItemOutcome::Pending => true,
+        ItemOutcome::Other => false,
+    }
+}
+
 /// Judges the result that names the bet.
 pub(super) fn judge(asked: Asked<'_>, result: &StateResult) -> Verdict {
     let sent = asked.settlement.revision;

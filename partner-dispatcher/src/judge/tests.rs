@@ -230,3 +230,37 @@ fn planted_bugs_believe_too_much() {
     planted::arm_thread(None);
     check(won("a", 3), |item| superseded(item, 9), "claimed 9");
 }
+
+/// What is counted as `nonsense`: some item got neither a final word nor a request for patience.
+#[test]
+fn a_200_that_says_nothing_of_an_item_is_nonsense() {
+    let request = request(&[won("a", 4), won("b", 4)]);
+    let good: Vec<StateResult> = request.items.iter().map(applied).collect();
+    let with = |change: fn(&mut StateResult)| {
+        let mut results = good.clone();
+        change(&mut results[1]);
+        is_nonsense(&request, &ok(&request, results).unwrap().body)
+    };
+    for (nonsense, change) in [
+        (false, (|_| {}) as fn(&mut StateResult)),
+        (false, |result| result.outcome = ItemOutcome::Pending),
+        (true, |result| result.outcome = ItemOutcome::Superseded),
+        (true, |result| result.outcome = ItemOutcome::Other),
+        (true, |result| result.revision = 3),
+        (true, |result| result.bet_id = "r_1:c".to_owned()),
+    ] {
+        assert_eq!(with(change), nonsense);
+    }
+    for (code, nonsense) in [("unknown_bet", false), ("bad_weather", true)] {
+        let mut results = good.clone();
+        results[1] = rejected(&request.items[1], code);
+        assert_eq!(is_nonsense(&request, &ok(&request, results).unwrap().body), nonsense);
+    }
+    let mut later = good.clone();
+    (later[1].outcome, later[1].revision) = (ItemOutcome::Superseded, 5);
+    assert!(!is_nonsense(&request, &ok(&request, later).unwrap().body));
+    let other = r#"{"chunk_id":"c_0","ledger_epoch":"1","results":[]}"#;
+    for body in ["", "<html>", "{}", "[]", other] {
+        assert!(is_nonsense(&request, body.as_bytes()), "{body}");
+    }
+}

@@ -121,6 +121,7 @@ fn write(
         payout: 0,
         collected_net: moved,
         dead: false,
+        astray: 0,
         seq: 0,
     };
     register.write(&request.bet_id, row, moved, opening)

@@ -167,6 +167,7 @@ impl Register {
             collected_net: movement.collected_net,
             dead: movement.status == RowStatus::Voided
                 && (movement.revision == REVISION_VOID || never_held),
+            astray: 0,
             seq: movement.seq,
         })
     }

@@ -141,6 +141,7 @@ fn tombstone(
         payout: 0,
         collected_net: 0,
         dead: true,
+        astray: 0,
         seq: 0,
     };
     move_to(register, item, row, None)
@@ -194,6 +195,7 @@ fn step(row: &Row, item: &StateItem, content: Content) -> Result<Row, Reject> {
         payout: content.payout,
         collected_net: row.collected_net,
         dead: final_void || nothing_held,
+        astray: 0,
         seq: 0,
     })
 }

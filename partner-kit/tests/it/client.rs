@@ -10,7 +10,7 @@ use partner_kit::faults::FaultSettings;
 use partner_kit::journal::{Durability, Journal, Storage};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use partner_kit::{
-    Keep, ServeError, Wallet, WalletKeys, WalletOptions, serve, serve_wallet, system_clock,
+    Keep, Orders, ServeError, Wallet, WalletKeys, WalletOptions, serve, serve_wallet, system_clock,
 };
 use schemas::contract::get_id;
 use serde_json::{Value, json};
@@ -204,6 +204,7 @@ pub(crate) fn options(keep: Keep) -> WalletOptions {
         seed: 42,
         requests_max: 1024,
         clock: system_clock(),
+        orders: Orders::default(),
     }
 }
 

@@ -6,4 +6,5 @@ mod client;
 mod contract;
 mod durable;
 mod faults;
+mod misbehaviours;
 mod signatures;

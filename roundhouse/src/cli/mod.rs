@@ -95,6 +95,8 @@ enum Command {
     Operator(operators::Args),
     /// Run reference wallets: the bookmaker's side of the partner contract.
     Wallet(Box<wallet::Wallets>),
+    /// Run wallets that misbehave: those of `wallet`, with what goes wrong in the field.
+    Misbehave(Box<wallet::Misbehaving>),
     Table(Box<table::Args>),
     Feed(Box<feed::Args>),
     Token(token::Args),
@@ -147,6 +149,7 @@ impl Cli {
             Command::Partner(args) => partner::run(args).await,
             Command::Operator(args) => operators::run(args).await,
             Command::Wallet(args) => wallet::run(*args, logs).await,
+            Command::Misbehave(args) => wallet::misbehave(*args, logs).await,
             Command::Table(args) => table::run(*args, logs).await,
             Command::Feed(args) => feed::run(*args, logs).await,
             Command::Token(args) => token::run(&args),
@@ -184,7 +187,7 @@ mod tests {
     fn the_commands_of_the_documents_are_taken() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut seen = 0;
-        for page in ["README.md", "docs/operations.md"] {
+        for page in ["README.md", "docs/operations.md", "docs/partner/misbehaviours.md"] {
             let text = std::fs::read_to_string(root.join(page)).unwrap();
             let blocks = text.lines().filter_map(|line| line.strip_prefix("    "));
             for line in blocks.filter(|line| line.starts_with("roundhouse ")) {

@@ -2,17 +2,21 @@
 
 use crate::serve::pausing::Seen;
 use ingest::authorize::Authorize;
-use ingest::placing::{AuthorizeCall, HoldReply, Placing};
+use ingest::placing::{AuthorizeCall, HoldReply, Judged, Placing, judge_hold};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use runtime::telemetry::Metrics;
 use runtime::{Caller, Clock, SystemClock};
+use schemas::BetId;
 use tokio::time::Instant;
 
 /// Upper bounds in seconds: a wallet's 20 ms in the middle, the budget of an attempt near the end.
 const SECONDS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 5.0];
+
+/// The outcome of a call that somebody answered.
+const ANSWERED: &str = "answered";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Attempt {
@@ -60,35 +64,34 @@ impl MeasuredCalls {
 
 impl Caller<Placing> for MeasuredCalls {
     async fn call(&self, call: AuthorizeCall) -> HoldReply {
-        let id = call.partner.clone();
+        let (id, bet) = (call.partner.clone(), call.bet.clone());
         let partner = id.to_string();
         let begun = Instant::now();
         let reply = self.inner.call(call).await;
         let took = begun.elapsed().as_secs_f64();
         self.durations.get_or_create(&Of { partner: partner.clone() }).observe(took);
-        if let Some(answered) = answered(&reply) {
-            self.seen.lock().called(SystemClock.now(), &id, answered);
+        let outcome = outcome(&reply, &bet);
+        if !is_about_the_bet(&reply) {
+            self.seen.lock().called(SystemClock.now(), &id, outcome == ANSWERED);
         }
-        let outcome = outcome(&reply);
         self.attempts.get_or_create(&Attempt { partner, outcome }).inc();
         reply
     }
 }
 
-/// Whether somebody answered for the stake; nothing if it was refused for what it is.
-fn answered(reply: &HoldReply) -> Option<bool> {
-    match reply {
-        HoldReply::Http { status: 200, .. } => Some(true),
-        HoldReply::Http { status: 409 | 422, .. } => None,
-        HoldReply::Http { .. } | HoldReply::Nothing { .. } => Some(false),
-    }
+/// Whether the stake was refused for what it is: of the partner it says nothing.
+fn is_about_the_bet(reply: &HoldReply) -> bool {
+    matches!(reply, HoldReply::Http { status: 409 | 422, .. })
 }
 
-/// How a call ended, in the words of settlements' calls. A 200 says nothing of the stake: that is for the
-/// judge.
-fn outcome(reply: &HoldReply) -> &'static str {
+/// How a call ended, in the words of settlements' calls: `nonsense` is a 200 from which nobody learns whether
+/// the stake is held.
+fn outcome(reply: &HoldReply, bet: &BetId) -> &'static str {
     match reply {
-        HoldReply::Http { status: 200, .. } => "answered",
+        HoldReply::Http { status: 200, .. } => match judge_hold(reply, bet) {
+            Judged::Unknown => "nonsense",
+            Judged::Answer(_) | Judged::Standing => ANSWERED,
+        },
         HoldReply::Http { status: 429 | 503, .. } => "busy",
         HoldReply::Http { status: 500..=599, .. } => "server_error",
         HoldReply::Http { status: 400..=499, .. } => "refused",
