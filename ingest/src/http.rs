@@ -19,6 +19,7 @@ mod histories;
 mod history_bodies;
 mod ops;
 mod partner_bodies;
+mod partner_docs;
 mod partners;
 mod round_bodies;
 pub(crate) mod rounds;
@@ -103,6 +104,7 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         .merge(bets)
         .route("/v1/partners/{partner}/transactions", transactions)
         .merge(ops)
+        .merge(partner_docs::routes().with_state(()))
         .merge(further.with_state(()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

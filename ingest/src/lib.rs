@@ -14,4 +14,5 @@ pub mod rounds_view;
 pub mod simple;
 pub mod tail;
 
+mod docs;
 pub mod herald;

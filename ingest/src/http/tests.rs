@@ -6,6 +6,7 @@ mod corrections;
 mod histories;
 pub(crate) mod house;
 mod ops;
+mod partner_docs;
 mod partners;
 mod roles;
 mod rounds;

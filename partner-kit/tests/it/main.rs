@@ -6,4 +6,5 @@ mod client;
 mod contract;
 mod durable;
 mod faults;
+mod recorded;
 mod signatures;
