@@ -20,6 +20,7 @@ mod history_bodies;
 mod ops;
 mod partner_api;
 mod partner_bodies;
+mod partner_docs;
 mod partners;
 mod round_bodies;
 pub(crate) mod rounds;
@@ -109,6 +110,7 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         .route("/v1/partners/{partner}/transactions", transactions)
         .merge(partner_api)
         .merge(ops)
+        .merge(partner_docs::routes().with_state(()))
         .merge(further.with_state(()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

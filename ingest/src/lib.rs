@@ -15,4 +15,5 @@ pub mod simple;
 pub mod stakes;
 pub mod tail;
 
+mod docs;
 pub mod herald;

@@ -14,7 +14,7 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Extension, FromRef, Path, Query, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use schemas::contract::{
@@ -66,20 +66,36 @@ impl FromRef<App> for Arc<Mischief> {
 type Answer = Result<Response, Problem>;
 type Body = Result<Bytes, BytesRejection>;
 
+/// Paths and what answers there.
+type Routes<const N: usize> = [(&'static str, MethodRouter<App>); N];
+
+/// The contract's calls that may be too many, or go wrong on purpose.
+fn calls() -> Routes<5> {
+    [
+        (AUTHORIZE_PATH, post(authorize)),
+        (STATE_PATH, post(state)),
+        (CLOSE_PATH, post(close)),
+        (QUERY_PATH, post(query)),
+        (ROUND_BETS_PATH, get(round_bets)),
+    ]
+}
+
+/// The contract's calls that always tell.
+fn tellings() -> Routes<2> {
+    [(CAPABILITIES_PATH, get(capabilities)), (HEALTH_PATH, get(health))]
+}
+
+fn with<const N: usize>(router: Router<App>, routes: Routes<N>) -> Router<App> {
+    routes.into_iter().fold(router, |router, (path, answers)| router.route(path, answers))
+}
+
 /// Every path of the wallet.
 pub(crate) fn router(app: App) -> Router {
-    let calls = Router::new()
-        .route(AUTHORIZE_PATH, post(authorize))
-        .route(STATE_PATH, post(state))
-        .route(CLOSE_PATH, post(close))
-        .route(QUERY_PATH, post(query))
-        .route(ROUND_BETS_PATH, get(round_bets))
+    let calls = with(Router::new(), calls())
         .route_layer(from_fn_with_state(app.clone(), limit))
         .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave))
         .route_layer(from_fn_with_state(Arc::clone(&app.state_calls), count_state));
-    let contract = calls
-        .route(CAPABILITIES_PATH, get(capabilities))
-        .route(HEALTH_PATH, get(health))
+    let contract = with(calls, tellings())
         .route_layer(from_fn_with_state(app.signing.clone(), signed))
         .route_layer(from_fn(version));
     contract
@@ -319,4 +335,20 @@ fn bytes_of(body: Body) -> Result<Bytes, Problem> {
         http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
         _ => Problem::bad_request(rejection.body_text()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The other way round, and the methods: `recorded::the_document_has_the_wallets_methods`.
+    #[test]
+    fn every_path_of_the_contract_is_in_its_document() {
+        let ours =
+            calls().map(|(path, _)| path).into_iter().chain(tellings().map(|(path, _)| path));
+        let document = schemas::contract::document();
+        let theirs = document.paths.paths.keys().map(String::as_str);
+        assert_eq!(ours.collect::<BTreeSet<_>>(), theirs.collect());
+    }
 }

@@ -4,23 +4,12 @@ use crate::journal::JournalStopped;
 use crate::register::Refusal;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemas::contract::ProblemClass as Class;
 use serde::Serialize;
 use signing::Refused;
 
 /// Ms after which a busy wallet may be asked again.
 const RETRY_AFTER_MS: u64 = 200;
-
-/// What the sender should do, in the words of contract section 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Class {
-    /// Send the same bytes again.
-    RetrySameBytes,
-    /// Nobody can answer this before it is mended; then send it again.
-    FixThenRetry,
-    /// The two sides disagree; a human must look.
-    Conflict,
-}
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,12 +3,17 @@
 //! Both sides of the wire are written from these types: what the dispatcher and bet placing send, the
 //! reference wallet reads. Unknown fields are ignored; an unknown enum value becomes `Other`.
 
-use crate::{Currency, Money, MoneyError};
+use crate::{BetId, Currency, Money, MoneyError, PartnerId, PlayerId, RoundId};
 use serde::{Deserialize, Serialize};
+use shapes::{LedgerEpoch, Time, Units};
+use utoipa::ToSchema;
 
+mod document;
 mod reconcile;
 mod said;
+mod shapes;
 
+pub use document::document;
 pub use reconcile::{
     CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
     CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest, QueryResponse,
@@ -36,13 +41,16 @@ pub const QUERY_PATH: &str = "/wallet/v1/bets/query";
 /// Money on the partner's wire: `{"units":"1250","currency":"EUR","exponent":2}`.
 ///
 /// Units are a string, so that no JSON reader loses precision above 2^53.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MoneyBody {
     /// Minor units, a decimal integer of the int64 range as text.
+    #[schema(value_type = Units)]
     pub units: String,
     /// The currency.
+    #[schema(value_type = Currency)]
     pub currency: String,
     /// Decimals between minor and major unit, 0 to 8.
+    #[schema(minimum = 0, maximum = 8)]
     pub exponent: i64,
 }
 
@@ -75,21 +83,28 @@ pub fn parse_units(text: &str) -> Option<i64> {
 }
 
 /// `POST /bets/authorize`: hold this stake. The bytes never change on a retry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuthorizeRequest {
     /// Always `authorize`.
+    #[schema(pattern = "^authorize$")]
     pub op: String,
     /// `<bet_id>:1`.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,36}:[A-Za-z0-9_-]{1,27}:1$")]
     pub message_id: String,
     /// The bet.
+    #[schema(value_type = BetId)]
     pub bet_id: String,
     /// Always 1.
+    #[schema(minimum = 1, maximum = 1)]
     pub revision: u32,
     /// The round.
+    #[schema(value_type = RoundId)]
     pub round_id: String,
     /// The partner, only to be checked against the credential.
+    #[schema(value_type = PartnerId)]
     pub partner_id: String,
-    /// The player, byte for byte.
+    /// The player, to be given back byte for byte.
+    #[schema(value_type = PlayerId)]
     pub partner_player_id: String,
     /// The player's token, as the client gave it.
     pub session_token: String,
@@ -99,13 +114,15 @@ pub struct AuthorizeRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
     /// When the bet was placed, RFC 3339 UTC with ms.
+    #[schema(value_type = Time)]
     pub placed_at: String,
     /// When the stake must no longer be held if no row stands yet, RFC 3339 UTC with ms.
+    #[schema(value_type = Time)]
     pub expires_at: String,
 }
 
 /// What the partner decided about a stake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldDecision {
     /// The stake is held.
@@ -120,7 +137,7 @@ pub enum HoldDecision {
 }
 
 /// The state of a partner's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowStatus {
     /// The stake is held.
@@ -153,21 +170,24 @@ impl RowStatus {
 }
 
 /// The answer to an authorize: 200 always means that the partner has a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuthorizeResponse {
     /// The request's message id.
     #[serde(default)]
     pub message_id: String,
     /// The bet; must echo the request.
+    #[schema(value_type = BetId)]
     pub bet_id: String,
     /// Revision of the row; 1 unless a void or a settlement came first.
+    #[schema(minimum = 1)]
     pub revision: u32,
     /// The decision; absent where the row is at revision 3 or above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<HoldDecision>,
     /// State of the row.
     pub status: RowStatus,
-    /// declined: why, one of the contract's codes.
+    /// declined: why. `insufficient_funds`, `player_blocked`, `limit_exceeded`, `session_invalid`,
+    /// `currency_mismatch`, `game_not_allowed`, `bet_expired` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// declined: words for the player.
@@ -181,6 +201,7 @@ pub struct AuthorizeResponse {
     pub partner_ref: Option<String>,
     /// When the partner decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Time>)]
     pub processed_at: Option<String>,
     /// The player's free balance after the movement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +209,7 @@ pub struct AuthorizeResponse {
 }
 
 /// The kinds of state calls that never wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Traffic {
     /// Final voids, revision 2.
@@ -211,7 +232,7 @@ impl Traffic {
 }
 
 /// A target state on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetBody {
     /// The stake is held.
@@ -223,22 +244,28 @@ pub enum TargetBody {
 }
 
 /// One item of a state call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateItem {
     /// The bet.
+    #[schema(value_type = BetId)]
     pub bet_id: String,
     /// The revision.
+    #[schema(minimum = 2)]
     pub revision: u32,
     /// The state the row is to be in.
     pub target: TargetBody,
     /// The round.
+    #[schema(value_type = RoundId)]
     pub round_id: String,
     /// The result version; absent for a final void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub result_version: Option<u32>,
     /// The partner, only to be checked.
+    #[schema(value_type = PartnerId)]
     pub partner_id: String,
     /// The player.
+    #[schema(value_type = PlayerId)]
     pub partner_player_id: String,
     /// The stake.
     pub stake: MoneyBody,
@@ -260,20 +287,24 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// `POST /bets/state`: settlements, voids, corrections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateRequest {
     /// Always `state`.
+    #[schema(pattern = "^state$")]
     pub op: String,
-    /// Hash over the sorted (bet_id, revision) of the items (R16).
+    /// Hash over the sorted (bet_id, revision) of the items. Only to be echoed: an item that got no answer
+    /// comes again in another chunk.
+    #[schema(pattern = "^[A-Za-z0-9_:-]{1,64}$")]
     pub chunk_id: String,
     /// The kind of traffic.
     pub traffic: Traffic,
     /// 1 to 500 items.
+    #[schema(min_items = 1, max_items = 500)]
     pub items: Vec<StateItem>,
 }
 
 /// What became of one item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemOutcome {
     /// The row is at this revision.
@@ -290,11 +321,13 @@ pub enum ItemOutcome {
 }
 
 /// The answer to one item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateResult {
     /// The bet.
+    #[schema(value_type = BetId)]
     pub bet_id: String,
     /// applied: the item's revision; superseded: the row's.
+    #[schema(minimum = 1)]
     pub revision: u32,
     /// What became of it.
     pub outcome: ItemOutcome,
@@ -303,17 +336,21 @@ pub struct StateResult {
     pub status: Option<RowStatus>,
     /// The signed change made by this message, minor units as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Units>)]
     pub moved: Option<String>,
     /// The sum of all that was moved on this bet, minor units as text; absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Units>)]
     pub collected_net: Option<String>,
     /// What a claw-back could not take, minor units as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Units>)]
     pub shortfall: Option<String>,
     /// Whether the row was there before this message.
     #[serde(default)]
     pub replayed: bool,
-    /// rejected: why.
+    /// rejected: why. `revision_conflict`, `unknown_bet`, `invalid_transition`, or `correction_refused` after
+    /// the agreed window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The partner's own name for the movement.
@@ -322,19 +359,35 @@ pub struct StateResult {
 }
 
 /// The answer to a state call: one result per item, keyed by bet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateResponse {
     /// The request's chunk id.
     pub chunk_id: String,
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
     #[serde(default)]
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
     /// The results.
     pub results: Vec<StateResult>,
 }
 
+/// What the sender is to do about a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemClass {
+    /// Send the same bytes again.
+    RetrySameBytes,
+    /// Nobody can answer this before it is mended; then send it again.
+    FixThenRetry,
+    /// The two sides disagree; a human must look.
+    Conflict,
+    /// A word this build does not know.
+    #[serde(other)]
+    Other,
+}
+
 /// `application/problem+json` (RFC 9457) with the contract's extensions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A stable URI reference that names the kind of problem.
     #[serde(rename = "type")]
@@ -342,15 +395,22 @@ pub struct Problem {
     /// One line for people.
     pub title: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What happened here and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The stable code.
     pub code: String,
+    /// What is to be done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ProblemClass>,
     /// Ms to wait before trying again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// What was asked: the request's `message_id` or `chunk_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 /// A time on the partner's wire: RFC 3339, UTC, ms.

@@ -24,7 +24,7 @@ enum Chore {
         #[arg(value_parser = step_names())]
         steps: Vec<String>,
     },
-    /// Write the schema files from the Rust types, for review.
+    /// Write the schema files and the document of the wallet API from the Rust types, for review.
     Bless,
     /// Run the demo with faults for ten seeds; every audit must be clean.
     Demos {
@@ -164,7 +164,12 @@ impl How {
 }
 
 fn bless() -> anyhow::Result<()> {
-    run(Command::new("cargo").args(["test", "--quiet", "--package", "schemas"]).env("BLESS", "1"))
+    // The examples first: the document has them in it.
+    let recorded = ["--package", "partner-kit", "--test", "it", "recorded"];
+    for what in [recorded.as_slice(), &["--package", "schemas"]] {
+        run(Command::new("cargo").args(["test", "--quiet"]).args(what).env("BLESS", "1"))?;
+    }
+    Ok(())
 }
 
 fn demos(bets: u32, seeds: u32) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod histories;
 pub(crate) mod house;
 mod ops;
 mod partner_api;
+mod partner_docs;
 mod partners;
 mod roles;
 mod rounds;

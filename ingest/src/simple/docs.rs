@@ -1,10 +1,8 @@
-//! `openapi.json`, and Swagger UI out of the binary: a page needs nothing from the network.
+//! `openapi.json`, and the page that shows it.
 
 use super::routes::Slashed;
-use crate::problem::{Kind, Problem};
+use crate::docs::page;
 use axum::Router;
-use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use runtime::Millis;
@@ -12,10 +10,8 @@ use schemas::contract::timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::{Config, SwaggerFile, serve};
+use utoipa_swagger_ui::Config;
 
-/// The page that shows the document.
-const INDEX: &str = "index.html";
 /// How far ahead the deadlines of examples are, in ms.
 const EXAMPLE_AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -30,18 +26,8 @@ pub(super) fn routes(document: OpenApi, now: Now) -> Router {
         date(&mut json, now().saturating_add(EXAMPLE_AHEAD_MS));
         async move { ([(CONTENT_TYPE, "application/json")], json.to_string()) }
     });
-    // From below `/docs/`, whatever stands before it.
-    let config = Arc::new(Config::from("../openapi.json").try_it_out_enabled(true));
-    let page = Arc::clone(&config);
-    Router::new()
-        .slashed("/openapi.json", document)
-        // The page names its files relative to itself.
-        .route("/docs", get(|| async { Redirect::permanent("docs/") }))
-        .route("/docs/", get(move || async move { file(INDEX, page) }))
-        .route(
-            "/docs/{file}",
-            get(move |Path(name): Path<String>| async move { file(&name, config) }),
-        )
+    let config = Config::from("../openapi.json").try_it_out_enabled(true);
+    Router::new().slashed("/openapi.json", document).merge(page(config))
 }
 
 /// Sets the deadlines of examples: one that stands in the source has passed, and could not be tried out.
@@ -53,17 +39,5 @@ fn date(document: &mut Value, deadline: Millis) {
                 *example = Value::String(timestamp(deadline));
             }
         }
-    }
-}
-
-fn file(name: &str, config: Arc<Config<'static>>) -> Response {
-    match serve(name, config) {
-        Ok(Some(SwaggerFile { bytes, content_type, .. })) => {
-            ([(CONTENT_TYPE, content_type)], bytes.into_owned()).into_response()
-        }
-        Ok(None) => {
-            Problem::new(Kind::NOT_FOUND, format!("there is no file {name}")).into_response()
-        }
-        Err(error) => Problem::new(Kind::UNAVAILABLE, error.to_string()).into_response(),
     }
 }

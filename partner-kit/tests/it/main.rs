@@ -7,4 +7,5 @@ mod contract;
 mod durable;
 mod faults;
 mod misbehaviours;
+mod recorded;
 mod signatures;

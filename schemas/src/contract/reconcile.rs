@@ -1,9 +1,12 @@
 //! How both sides know that they agree: close of a round, queries, rows, capabilities, health.
 
+use super::shapes::{LedgerEpoch, Sum, Time, Units};
 use super::{MoneyBody, RowStatus};
+use crate::{BetId, Currency, PartnerId, PlayerId, RoundId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
+use utoipa::ToSchema;
 
 /// Path of the rows of a round, with `?after=&limit=`; axum's form.
 pub const ROUND_BETS_PATH: &str = "/wallet/v1/rounds/{id}/bets";
@@ -34,17 +37,21 @@ pub const QUERY_BETS_MAX: usize = 500;
 pub const ROUND_BETS_MAX: usize = 1000;
 
 /// Totals of one round in one currency, over the rows at revision 3 and above.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CloseTotal {
     /// The currency.
+    #[schema(value_type = Currency)]
     pub currency: String,
     /// Decimals between minor and major unit.
+    #[schema(minimum = 0, maximum = 8)]
     pub exponent: i64,
     /// Rows.
     pub bets: u64,
     /// Sum of the stakes, minor units as text.
+    #[schema(value_type = Sum)]
     pub stake: String,
     /// Sum of the payouts of settled rows, minor units as text.
+    #[schema(value_type = Sum)]
     pub payout: String,
     /// Rows that are voided.
     pub voided: u64,
@@ -54,40 +61,49 @@ pub struct CloseTotal {
 }
 
 /// `POST /rounds/close`: this is what the round came to; sent again after a correction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CloseRequest {
     /// The partner, only to be checked.
+    #[schema(value_type = PartnerId)]
     pub partner_id: String,
     /// The round.
+    #[schema(value_type = RoundId)]
     pub round_id: String,
     /// The result version that all items are at.
+    #[schema(minimum = 1)]
     pub result_version: u32,
     /// One total per currency, ordered by currency.
     pub totals: Vec<CloseTotal>,
     /// Rows that the platform knows to be at revision 1 still.
     pub open_holds: u64,
-    /// [`CloseDigest`] over the rows at revision 3 and above.
+    /// The digest over the rows at revision 3 and above.
+    #[schema(value_type = CloseDigest)]
     pub digest: String,
     /// Bets whose delivery is parked or frozen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<BetId>)]
     pub listed: Vec<String>,
 }
 
 /// The partner's own view of the round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CloseResponse {
     /// The round.
+    #[schema(value_type = RoundId)]
     pub round_id: String,
     /// The request's result version.
+    #[schema(minimum = 1)]
     pub result_version: u32,
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
     #[serde(default)]
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
     /// One total per currency, ordered by currency.
     pub totals: Vec<CloseTotal>,
     /// Rows of the round at revision 1; must be 0 beyond those listed.
     pub open_holds: u64,
-    /// [`CloseDigest`] over the partner's rows.
+    /// The digest over the partner's rows.
+    #[schema(value_type = CloseDigest)]
     pub digest: String,
 }
 
@@ -115,16 +131,18 @@ impl CloseDigest {
 }
 
 /// `POST /bets/query`: how do these bets stand?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueryRequest {
-    /// 1 to [`QUERY_BETS_MAX`] bets.
+    /// 1 to 500 bets.
+    #[schema(value_type = Vec<BetId>, min_items = 1, max_items = 500)]
     pub bet_ids: Vec<String>,
 }
 
 /// One row of the partner's register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowBody {
     /// The bet.
+    #[schema(value_type = BetId)]
     pub bet_id: String,
     /// The row's revision; 0 if there is no row.
     pub revision: u32,
@@ -132,6 +150,7 @@ pub struct RowBody {
     pub status: RowStatus,
     /// The player.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PlayerId>)]
     pub partner_player_id: Option<String>,
     /// The stake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,9 +160,11 @@ pub struct RowBody {
     pub payout: Option<MoneyBody>,
     /// What was really moved on this bet, minor units as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Units>)]
     pub collected_net: Option<String>,
     /// What a claw-back could not take so far, minor units as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Units>)]
     pub shortfall: Option<String>,
     /// declined: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,43 +175,51 @@ pub struct RowBody {
 }
 
 /// The answer to a query: one row per bet asked for, in the order asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueryResponse {
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
     #[serde(default)]
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
     /// The rows.
     pub rows: Vec<RowBody>,
 }
 
 /// One page of a round's rows, ordered by bet id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RoundBetsResponse {
     /// The round.
+    #[schema(value_type = RoundId)]
     pub round_id: String,
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
     #[serde(default)]
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
-    /// At most [`ROUND_BETS_MAX`] rows.
+    /// At most 1000 rows.
+    #[schema(max_items = 1000)]
     pub rows: Vec<RowBody>,
     /// The `after` of the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BetId>)]
     pub next: Option<String>,
 }
 
 /// A currency that a partner takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CurrencyBody {
     /// The code.
+    #[schema(value_type = Currency)]
     pub currency: String,
     /// Decimals between minor and major unit.
+    #[schema(minimum = 0, maximum = 8)]
     pub exponent: i64,
 }
 
 /// `GET /capabilities`: what the partner can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CapabilitiesResponse {
     /// The partner.
+    #[schema(value_type = PartnerId)]
     pub partner_id: String,
     /// Dates of the contract that it speaks.
     pub api_versions: Vec<String>,
@@ -207,24 +236,32 @@ pub struct CapabilitiesResponse {
     /// The currencies, ordered by code.
     pub currencies: Vec<CurrencyBody>,
     /// `negative` or `collect_available`.
+    #[schema(pattern = "^(negative|collect_available)$")]
     pub claw_back: String,
     /// Days in which a correction is taken.
+    #[schema(minimum = 30)]
     pub correction_window_days: u64,
-    /// Days for which a row is kept.
+    /// Days for which a row is kept; 13 months at least.
+    #[schema(minimum = 395)]
     pub retention_days: u64,
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
 }
 
 /// `GET /health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthResponse {
     /// `ok`, or `failed` if nothing can be written down any more.
+    #[schema(pattern = "^(ok|failed)$")]
     pub status: String,
     /// The partner.
+    #[schema(value_type = PartnerId)]
     pub partner_id: String,
     /// The partner's clock, RFC 3339 UTC with ms; more than 2 s away from ours is a fault.
+    #[schema(value_type = Time)]
     pub time: String,
-    /// Rises when the ledger was restored from a backup (R20).
+    /// Rises when the ledger was restored from a backup.
+    #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
 }

@@ -1,10 +1,11 @@
 //! The contract held against its own files: schemas, examples, golden bytes, broken bytes.
 //!
-//! `BLESS=1 cargo test -p schemas` writes the schema files from the types, and the golden bytes from
-//! the examples; the difference is what has to be reviewed.
+//! `BLESS=1 cargo test -p schemas` writes the schema files and the document of the wallet API from the types,
+//! and the golden bytes from the examples; the difference is what has to be reviewed.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broken_bytes;
+mod document;
 mod examples;
 mod schema_files;
 

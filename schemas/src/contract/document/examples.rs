@@ -1,0 +1,84 @@
+//! What was asked and answered: the files of `contract/examples`, which partner-kit's tests record.
+
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::example::{Example, ExampleBuilder};
+
+/// One exchange.
+#[derive(Deserialize)]
+pub(super) struct Exchange {
+    summary: String,
+    /// What else there is to know of it.
+    #[serde(default)]
+    note: String,
+    request: Asked,
+    response: Answered,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    body: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    status: u16,
+    body: Value,
+}
+
+/// What a wallet refuses as unreadable is no example of a request.
+const BAD_REQUEST: u16 = 400;
+
+impl Exchange {
+    fn example(&self, value: &Value) -> RefOr<Example> {
+        ExampleBuilder::new()
+            .summary(self.summary.as_str())
+            .description(self.note.as_str())
+            .value(Some(value.clone()))
+            .into()
+    }
+
+    /// The request, if it has a body that a wallet reads.
+    pub(super) fn request(&self) -> Option<RefOr<Example>> {
+        let body = self.request.body.as_ref().filter(|_| self.response.status != BAD_REQUEST);
+        body.map(|body| self.example(body))
+    }
+
+    /// The answer, if it has this status.
+    pub(super) fn response(&self, status: u16) -> Option<RefOr<Example>> {
+        (self.response.status == status).then(|| self.example(&self.response.body))
+    }
+}
+
+/// The exchanges of an operation, by case.
+pub(super) fn of(operation: &str) -> Vec<(&'static str, Exchange)> {
+    let these = CASES.iter().filter(|(of, ..)| *of == operation);
+    let read = these.filter_map(|(_, case, text)| Some((*case, serde_json::from_str(text).ok()?)));
+    read.collect()
+}
+
+macro_rules! cases {
+    ($($operation:literal: $($case:literal)+;)+) => {
+        &[$($((
+            $operation,
+            $case,
+            include_str!(concat!("../../../contract/examples/", $operation, ".", $case, ".json")),
+        )),+),+]
+    };
+}
+
+/// Operation, case, file. A test holds this list against the directory.
+const CASES: &[(&str, &str, &str)] = cases! {
+    "authorize": "approved" "bad_request" "bad_signature" "clock_skew" "conflict" "currency_unknown"
+        "declined" "expired" "internal" "overloaded" "replayed" "settled_before" "version_unsupported"
+        "voided_before" "wrong_partner";
+    "state": "conflict" "correction" "lost" "overloaded" "pending" "replayed" "round_voided"
+        "shortfall" "superseded" "too_large" "unknown_bet" "void_first" "voided" "withdrawn" "won";
+    "close": "closed";
+    "query": "rows";
+    "round_bets": "rows" "page";
+    "capabilities": "shown";
+    "health": "ok";
+};
