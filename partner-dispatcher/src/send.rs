@@ -5,7 +5,7 @@ use crate::dispatcher::Dispatcher;
 use crate::judge::Answer;
 use crate::metrics::Metrics;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpClient, Message, Peers};
+use runtime::http::{CallError, Message, PeerClient, Peers};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Sends chunks over HTTP.
 #[derive(Clone, Debug)]
 pub struct Sender<K> {
-    client: HttpClient,
+    client: PeerClient,
     wallets: Peers<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
@@ -29,7 +29,7 @@ impl<K: Clock> Sender<K> {
 
     /// A sender; each call ends within `call_wait_max`.
     pub fn new(
-        client: HttpClient,
+        client: PeerClient,
         wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,

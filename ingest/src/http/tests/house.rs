@@ -303,7 +303,7 @@ fn partners() -> Partners {
     let partners = Partners::default();
     for partner in ["acme", "other"] {
         let profile = Profile {
-            wallet_url: format!("http://{partner}"),
+            wallet_url: format!("https://{partner}"),
             token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
             reply_keys: vec![reply_key()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
