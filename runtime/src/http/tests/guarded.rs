@@ -64,7 +64,8 @@ async fn one_bad_address_among_good_ones_is_enough() {
     let (public, ours) = both().await;
     let url: Uri =
         format!("http://wallet.test:{}/", public.local_addr().unwrap().port()).parse().unwrap();
-    for answers in [[&[PUBLIC, OURS].as_slice()].as_slice(), &[&[OURS, PUBLIC]], &[&["::1"]]] {
+    const MIXED: [&[&[&str]]; 3] = [&[&[PUBLIC, OURS]], &[&[OURS, PUBLIC]], &[&["::1"]]];
+    for answers in MIXED {
         let (client, _) = finding(answers);
         assert_eq!(post(&client, &url).await, Err(CallError::Forbidden), "{answers:?}");
     }
