@@ -33,6 +33,8 @@ LABEL org.opencontainers.image.title="roundhouse" \
       org.opencontainers.image.description="Settles short bets on game rounds for many bookmakers at once" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /src/target/release/roundhouse /usr/local/bin/roundhouse
+# The authorities whose certificates wallets may have.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV ROUNDHOUSE__SERVER__LISTEN=0.0.0.0:8080 ROUNDHOUSE__SERVER__ADMIN_LISTEN=0.0.0.0:9190
 # The API; and metrics, readiness and what else is for those who run it alone.
 EXPOSE 8080 9190

@@ -6,7 +6,7 @@
 
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpClient, HttpOptions, Message, Peers};
+use runtime::http::{CallError, HttpOptions, Message, PeerClient, Peers};
 use runtime::{Caller, Clock};
 use schemas::PartnerId;
 use schemas::contract::{API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, get_id};
@@ -49,7 +49,7 @@ impl AuthorizeOptions {
 
 /// Asks the wallets of the partners.
 pub struct Authorize<C> {
-    client: HttpClient,
+    client: PeerClient,
     wallets: Peers<PartnerId>,
     clock: C,
     calls_max: usize,
@@ -59,7 +59,7 @@ pub struct Authorize<C> {
 impl<C: Clock> Authorize<C> {
     /// A caller of `wallets`, each with what stands before `/wallet/v1`.
     pub fn new(wallets: Peers<PartnerId>, options: AuthorizeOptions, clock: C) -> Self {
-        let (client, calls_max) = (HttpClient::new(options.http), options.partner_calls_max);
+        let (client, calls_max) = (wallets.client(options.http), options.partner_calls_max);
         Self { client, wallets, clock, calls_max, free: Mutex::default() }
     }
 
@@ -149,7 +149,7 @@ mod tests {
     use bytes::Bytes;
     use http::HeaderMap;
     use runtime::SystemClock;
-    use runtime::http::PeerKeys;
+    use runtime::http::{Guard, Outbound, PeerKeys};
     use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
     use tokio::net::TcpListener;
 
@@ -195,7 +195,8 @@ mod tests {
     }
 
     async fn authorize() -> Authorize<SystemClock> {
-        let wallets = Peers::default();
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
+        let wallets = Peers::new(Outbound { guard, tls: None });
         for partner in ["acme", "bolt"] {
             let keys = PeerKeys { ours: vec![ours()], theirs: vec![theirs().verifying()] };
             wallets.set(partner.parse().unwrap(), &wallet().await, keys).unwrap();

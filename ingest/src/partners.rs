@@ -3,7 +3,7 @@
 
 use crate::auth::{TokenKeyError, Tokens};
 use crate::placing::{PartnerBook, PartnerEntry};
-use runtime::http::{AddressError, PeerKeys, Peers};
+use runtime::http::{AddressError, Outbound, PeerKeys, Peers};
 use schemas::PartnerId;
 use schemas::partners::{LedgerWord, PartnerSaid, PartnerWord, Pauser, Profile, Said};
 use signing::{KEYS_MAX, KeyError, SecretKey, VerifyingKey};
@@ -113,9 +113,10 @@ pub struct Partner {
 }
 
 impl Partners {
-    /// No partners yet; messages to those to come are signed with `secrets`.
-    pub fn new(secrets: Secrets) -> Self {
-        Self { secrets: Arc::new(secrets), ..Self::default() }
+    /// No partners yet; messages to those to come are signed with `secrets`, and go where `outbound` lets them.
+    pub fn new(secrets: Secrets, outbound: Outbound) -> Self {
+        let wallets = Peers::new(outbound);
+        Self { secrets: Arc::new(secrets), wallets, ..Self::default() }
     }
 
     /// Whether something could be done with a profile.
@@ -123,7 +124,8 @@ impl Partners {
     /// # Errors
     /// [`ProfileError`].
     pub fn check(&self, partner: &PartnerId, profile: &Profile) -> Result<(), ProfileError> {
-        let apart = Self { secrets: Arc::clone(&self.secrets), ..Self::default() };
+        let wallets = Peers::new(self.wallets.outbound().clone());
+        let apart = Self { secrets: Arc::clone(&self.secrets), wallets, ..Self::default() };
         apart.configure(partner.clone(), profile.clone())
     }
 
@@ -187,7 +189,7 @@ impl Partners {
         set: Option<Said>,
     ) -> Result<(), ProfileError> {
         // All or nothing.
-        runtime::http::checked(&profile.wallet_url)?;
+        self.wallets.outbound().checked(&profile.wallet_url)?;
         let keys = self.keys(&partner, &profile)?;
         self.tokens.set_key(partner.clone(), &profile.token_key)?;
         self.wallets.set(partner.clone(), &profile.wallet_url, keys)?;
@@ -300,7 +302,7 @@ mod tests {
     #[test]
     fn what_was_read_meanwhile_is_not_undone() {
         let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
-        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        partners.configure(acme.clone(), profile("https://one")).unwrap();
         let before = partners.get(&acme);
         let said = |url: &str, at| PartnerSaid {
             partner: "acme".parse().unwrap(),
@@ -308,19 +310,19 @@ mod tests {
             by: by(at),
         };
         let wallet = || partners.wallets().url(&acme, "").unwrap();
-        partners.note_ahead(before.as_ref(), said("http://two", 1)).unwrap();
-        assert_eq!(wallet(), "http://two");
-        partners.note(said("http://two", 1)).unwrap();
-        partners.note(said("http://three", 2)).unwrap();
-        partners.note_ahead(before.as_ref(), said("http://two", 1)).unwrap();
-        assert_eq!(wallet(), "http://three");
+        partners.note_ahead(before.as_ref(), said("https://two", 1)).unwrap();
+        assert_eq!(wallet(), "https://two");
+        partners.note(said("https://two", 1)).unwrap();
+        partners.note(said("https://three", 2)).unwrap();
+        partners.note_ahead(before.as_ref(), said("https://two", 1)).unwrap();
+        assert_eq!(wallet(), "https://three");
     }
 
     #[test]
     fn a_key_of_ours_verifies_nobody_s_replies() {
         let keys = vec![SecretKey::of_seed(&[9; 32])];
-        let partners = Partners::new(Secrets { keys, ..Secrets::default() });
-        let refused = partners.configure("acme".parse().unwrap(), profile("http://one"));
+        let partners = Partners::new(Secrets { keys, ..Secrets::default() }, Outbound::default());
+        let refused = partners.configure("acme".parse().unwrap(), profile("https://one"));
         assert_eq!(refused, Err(ProfileError::OurKey));
     }
 
@@ -380,16 +382,16 @@ mod tests {
             partners.all().is_empty() && partners.entry(&acme).is_none(),
             "nobody said who it is"
         );
-        partners.configure(acme.clone(), profile("http://one")).unwrap();
-        assert_eq!(wallet().unwrap(), "http://one/x");
+        partners.configure(acme.clone(), profile("https://one")).unwrap();
+        assert_eq!(wallet().unwrap(), "https://one/x");
         assert_eq!(partners.entry(&acme).unwrap().betting_paused.unwrap(), "at 1");
-        say(PartnerWord::Profile(profile("http://two")), 2).unwrap();
+        say(PartnerWord::Profile(profile("https://two")), 2).unwrap();
         say(PartnerWord::Paused(Pauser::Operator, false), 3).unwrap();
-        assert_eq!(wallet().unwrap(), "http://two/x");
+        assert_eq!(wallet().unwrap(), "https://two/x");
         let known = partners.get(&acme).unwrap();
         assert_eq!((known.set, known.betting.word()), (Some(by(2)), Some(&by(3))));
         assert_eq!(partners.book()[&acme].betting_paused, None);
-        let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("http://three") };
+        let bad_key = Profile { token_key: "AAAA".to_owned(), ..profile("https://three") };
         assert!(say(PartnerWord::Profile(bad_key), 4).is_err());
         let shared = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
         let one = profile("").reply_keys[0].clone();
@@ -399,13 +401,13 @@ mod tests {
             (vec!["whpk_".to_owned()], ProfileError::ReplyKey(KeyError::Length(0))),
             (vec![one; KEYS_MAX + 1], ProfileError::ManyKeys),
         ] {
-            let bad = Profile { reply_keys, ..profile("http://three") };
+            let bad = Profile { reply_keys, ..profile("https://three") };
             assert_eq!(say(PartnerWord::Profile(bad), 4), Err(wanted));
         }
         let token_key = URL_SAFE_NO_PAD.encode(key(8).verifying_key());
         let bad_wallet = Profile { token_key, ..profile("three") };
         assert!(say(PartnerWord::Profile(bad_wallet), 5).is_err());
-        assert_eq!(wallet().unwrap(), "http://two/x", "what stood stands");
+        assert_eq!(wallet().unwrap(), "https://two/x", "what stood stands");
         let claims = Claims {
             iss: "acme".to_owned(),
             sub: "p".to_owned(),

@@ -96,6 +96,8 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         Err(
             CallError::Timeout
             | CallError::Connect
+            | CallError::Tls
+            | CallError::Forbidden
             | CallError::Broken
             | CallError::Signature(_)
             | CallError::Unknown,

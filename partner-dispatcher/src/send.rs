@@ -5,7 +5,7 @@ use crate::dispatcher::Dispatcher;
 use crate::judge::{Answer, is_nonsense};
 use crate::metrics::Metrics;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpClient, Message, Peers, outcome};
+use runtime::http::{CallError, Message, PeerClient, Peers, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
@@ -17,7 +17,7 @@ const NONSENSE: &str = "nonsense";
 /// Sends chunks over HTTP.
 #[derive(Clone, Debug)]
 pub struct Sender<K> {
-    client: HttpClient,
+    client: PeerClient,
     wallets: Peers<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
@@ -32,7 +32,7 @@ impl<K: Clock> Sender<K> {
 
     /// A sender; each call ends within `call_wait_max`.
     pub fn new(
-        client: HttpClient,
+        client: PeerClient,
         wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,

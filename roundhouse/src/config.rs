@@ -13,10 +13,12 @@ mod secret;
 mod show;
 #[cfg(test)]
 mod tests;
+mod wallets;
 
 pub use engine::{Cluster, Engine, EngineFlags, EngineKind, Profile};
 pub use finding::{Finding, Findings};
 pub use secret::REDACTED;
+pub use wallets::Wallets;
 
 use check::check;
 use layers::Layers;
@@ -56,6 +58,8 @@ pub struct Config {
     pub dispatcher: Dispatcher,
     /// When a partner's betting is paused by itself.
     pub pausing: Pausing,
+    /// Which wallets may be called, and how.
+    pub wallets: Wallets,
     /// Signatures of messages to partners.
     pub signing: Signing,
     /// The simple APIs.
@@ -354,6 +358,22 @@ impl Config {
         let findings = std::mem::take(&mut layers.findings);
         Self::of(layers.merged.clone(), findings, Overrides::default())?;
         Ok(show(&layers))
+    }
+
+    /// Checks the files that are named, and what depends on them.
+    ///
+    /// # Errors
+    /// [`Findings`].
+    pub fn check_files(&self) -> Result<(), Findings> {
+        let outbound = self.wallets.outbound()?;
+        let mut findings = Vec::new();
+        for (index, partner) in self.partners.iter().enumerate() {
+            if let Err(error) = outbound.checked(&partner.wallet_url) {
+                let path = format!("partners[{index}].wallet_url");
+                findings.push(Finding::new(path, error.to_string()));
+            }
+        }
+        if findings.is_empty() { Ok(()) } else { Err(Findings(findings)) }
     }
 
     fn of(merged: Table, mut findings: Vec<Finding>, flags: Overrides) -> anyhow::Result<Self> {

@@ -60,6 +60,8 @@ impl Sandbox {
         config.operators.extend(made.operators);
         config.partners.extend(made.partners);
         config.signing.keys.extend(made.signing.keys);
+        config.wallets.allow.extend(made.wallets.allow);
+        config.wallets.plain_http = true;
         config.simple.open = true;
         // No load balancer stands before it, and whoever presses Ctrl-C waits.
         config.server.drain_notice_ms = 0;

@@ -3,26 +3,38 @@
 //! One deadline covers the whole call, from the connect to the last byte of the answer; an answer is
 //! cut off at a stated size while it is read; a redirect is an answer like any other. Connections are
 //! pooled per origin. What an answer means is not said here, but for one thing: whether it is signed by whom it
-//! should come from ([`Peers`]). Plain `http` only, no TLS yet.
+//! should come from ([`Peers`]).
+//!
+//! What may be called without asking is what those who run the process chose themselves ([`HttpClient::new`]).
+//! Where somebody else says what is called, [`Outbound`] says what may be, and brings TLS ([`Peers::client`]).
 
+mod guard;
+mod outbound;
 mod peers;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use peers::{AddressError, Message, PeerKeys, Peers, checked};
+pub use guard::{Forbidden, Guard, Network, NetworkError};
+pub use outbound::{AddressError, Outbound, Tls, TlsError, TlsFile, Unusable};
+pub use peers::{Message, PeerClient, PeerKeys, Peers};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
-use wire::{Connector, Use};
+use wire::{Connector, Lookup, Refused, Use, system_lookup};
+
+/// Bytes that the head of an answer may have. Of its lines the parser takes 100 at most, and of trailers 16 KiB.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// An answer: whatever the other side said, complete and within its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +56,14 @@ pub enum CallError {
     /// No connection: nothing was sent.
     #[error("no connection")]
     Connect,
-    /// The connection broke, or what came back is not HTTP.
+    /// No TLS: nobody whose certificate verifies for the name, or they want another certificate of ours.
+    #[error("no TLS with them")]
+    Tls,
+    /// The address is none that may be called: nothing was sent.
+    #[error("the address may not be called")]
+    Forbidden,
+    /// The connection broke, or what came back is not HTTP within its bounds, or has a content coding, which nobody
+    /// asked for.
     #[error("the connection broke before a complete answer")]
     Broken,
     /// The answer is longer than allowed.
@@ -70,6 +89,8 @@ pub fn outcome(answer: &Result<HttpAnswer, CallError>) -> &'static str {
         },
         Err(CallError::Timeout) => "timeout",
         Err(CallError::Connect) => "no_connection",
+        Err(CallError::Tls) => "tls",
+        Err(CallError::Forbidden) => "forbidden",
         Err(CallError::Broken) => "broken",
         Err(CallError::TooLarge) => "too_large",
         Err(CallError::Signature(_)) => "signature",
@@ -80,7 +101,7 @@ pub fn outcome(answer: &Result<HttpAnswer, CallError>) -> &'static str {
 /// Bounds of the connection pool.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpOptions {
-    /// Longest wait for a connection, within the deadline of the call.
+    /// Longest wait for a connection, its handshake included, within the deadline of the call.
     pub connect_wait_max: Duration,
     /// How long an unused connection is kept. Must stay below the other side's own limit, or calls meet
     /// connections that are just being closed.
@@ -96,15 +117,26 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client with an empty pool. Needs tokio's runtime only when it is used.
+    /// A client with an empty pool, for addresses that whoever runs the process chose: any, without TLS. Needs
+    /// tokio's runtime only when it is used.
     pub fn new(options: HttpOptions) -> Self {
+        Self::with(options, None, system_lookup())
+    }
+
+    /// A client with an empty pool, for addresses that others say.
+    fn guarded(options: HttpOptions, outbound: Outbound) -> Self {
+        Self::with(options, Some(outbound), system_lookup())
+    }
+
+    fn with(options: HttpOptions, outbound: Option<Outbound>, lookup: Lookup) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(options.idle_max)
             .pool_max_idle_per_host(options.idle_connections_max)
             // A request that was never written goes to another connection; nothing was sent twice.
             .retry_canceled_requests(true)
-            .build(Connector::new(options.connect_wait_max));
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .build(Connector::new(options.connect_wait_max, outbound, lookup));
         Self { client }
     }
 
@@ -142,7 +174,7 @@ impl HttpClient {
         answer_bytes_max: usize,
     ) -> Result<HttpAnswer, CallError> {
         let exchange = self.exchange(method, url, headers, body, deadline, answer_bytes_max);
-        exchange.await.map(|(answer, _)| answer)
+        exchange.await.map(|(answer, _)| answer).map_err(|failure| failure.error)
     }
 
     async fn exchange(
@@ -153,7 +185,7 @@ impl HttpClient {
         body: Option<Bytes>,
         deadline: Duration,
         answer_bytes_max: usize,
-    ) -> Result<(HttpAnswer, HeaderMap), CallError> {
+    ) -> Result<(HttpAnswer, HeaderMap), Failure> {
         let request = || request(&method, url, headers, body.as_ref());
         let call = async {
             let response = match self.send(request()).await {
@@ -161,12 +193,13 @@ impl HttpClient {
                 sent => sent,
             };
             let response = response.map_err(|error| {
-                tracing::debug!(%url, error = chain(&error), "a call got no answer");
-                if error.is_connect() { CallError::Connect } else { CallError::Broken }
+                let failure = Failure { error: kind(&error), cause: chain(&error) };
+                tracing::debug!(%url, error = failure.cause, "a call got no answer");
+                failure
             })?;
-            read(response, answer_bytes_max).await
+            Ok(read(response, answer_bytes_max).await?)
         };
-        timeout(deadline, call).await.unwrap_or(Err(CallError::Timeout))
+        timeout(deadline, call).await.unwrap_or(Err(CallError::Timeout.into()))
     }
 
     async fn send(
@@ -178,6 +211,18 @@ impl HttpClient {
             used.answered();
         }
         Ok(response)
+    }
+}
+
+/// Why there is no answer, with what lies behind it.
+struct Failure {
+    error: CallError,
+    cause: String,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { error, cause: error.to_string() }
     }
 }
 
@@ -213,6 +258,10 @@ async fn read(
     bytes_max: usize,
 ) -> Result<(HttpAnswer, HeaderMap), CallError> {
     let (head, body) = response.into_parts();
+    let codings = head.headers.get_all(CONTENT_ENCODING).iter();
+    if !codings.map(HeaderValue::as_bytes).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
+        return Err(CallError::Broken);
+    }
     let (status, retry_after_ms) = (head.status.as_u16(), retry_after_ms(&head.headers));
     let collected = Limited::new(body, bytes_max).collect().await;
     let body = collected.map_err(|error| {
@@ -227,7 +276,26 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     seconds.checked_mul(1_000)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// What kind of failure lies behind an error: refusals of the connector keep their type, and what TLS says after the
+/// handshake (that it wants our certificate) is inside an IO error.
+fn kind(error: &legacy::Error) -> CallError {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(Refused::Forbidden(_)) => return CallError::Forbidden,
+            Some(Refused::Handshake(_) | Refused::NoTls) => return CallError::Tls,
+            None => {}
+        }
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if inside.is_some_and(|inside| inside.is::<rustls::Error>()) {
+            return CallError::Tls;
+        }
+        cause = error.source();
+    }
+    if error.is_connect() { CallError::Connect } else { CallError::Broken }
+}
+
+fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

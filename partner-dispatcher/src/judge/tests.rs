@@ -159,6 +159,8 @@ fn only_a_whole_200_that_echoes_the_chunk_is_an_answer() {
     let bad = [
         Err(CallError::Timeout),
         Err(CallError::Connect),
+        Err(CallError::Tls),
+        Err(CallError::Forbidden),
         Err(CallError::Broken),
         Err(CallError::TooLarge),
         status(200, ""),

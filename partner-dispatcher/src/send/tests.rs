@@ -3,7 +3,7 @@ use crate::breaker::Circuit;
 use crate::chunk::Filling;
 use crate::dispatcher::{Owed, OwedOf};
 use crate::fixtures::{applied, ok, won};
-use runtime::http::{HttpOptions, PeerKeys};
+use runtime::http::{Guard, HttpOptions, Outbound, PeerKeys};
 use runtime::{Millis, telemetry};
 use schemas::contract::Traffic;
 use signing::{SecretKey, sign};
@@ -31,7 +31,7 @@ fn call() -> StateCall {
 }
 
 fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Stopped> {
-    let client = HttpClient::new(HttpOptions {
+    let client = wallets.client(HttpOptions {
         connect_wait_max: Duration::from_secs(5),
         idle_max: Duration::from_secs(5),
         idle_connections_max: 1,
@@ -44,7 +44,8 @@ fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Sto
 #[tokio::test]
 async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let wallets = Peers::default();
+    let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
+    let wallets = Peers::new(Outbound { guard, tls: None });
     let (ours, theirs) = (SecretKey::of_seed(&[1; 32]), SecretKey::of_seed(&[2; 32]));
     let keys = PeerKeys { ours: vec![ours.clone()], theirs: vec![theirs.verifying()] };
     wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap()), keys).unwrap();

@@ -13,8 +13,8 @@ Examples:
   What a server would run with here, and where each value comes from; secrets are not shown:
     roundhouse config show --config roundhouse.toml
 
-Variables of the environment (ROUNDHOUSE__SECTION__KEY) count as they do for a server. Nothing is opened,
-connected to or written.
+Variables of the environment (ROUNDHOUSE__SECTION__KEY) count as they do for a server. `check` reads the files of
+certificates that are named; nothing is connected to or written.
 
 Exit codes:
   0  a server would take it
@@ -50,6 +50,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Check(which) => {
             let config = Config::load(which.config.as_deref(), environment, Overrides::default())?;
+            config.check_files()?;
             let (operators, partners) = (config.operators.len(), config.partners.len());
             println!("a server would take it: {operators} operators, {partners} partners");
             if operators == 0 {

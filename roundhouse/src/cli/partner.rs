@@ -18,14 +18,14 @@ Examples:
   roundhouse partner list
   roundhouse partner show acme > acme.toml
   roundhouse partner set acme --from acme.toml --reason 'higher limits, ticket 4711'
-  roundhouse partner set acme --wallet-url http://wallet-2.acme.example --reason 'they move tonight'
+  roundhouse partner set acme --wallet-url https://wallet-2.acme.example --reason 'they move tonight'
   roundhouse partner set acme --reply-key whpk_OLD --reply-key whpk_NEW --reason 'they change their key'
   roundhouse partner create bolt --from bolt.toml --reason 'contract of November'
   roundhouse partner pause acme --reason 'their wallet is down, ticket 4711'
   roundhouse partner resume acme --reason 'it answers again'
 
 The file says what `[[partners]]` says in a configuration, without the id:
-  wallet_url = 'http://wallet.bolt.example'
+  wallet_url = 'https://wallet.bolt.example'
   token_key = '<base64url of the public key that verifies tokens>'
   reply_keys = ['whpk_<base64 of the public key that verifies replies of the wallet>']
   [[currencies]]

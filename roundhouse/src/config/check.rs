@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::{Config, CurrencyLimits, EngineKind, Partner};
 use crate::rig::keys::PartnerKey;
 use ingest::auth::{Duty, Operators, Tokens};
-use runtime::http::checked;
+use runtime::http::Outbound;
 use runtime::telemetry;
 use schemas::contract::STATE_ITEMS_MAX;
 use schemas::{Currency, Money, PartnerId, PlayerId};
@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     }
     findings.operators(config);
     findings.partners(config);
+    findings.0.extend(config.wallets.check());
     findings.signing(config);
     findings.simple(config);
     findings.0
@@ -121,17 +122,20 @@ impl Findings {
     }
 
     fn partners(&mut self, config: &Config) {
+        // Of networks that cannot be read another finding tells, and nothing more of where wallets are.
+        let guard = config.wallets.guard().ok();
+        let outbound = guard.map(|guard| Outbound { guard, tls: None });
         let mut seen = BTreeSet::new();
         for (index, partner) in config.partners.iter().enumerate() {
             let path = format!("partners[{index}]");
             if !seen.insert(&partner.id) {
                 self.add(format!("{path}.id"), format!("there are two partners {}", partner.id));
             }
-            self.partner(&path, partner);
+            self.partner(&path, partner, outbound.as_ref());
         }
     }
 
-    fn partner(&mut self, path: &str, partner: &Partner) {
+    fn partner(&mut self, path: &str, partner: &Partner, outbound: Option<&Outbound>) {
         // What is said of the other keys does not depend on the id.
         let id: PartnerId = match partner.id.parse() {
             Ok(id) => id,
@@ -140,7 +144,8 @@ impl Findings {
                 return self.currencies(path, partner);
             }
         };
-        if let Err(error) = checked(&partner.wallet_url) {
+        let checked = outbound.map(|outbound| outbound.checked(&partner.wallet_url));
+        if let Some(Err(error)) = checked {
             self.add(format!("{path}.wallet_url"), error.to_string());
         }
         if let Err(error) = Tokens::default().set_key(id, &partner.token_key) {

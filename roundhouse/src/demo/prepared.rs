@@ -30,6 +30,9 @@ const JOURNALS: &str = "journals";
 /// The partner whose player bets through `/bet-maker`.
 const SANDBOX: &str = "sandbox";
 
+/// Where containers and the machines beside this one are: the wallets have no certificates.
+const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+
 /// The keys of a prepared demo.
 #[derive(Serialize, Deserialize)]
 struct Keys {
@@ -111,7 +114,8 @@ pub fn prepare(
         let key = PartnerKey::of_secret(name, secret)?;
         with_urls.insert(name.clone(), (key, format!("http://{host}:{port}")));
     }
-    let server = setup::config(&keys.operator_key, &with_urls)?;
+    let mut server = setup::config(&keys.operator_key, &with_urls)?;
+    server.wallets.allow.extend(PRIVATE.map(str::to_owned));
     setup::write(&server, further(&keys)?, &directory.join(SERVER))?;
 
     let keys_of = with_urls.into_iter().map(|(name, (key, _))| (name, key)).collect();

@@ -43,6 +43,9 @@ pub fn config(
     config.pausing.failed_rounds = FAILED_ROUNDS;
     let (name, key) = (OPERATOR.to_owned(), operator_key.to_owned());
     config.operators = vec![Operator { name, key, roles: None }];
+    // Its wallets are processes of this machine.
+    config.wallets.allow = ["127.0.0.0/8", "::1/128"].map(str::to_owned).into();
+    config.wallets.plain_http = true;
     config.signing.keys = vec![platform(operator_key).reveal()];
     config.partners = partners.iter().map(|(id, (key, url))| partner(id, key, url)).collect();
     Ok(config)
@@ -87,7 +90,7 @@ pub async fn top_up(wallet: &str, player: &str, units: i64) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes a configuration file with the operators, partners, keys and pauses of `config`, and the tables of `further`; for
+/// Writes a configuration file with the operators, partners, networks of wallets, keys and pauses of `config`, and the tables of `further`; for
 /// processes that no load balancer stands before, unless `further` says of `server` what it is.
 ///
 /// # Errors
@@ -101,6 +104,7 @@ pub fn write(config: &Config, further: Table, path: &Path) -> anyhow::Result<()>
     for (key, list) in [
         ("operators", toml::Value::try_from(&config.operators)),
         ("partners", toml::Value::try_from(&config.partners)),
+        ("wallets", toml::Value::try_from(&config.wallets)),
         ("signing", toml::Value::try_from(&config.signing)),
         ("pausing", toml::Value::try_from(&config.pausing)),
     ] {

@@ -15,7 +15,7 @@ use ingest::placing::Placing;
 use ingest::simple::bet_maker::book::Book;
 use partner_dispatcher::{Dispatcher, DispatcherOptions, Metrics, Sender};
 use runtime::drive::NoCalls;
-use runtime::http::{HttpClient, HttpOptions};
+use runtime::http::HttpOptions;
 use runtime::{
     EngineError, Exit, Handle, Handles, Job, Membership, Source, SystemClock, Topic, supervise,
     telemetry,
@@ -216,7 +216,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
     let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
     let (wallets, partners) = (start.partners.wallets(), start.partners.clone());
-    let client = HttpClient::new(SETTLEMENT_POOL);
+    let client = wallets.client(SETTLEMENT_POOL);
     let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
     start.loops.memberships.push((Role::Dispatcher, handles.membership()));

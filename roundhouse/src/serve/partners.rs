@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use ingest::auth::{Duty, Operators};
 use ingest::partners::{Partners, Secrets};
 use ingest::placing::{Ask, Note, Placing};
+use runtime::http::Outbound;
 use runtime::{Alarm, EngineError, Handle, Reader, Record, Source, Topic, telemetry};
 use schemas::catalogue::PARTNERS;
 use schemas::partners::{self, PartnerSaid, Profile};
@@ -58,8 +59,12 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
 }
 
 /// The partners of the configuration.
-fn configured(config: &Config) -> anyhow::Result<Partners> {
-    let known = Partners::new(secrets(config)?);
+fn configured(config: &Config, calls: bool) -> anyhow::Result<Partners> {
+    let mut outbound = Outbound { guard: config.wallets.guard()?, tls: None };
+    if calls {
+        outbound = config.wallets.outbound()?;
+    }
+    let known = Partners::new(secrets(config)?, outbound);
     for (index, partner) in config.partners.iter().enumerate() {
         let path = || format!("partners[{index}]");
         let id: PartnerId = partner.id.parse().with_context(path)?;
@@ -117,9 +122,11 @@ pub(super) async fn read<E: Opened>(
     config: &Config,
     roles: &Roles,
 ) -> anyhow::Result<Directory<E::Reader>> {
-    let partners = configured(config)?;
-    let calling = [Role::Bets, Role::BetMaker, Role::Dispatcher, Role::Reconciler, Role::History];
-    if config.signing.keys.is_empty() && calling.iter().any(|role| roles.has(*role)) {
+    let calling = [Role::Bets, Role::BetMaker, Role::Dispatcher, Role::Reconciler];
+    let calls = calling.iter().any(|role| roles.has(*role));
+    let partners = configured(config, calls)?;
+    let signs = calls || roles.has(Role::History);
+    if config.signing.keys.is_empty() && signs {
         bail!(
             "nothing could be signed: put a key into signing.keys (`roundhouse key new` makes one), and give \
              the partners its public half"

@@ -7,7 +7,7 @@ use super::loops::{Start, logged};
 use super::{Opened, Role};
 use crate::engine::RECONCILER;
 use ingest::tail::{Tail, rounds};
-use runtime::http::{HttpClient, HttpOptions};
+use runtime::http::HttpOptions;
 use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
 use schemas::catalogue::BETS;
 use settler::{Closer, Metrics, Reconciler, ReconcilerAsk, ReconcilerOptions};
@@ -40,7 +40,7 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     let metrics = Metrics::register(start.metrics);
     let wallets = start.partners.wallets();
     let call_wait_max = Duration::from_millis(start.config.dispatcher.call_ms_max);
-    let client = HttpClient::new(CLOSE_POOL);
+    let client = wallets.client(CLOSE_POOL);
     let closer =
         Arc::new(Closer::new(client, wallets, call_wait_max, metrics.clone(), SystemClock));
     let options = ReconcilerOptions {

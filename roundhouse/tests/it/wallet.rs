@@ -6,7 +6,7 @@ use crate::house::{Ground, House, OPERATOR_KEY, Street, clean, journals, movemen
 use crate::venv;
 use http::Method;
 use roundhouse::rig::keys::{platform, wallet_keys};
-use runtime::http::{HttpAnswer, HttpClient, HttpOptions, Message, PeerKeys, Peers};
+use runtime::http::{HttpAnswer, HttpOptions, Message, PeerClient, PeerKeys, Peers};
 use runtime::{Embedded, SystemClock};
 use schemas::contract::{AUTHORIZE_PATH, QUERY_PATH, STATE_PATH};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ async fn the_example_in_python_is_a_partner<E: Ground>() {
 
 /// The platform, as the example sees it.
 struct Asker {
-    client: HttpClient,
+    client: PeerClient,
     peers: Peers<&'static str>,
 }
 
@@ -167,7 +167,7 @@ fn item(bet: &str, revision: u32, target: &str, payout: &str) -> Value {
 async fn the_example_moves_nothing_that_it_must_not() {
     let street = Street::on::<Embedded>(1, 90, &[]).await;
     let example = Example::start(&street, "p01");
-    let peers = Peers::default();
+    let peers = Peers::new(street.config.wallets.outbound().unwrap());
     let keys = PeerKeys {
         ours: vec![platform(OPERATOR_KEY)],
         theirs: vec![street.keys["p01"].replies().verifying()],
@@ -178,7 +178,7 @@ async fn the_example_moves_nothing_that_it_must_not() {
         idle_max: Duration::from_secs(4),
         idle_connections_max: 4,
     };
-    let asker = Asker { client: HttpClient::new(pool), peers };
+    let asker = Asker { client: peers.client(pool), peers };
 
     assert_eq!(asker.said(AUTHORIZE_PATH, &stake("a", "1000")).await["decision"], "approved");
     let again = asker.said(AUTHORIZE_PATH, &stake("a", "1000")).await;

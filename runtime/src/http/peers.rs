@@ -1,25 +1,14 @@
 //! Others that we call: where they are, and whose word counts.
 
-use super::{CallError, HttpAnswer, HttpClient};
+use super::{AddressError, CallError, Failure, HttpAnswer, HttpClient, HttpOptions, Outbound};
 use crate::Clock;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use signing::{Refused, SecretKey, VerifyingKey, sign, verify_reply};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use thiserror::Error;
-
-/// An address that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AddressError {
-    /// Not of the form.
-    #[error("`{0}` is not of the form http://host[:port][/path], without a query")]
-    Form(String),
-    /// A user or a password, which would not be sent.
-    #[error("has a user before its host, which is not sent; leave it away")]
-    User,
-}
 
 /// The keys of messages to somebody and of the replies.
 #[derive(Clone, Debug, Default)]
@@ -49,15 +38,42 @@ pub struct Message<'a> {
 struct Peer {
     base: String,
     keys: PeerKeys,
+    /// Why it cannot be called stands in the log since the last answer.
+    told: AtomicBool,
 }
+
+/// What others are called with: nobody is who may not be called. Cheap to clone; clones share the pool.
+#[derive(Clone, Debug)]
+pub struct PeerClient(HttpClient);
 
 /// Others by name. They may change while calls are made. Cheap to clone; clones know the same.
 #[derive(Clone, Debug)]
-pub struct Peers<K>(Arc<RwLock<BTreeMap<K, Arc<Peer>>>>);
+pub struct Peers<K> {
+    known: Arc<RwLock<BTreeMap<K, Arc<Peer>>>>,
+    outbound: Outbound,
+}
 
+/// Nobody is known, and nothing but https on the public internet could be.
 impl<K> Default for Peers<K> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self::new(Outbound::default())
+    }
+}
+
+impl<K> Peers<K> {
+    /// Nobody yet; those to come are called as `outbound` says.
+    pub fn new(outbound: Outbound) -> Self {
+        Self { known: Arc::default(), outbound }
+    }
+
+    /// How they are called.
+    pub fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
+    /// A client for [`Self::call`], with a pool of its own.
+    pub fn client(&self, options: HttpOptions) -> PeerClient {
+        PeerClient(HttpClient::guarded(options, self.outbound.clone()))
     }
 }
 
@@ -67,8 +83,9 @@ impl<K: Ord> Peers<K> {
     /// # Errors
     /// [`AddressError`]; then what was known before stands.
     pub fn set(&self, name: K, base: &str, keys: PeerKeys) -> Result<(), AddressError> {
-        let peer = Peer { base: checked(base)?.to_owned(), keys };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(peer));
+        let base = self.outbound.checked(base)?.to_owned();
+        let peer = Peer { base, keys, told: AtomicBool::new(false) };
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(peer));
         Ok(())
     }
 
@@ -78,7 +95,7 @@ impl<K: Ord> Peers<K> {
     }
 
     fn get(&self, name: &K) -> Option<Arc<Peer>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Sends a signed message, and reads the whole answer, at most `answer_bytes_max` bytes of body. A 200
@@ -89,7 +106,7 @@ impl<K: Ord> Peers<K> {
     /// [`CallError`]; [`CallError::Unknown`] if nobody of the name is known.
     pub async fn call(
         &self,
-        client: &HttpClient,
+        client: &PeerClient,
         name: &K,
         message: Message<'_>,
         deadline: Duration,
@@ -102,9 +119,12 @@ impl<K: Ord> Peers<K> {
         let sent = message.body.clone().unwrap_or_default();
         let signed = sign(&peer.keys.ours, message.id, now_s(), &sent).ok_or(CallError::Unknown)?;
         let headers = [message.headers, &signed].concat();
-        let (answer, headers) = client
+        let exchanged = client
+            .0
             .exchange(message.method, &url, &headers, message.body, deadline, answer_bytes_max)
-            .await?;
+            .await;
+        let (answer, headers) = exchanged.map_err(|failure| peer.note(&failure))?;
+        peer.told.store(false, Ordering::Relaxed);
         if answer.status == StatusCode::OK {
             // With a secret that both share, what we signed would pass for theirs.
             if !sent.is_empty() && answer.body == sent {
@@ -121,20 +141,16 @@ impl Peer {
     fn url(&self, path: &str) -> Option<Uri> {
         format!("{}{path}", self.base).parse().ok()
     }
-}
 
-/// A base address without the slash at its end.
-///
-/// # Errors
-/// [`AddressError`].
-pub fn checked(base: &str) -> Result<&str, AddressError> {
-    if base.split(['?', '#']).next().is_some_and(|base| base.contains('@')) {
-        return Err(AddressError::User);
+    /// Says once in the log what will not pass by itself, however often they are called.
+    fn note(&self, failure: &Failure) -> CallError {
+        let lasting = matches!(failure.error, CallError::Tls | CallError::Forbidden);
+        if lasting && !self.told.swap(true, Ordering::Relaxed) {
+            let (url, cause) = (&self.base, &failure.cause);
+            tracing::warn!(url, cause, "{}", failure.error);
+        }
+        failure.error
     }
-    let usable = base.parse::<Uri>().is_ok_and(|uri| {
-        uri.scheme_str() == Some("http") && uri.host().is_some() && uri.query().is_none()
-    });
-    if usable { Ok(base.trim_end_matches('/')) } else { Err(AddressError::Form(base.to_owned())) }
 }
 
 #[cfg(test)]
@@ -147,20 +163,11 @@ mod tests {
         let other = known.clone();
         let set = |base| known.set("acme", base, PeerKeys::default());
         assert_eq!(other.url(&"acme", "/a"), None);
-        set("http://one:1/w/").unwrap();
-        assert_eq!(other.url(&"acme", "/a").unwrap(), "http://one:1/w/a");
-        set("http://two").unwrap();
-        assert_eq!(other.url(&"acme", "/a?b=1").unwrap(), "http://two/a?b=1");
+        set("https://one:1/w/").unwrap();
+        assert_eq!(other.url(&"acme", "/a").unwrap(), "https://one:1/w/a");
+        set("https://two").unwrap();
+        assert_eq!(other.url(&"acme", "/a?b=1").unwrap(), "https://two/a?b=1");
         assert!(set("two").is_err());
-        assert_eq!(other.url(&"acme", "/a").unwrap(), "http://two/a", "what stood stands");
-    }
-
-    #[test]
-    fn what_cannot_be_called_is_refused() {
-        for bad in ["", "wallet", "/wallet", "https://wallet", "http://", "http://w?a=1", "ftp://w"]
-        {
-            assert_eq!(checked(bad), Err(AddressError::Form(bad.to_owned())), "{bad}");
-        }
-        assert_eq!(checked("http://me:secret@wallet"), Err(AddressError::User));
+        assert_eq!(other.url(&"acme", "/a").unwrap(), "https://two/a", "what stood stands");
     }
 }

@@ -1,11 +1,15 @@
 //! Against a server that answers with scripted bytes, so that it can also answer wrongly.
 
+mod guarded;
+mod limits;
+mod tls;
+
 use super::*;
 use crate::{Clock, Millis};
 use signing::{Refused, SecretKey, WINDOW_S, sign};
 use std::future::pending;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the server does with a request.
@@ -17,6 +21,8 @@ enum Act {
     SayAndClose(Vec<u8>),
     /// Writes these bytes and then nothing more.
     SayAndHang(Vec<u8>),
+    /// Writes these bytes over and over.
+    Flood(Vec<u8>),
 }
 
 /// Plays `script`, a connection per list; reports every request as (connection, text).
@@ -35,7 +41,7 @@ async fn serve(script: Vec<Vec<Act>>) -> (Uri, UnboundedReceiver<(usize, String)
 }
 
 async fn play(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     number: usize,
     acts: Vec<Act>,
     seen: UnboundedSender<(usize, String)>,
@@ -45,7 +51,11 @@ async fn play(
         seen.send((number, request)).unwrap();
         match act {
             Act::Say(bytes) => stream.write_all(&bytes).await.unwrap(),
-            Act::SayAndClose(bytes) => return stream.write_all(&bytes).await.unwrap(),
+            Act::SayAndClose(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                return drop(stream.shutdown().await);
+            }
+            Act::Flood(bytes) => while stream.write_all(&bytes).await.is_ok() {},
             Act::SayAndHang(bytes) => {
                 stream.write_all(&bytes).await.unwrap();
                 return pending().await;
@@ -56,10 +66,10 @@ async fn play(
 }
 
 /// One request whose body ends with `!`.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"!") {
-        if stream.read_buf(&mut bytes).await.unwrap() == 0 {
+        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
             return None;
         }
     }
@@ -70,12 +80,19 @@ fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
+const POOL: HttpOptions = HttpOptions {
+    connect_wait_max: Duration::from_secs(5),
+    idle_max: Duration::from_secs(5),
+    idle_connections_max: 4,
+};
+
 fn client() -> HttpClient {
-    HttpClient::new(HttpOptions {
-        connect_wait_max: Duration::from_secs(5),
-        idle_max: Duration::from_secs(5),
-        idle_connections_max: 4,
-    })
+    HttpClient::new(POOL)
+}
+
+/// Lets these networks be called, by http too.
+fn allowed(networks: &[&str]) -> Guard {
+    Guard::new(networks.iter().map(|text| text.parse().unwrap()).collect(), true, Vec::new())
 }
 
 async fn post(client: &HttpClient, url: &Uri) -> Result<HttpAnswer, CallError> {
@@ -99,6 +116,7 @@ async fn an_answer_comes_back_whole_and_connections_are_used_again() {
     assert!(request.contains("content-type: application/json\r\n"), "{request}");
     assert!(request.contains("webhook-id: c_1\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\nhello!"), "{request}");
+    assert!(!request.contains("accept-encoding"), "{request}");
     assert_eq!(requests.recv().await.unwrap().0, 0, "the second call took the same connection");
 }
 
@@ -189,10 +207,9 @@ async fn nobody_listening_is_no_connection() {
     let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
     assert_eq!(post(&client(), &url).await, Err(CallError::Connect));
-    assert_eq!(
-        post(&client(), &"https://localhost/".parse().unwrap()).await,
-        Err(CallError::Connect)
-    );
+    // This client speaks no TLS.
+    let url = "https://localhost/".parse().unwrap();
+    assert_eq!(post(&client(), &url).await, Err(CallError::Tls));
 }
 
 /// What a wallet signs with.
@@ -221,7 +238,7 @@ impl Clock for Stopped {
 /// Asks `acme`, who answers with `answer`.
 async fn ask(answer: Vec<u8>) -> (Result<HttpAnswer, CallError>, String) {
     let (url, mut requests) = serve(vec![vec![Act::Say(answer)]]).await;
-    let peers = Peers::default();
+    let peers = Peers::new(Outbound { guard: allowed(&["127.0.0.0/8"]), tls: None });
     let keys = PeerKeys {
         ours: vec![SecretKey::of_seed(&[1; 32])],
         theirs: vec![SecretKey::of_seed(&[3; 32]).verifying(), theirs().verifying()],
@@ -236,7 +253,7 @@ async fn ask(answer: Vec<u8>) -> (Result<HttpAnswer, CallError>, String) {
         body: Some(Bytes::from_static(b"hello!")),
     };
     let wait = Duration::from_secs(20);
-    let answer = peers.call(&client(), &"acme", message, wait, 64, &Stopped).await;
+    let answer = peers.call(&peers.client(POOL), &"acme", message, wait, 64, &Stopped).await;
     (answer, requests.recv().await.unwrap().1)
 }
 

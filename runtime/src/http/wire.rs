@@ -1,18 +1,26 @@
 //! Connections that know whether they have served before and whether an answer has begun.
 
+use super::guard::{Forbidden, Guard, is_plain};
+use super::outbound::Outbound;
 use http::Uri;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tower::{BoxError, Service};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use tower::{BoxError, Service, ServiceExt};
 
 /// What became of one connection; shared between it and the calls it serves, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -51,19 +59,75 @@ impl Use {
     }
 }
 
-/// Opens connections: TCP without delay, each with its [`Use`].
-#[derive(Clone, Debug)]
+/// Why a connection was not opened.
+#[derive(Debug, Error)]
+pub(super) enum Refused {
+    /// It may not be.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No TLS with them.
+    #[error("the handshake failed: {0}")]
+    Handshake(io::Error),
+    /// No TLS with anybody.
+    #[error("this client speaks no TLS")]
+    NoTls,
+}
+
+/// Finds the addresses of a name.
+pub(super) type Lookup = Arc<dyn Fn(Name) -> Found + Send + Sync>;
+type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// As the system finds them.
+pub(super) fn system_lookup() -> Lookup {
+    Arc::new(|name| Box::pin(async move { Ok(lookup_host((name.as_str(), 0)).await?.collect()) }))
+}
+
+/// Opens connections: TCP without delay, and TLS where the scheme says so, each with its [`Use`].
+#[derive(Clone)]
 pub(super) struct Connector {
-    tcp: HttpConnector,
+    wait_max: Duration,
+    /// `None` calls any address, without TLS.
+    outbound: Option<Outbound>,
+    lookup: Lookup,
 }
 
 impl Connector {
-    pub(super) fn new(wait_max: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
+    pub(super) fn new(wait_max: Duration, outbound: Option<Outbound>, lookup: Lookup) -> Self {
+        Self { wait_max, outbound, lookup }
+    }
+
+    async fn connect(self, url: Uri) -> Result<TokioIo<Wire>, BoxError> {
+        let plain = is_plain(&url).ok_or(Refused::Forbidden(Forbidden::Form))?;
+        let (guard, tls) = match self.outbound {
+            Some(Outbound { guard, tls }) => (Some(guard), tls),
+            None => (None, None),
+        };
+        if !plain && tls.is_none() {
+            return Err(Refused::NoTls.into());
+        }
+        // Addresses that stand in a URL are never looked up.
+        guard.as_ref().map_or(Ok(()), |guard| guard.url(&url)).map_err(Refused::from)?;
+        let host = url.host().unwrap_or_default().to_owned();
+        let resolver = Resolver { lookup: self.lookup, guard, plain };
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(wait_max));
-        tcp.enforce_http(true);
-        Self { tcp }
+        tcp.set_connect_timeout(Some(self.wait_max));
+        tcp.enforce_http(false);
+        let tcp = tcp.oneshot(url).await?.into_inner();
+        let stream = match tls {
+            Some(tls) if !plain => {
+                Stream::Tls(Box::new(tls.connect(&host, tcp).await.map_err(Refused::Handshake)?))
+            }
+            Some(_) | None => Stream::Plain(tcp),
+        };
+        // What the handshake read and wrote is no part of any call.
+        Ok(TokioIo::new(Wire { stream, used: Use::default() }))
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("outbound", &self.outbound).finish_non_exhaustive()
     }
 }
 
@@ -72,15 +136,44 @@ impl Service<Uri> for Connector {
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(context).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let connecting = self.tcp.call(url);
+        let (wait_max, connecting) = (self.wait_max, self.clone().connect(url));
+        Box::pin(async move { timeout(wait_max, connecting).await? })
+    }
+}
+
+/// Looks a name up once for a connection, and lets nothing through of which an address is forbidden: the
+/// connection goes to what was looked at.
+#[derive(Clone)]
+struct Resolver {
+    lookup: Lookup,
+    guard: Option<Guard>,
+    plain: bool,
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let (found, guard, plain) = ((self.lookup)(name), self.guard.clone(), self.plain);
         Box::pin(async move {
-            let tcp = connecting.await?.into_inner();
-            Ok(TokioIo::new(Wire { tcp, used: Use::default() }))
+            let found = found.await?;
+            if let Some(guard) = guard {
+                for address in &found {
+                    guard.address(address.ip(), plain).map_err(Refused::from)?;
+                }
+            }
+            Ok(found.into_iter())
         })
     }
 }
@@ -88,13 +181,37 @@ impl Service<Uri> for Connector {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Wire {
-    tcp: TcpStream,
+    stream: Stream,
     used: Use,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What both kinds of stream can do.
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+impl Wire {
+    fn stream(&mut self) -> Pin<&mut dyn Io> {
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()),
+        }
+    }
 }
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        self.tcp.connected().extra(self.used.clone())
+        let tcp = match &self.stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.get_ref().0,
+        };
+        tcp.connected().extra(self.used.clone())
     }
 }
 
@@ -105,7 +222,7 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let filled = buffer.filled().len();
-        let read = Pin::new(&mut self.tcp).poll_read(context, buffer);
+        let read = self.stream().poll_read(context, buffer);
         if filled < buffer.filled().len() {
             self.used.read();
         }
@@ -120,7 +237,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.used.wrote();
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        self.stream().poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -129,18 +246,21 @@ impl AsyncWrite for Wire {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.used.wrote();
-        Pin::new(&mut self.tcp).poll_write_vectored(context, slices)
+        self.stream().poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
+        self.stream().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        self.stream().poll_shutdown(context)
     }
 }

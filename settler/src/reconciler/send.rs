@@ -3,7 +3,7 @@
 use super::desk::{CloseAnswer, CloseAsk, CloseCall};
 use super::{Metrics, Reconciler};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpClient, Message, Peers};
+use runtime::http::{CallError, Message, PeerClient, Peers};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Asks partners over HTTP.
 #[derive(Clone, Debug)]
 pub struct Closer<K> {
-    client: HttpClient,
+    client: PeerClient,
     wallets: Peers<PartnerId>,
     clock: K,
     call_wait_max: Duration,
@@ -25,7 +25,7 @@ impl<K: Clock> Closer<K> {
     /// A closer for these wallets, each with what stands before `/wallet/v1`; each call ends within
     /// `call_wait_max`.
     pub fn new(
-        client: HttpClient,
+        client: PeerClient,
         wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,

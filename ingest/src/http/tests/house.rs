@@ -314,7 +314,7 @@ fn partners() -> Partners {
     let partners = Partners::new(Secrets { keys: vec![our_key()], ..Secrets::default() });
     for partner in ["acme", "other"] {
         let profile = Profile {
-            wallet_url: format!("http://{partner}"),
+            wallet_url: format!("https://{partner}"),
             token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
             reply_keys: vec![partner_key(partner).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),

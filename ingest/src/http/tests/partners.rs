@@ -11,7 +11,7 @@ const KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 fn body(change: impl FnOnce(&mut Value)) -> String {
     let mut body = json!({
         "partner_id": "newly",
-        "wallet_url": "http://wallet.newly",
+        "wallet_url": "https://wallet.newly",
         "token_key": KEY,
         "reply_keys": [reply_key()],
         "currencies": [{
@@ -39,7 +39,7 @@ async fn a_partner_is_created_shown_and_changed() {
     let shown = house.desk("GET /v1/partners/newly", "").await;
     assert_eq!(shown.body, made.body);
     let changed = body(|body| {
-        body["wallet_url"] = json!("http://moved");
+        body["wallet_url"] = json!("https://moved");
         body["currencies"].as_array_mut().unwrap().push(json!({
             "currency": "JPY", "exponent": 0, "stake_min_units": "1", "stake_max_units": "2",
             "payout_max_units": "3", "liability_max_units": "4",
@@ -47,7 +47,7 @@ async fn a_partner_is_created_shown_and_changed() {
     });
     let set = house.desk("PUT /v1/partners/newly", &changed).await;
     assert_eq!(set.status, 200, "{}", set.body);
-    assert_eq!(set.body["profile"]["wallet_url"], "http://moved");
+    assert_eq!(set.body["profile"]["wallet_url"], "https://moved");
     assert_eq!(set.body["profile"]["currencies"].as_array().unwrap().len(), 2);
     let listed = house.desk("GET /v1/partners", "").await;
     let ids = listed.body["partners"].as_array().unwrap().iter().map(|one| &one["partner_id"]);
@@ -88,8 +88,10 @@ async fn what_no_partner_can_be_is_refused_and_changes_nothing() {
         (missing("partner_id"), "partner_id"),
         (missing("reason"), "reason"),
         (set("/reason", json!(" ")), "reason"),
-        (set("/wallet_url", json!("https://wallet")), "wallet_url"),
-        (set("/wallet_url", json!("http://me@wallet")), "wallet_url"),
+        (set("/wallet_url", json!("http://wallet")), "wallet_url"),
+        (set("/wallet_url", json!("https://me@wallet")), "wallet_url"),
+        (set("/wallet_url", json!("https://169.254.169.254")), "wallet_url"),
+        (set("/wallet_url", json!("https://0x7f.1")), "wallet_url"),
         (set("/wallet_url", json!("wallet")), "wallet_url"),
         (set("/token_key", json!("AAAA")), "token_key"),
         (set("/currencies", json!([])), "currencies"),
