@@ -349,8 +349,8 @@ pub struct StateResult {
     /// Whether the row was there before this message.
     #[serde(default)]
     pub replayed: bool,
-    /// rejected: why. `revision_conflict`, `unknown_bet`, `invalid_transition`, or `correction_refused` after
-    /// the agreed window.
+    /// rejected: why. `revision_conflict`, `unknown_bet`, `invalid_transition`, `bad_request`, or
+    /// `correction_refused` after the agreed window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The partner's own name for the movement.

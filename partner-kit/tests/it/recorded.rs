@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Method, Request};
 use partner_kit::{Keep, WalletOptions};
-use schemas::contract::{API_VERSION, document, timestamp};
+use schemas::contract::{API_VERSION, AUTHORIZE_PATH, STATE_PATH, document, timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use signing::{SecretKey, sign, verify_reply};
@@ -99,7 +99,7 @@ impl Message {
             .unwrap();
         let headers = request.headers_mut();
         headers.extend(HeaderMap::from_iter(signed));
-        if self.path.starts_with("/wallet/v1/bets/") {
+        if [AUTHORIZE_PATH, STATE_PATH].contains(&self.path.as_str()) {
             headers.insert("attempt", 1.into());
         }
         if self.method == Method::POST {

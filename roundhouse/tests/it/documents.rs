@@ -1,11 +1,12 @@
 //! The OpenAPI documents are true: schemathesis makes requests from each, good and bad, and the answers are
 //! those that the document promises.
 
-use crate::house::{EXE, WAIT_MAX};
+use crate::house::{EXE, OPERATOR_KEY, WAIT_MAX};
 use crate::venv;
 use http::Method;
 use roundhouse::rig::api::Api;
-use roundhouse::rig::processes::ServerProcess;
+use roundhouse::rig::keys::{PartnerKey, platform, wallet_keys};
+use roundhouse::rig::processes::{ServerProcess, Wallets, WalletsPlan};
 use runtime::{Clock, SystemClock};
 use schemas::contract::timestamp;
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use std::process::Command;
 const FILES: &str = "roundhouse/tests/schemathesis";
 /// The event of the documents' examples takes bets for longer than the test, in ms.
 const BETTING_MS: i64 = 3_600_000;
+/// Whose wallet is asked.
+const PARTNER: &str = "p01";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemathesis_finds_nothing() {
@@ -27,6 +30,7 @@ async fn schemathesis_finds_nothing() {
     tokio::join!(
         keeps(schemathesis.clone(), "line-provider"),
         keeps(schemathesis.clone(), "bet-maker"),
+        wallet_keeps(schemathesis.clone()),
     );
 }
 
@@ -49,26 +53,59 @@ async fn keeps(schemathesis: PathBuf, name: &'static str) {
     let mut command = Command::new(schemathesis);
     command.arg("--config-file").arg(venv::root().join(FILES).join("schemathesis.toml"));
     command.args(["run", "--no-color", &format!("{}/{name}/openapi.json", server.url)]);
-    let report = directory.path().join("report.json");
-    command.args(["--report", "json", "--report-json-path"]).arg(&report);
-    // What it leaves behind goes with the directory.
-    command.current_dir(directory.path());
-    let printed = tokio::task::spawn_blocking(move || venv::run(&mut command)).await.unwrap();
-    println!("{printed}");
-    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    let operations = &report["operations"];
-    assert_eq!(operations["tested"], operations["total"], "{operations}");
-    // Refusals alone would show little: each operation has done what it is for.
-    let mut refused: Vec<&String> = Vec::new();
-    for (operation, phases) in report["valid_rates"].as_object().unwrap() {
-        let phases = phases.as_object().unwrap().values();
-        if phases.filter_map(|phase| phase["accepted"].as_u64()).sum::<u64>() == 0 {
-            refused.push(operation);
-        }
-    }
+    let refused = refused(command, directory.path()).await;
     let never: &[&str] = if name == "bet-maker" { &["PATCH /bets/update/"] } else { &[] };
     assert_eq!(refused, never, "operations that were always refused");
     server.stop().await.unwrap();
     // Which ends with 1 if a cent is amiss.
     venv::run(Command::new(EXE).arg("audit").arg("--data-dir").arg(data_dir));
+}
+
+/// The reference wallet is what the document of the wallet API promises.
+async fn wallet_keeps(schemathesis: PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = WalletsPlan {
+        exe: EXE.into(),
+        partners: vec![PARTNER.to_owned()],
+        keys: wallet_keys(
+            OPERATOR_KEY,
+            &[(PARTNER.to_owned(), PartnerKey::of_seed(PARTNER, 1))].into(),
+        ),
+        journals: directory.path().join("journals"),
+        arguments: Vec::new(),
+    };
+    let wallets = Wallets::start(plan, "127.0.0.1:0").await.unwrap();
+    let mut command = Command::new(schemathesis);
+    let file = |name: &str| venv::root().join(FILES).join(name);
+    command
+        .arg("--config-file")
+        .arg(file("wallet.toml"))
+        .env("SCHEMATHESIS_HOOKS", file("signed.py"));
+    command.env("PLATFORM_KEY", platform(OPERATOR_KEY).reveal()).env("PARTNER", PARTNER);
+    // Only what the platform may send: a wallet may take more, and then answers in the same words.
+    command.args(["run", "--no-color", "--mode", "positive", "--url", &wallets.urls[PARTNER]]);
+    command.arg(venv::root().join("docs/partner/wallet.openapi.json"));
+    let refused = refused(command, directory.path()).await;
+    assert_eq!(refused, [""; 0], "operations that were always refused");
+    wallets.stop().await.unwrap();
+}
+
+/// Runs schemathesis, which must find nothing; gives the operations that were never done. Refusals alone
+/// would show little: each operation has to have done what it is for.
+async fn refused(mut command: Command, directory: &Path) -> Vec<String> {
+    let report = directory.join("report.json");
+    command.args(["--report", "json", "--report-json-path"]).arg(&report);
+    // What it leaves behind goes with the directory.
+    command.current_dir(directory);
+    let printed = tokio::task::spawn_blocking(move || venv::run(&mut command)).await.unwrap();
+    println!("{printed}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let operations = &report["operations"];
+    assert_eq!(operations["tested"], operations["total"], "{operations}");
+    let rates = report["valid_rates"].as_object().unwrap().iter();
+    let never = rates.filter(|(_, phases)| {
+        let phases = phases.as_object().unwrap().values();
+        phases.filter_map(|phase| phase["accepted"].as_u64()).sum::<u64>() == 0
+    });
+    never.map(|(operation, _)| operation.clone()).collect()
 }

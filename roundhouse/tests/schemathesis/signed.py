@@ -34,8 +34,8 @@ class Signed(requests.auth.AuthBase):
     """Over the bytes as they leave."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        body = body if isinstance(body, bytes) else b""
         name, at = id_of(request, body), str(int(time.time()))
         signature = KEY.sign(f"{name}.{at}.".encode() + body)
         request.headers["webhook-id"] = name
@@ -44,4 +44,4 @@ class Signed(requests.auth.AuthBase):
         return request
 
 
-schemathesis.auth.set_from_requests(Signed())
+schemathesis.auth.set_from_requests(Signed())  # type: ignore[attr-defined]

@@ -98,6 +98,7 @@ const LOST: &str = "r_77:b20e77";
 const CANCELLED: &str = "r_77:5d10aa";
 const NEVER_SEEN: &str = "r_77:1a7e00";
 const DECLINED: &str = "r_77:c0ffee";
+const EXPIRED: &str = "r_77:7a7e01";
 const OPEN: &str = "r_78:77c0de";
 const WITHDRAWN: &str = "r_78:44b1d2";
 const NO_BET: &str = "r_78:000000";
@@ -120,12 +121,11 @@ async fn stakes(book: &mut Book, bank: &Served) {
     hold(book, bank, "replayed", "The same bytes again: nothing moves twice", &first).await;
     let dear = authorize(&stake(DECLINED, 1_000_000));
     hold(book, bank, "declined", "Declined, for this bet for ever", &dear).await;
-    let mut late = stake("r_77:7a7e01", 500);
+    let mut late = stake(EXPIRED, 500);
     (late.placed_at, late.expires_at) =
         (timestamp((AT_S - 9) * 1_000), timestamp((AT_S - 5) * 1_000));
     hold(book, bank, "expired", "The stake is asked for too late", &authorize(&late)).await;
-    let mut void = item(NEVER_SEEN, 2, TargetBody::Voided, 500, "bet_rejected");
-    void.result_version = None;
+    let void = item(NEVER_SEEN, 2, TargetBody::Voided, 500, "bet_rejected");
     state(book, bank, "void_first", "The void overtakes the stake: it is kept", void).await;
     let late = authorize(&stake(NEVER_SEEN, 500));
     hold(book, bank, "voided_before", "The void came first: nothing is held", &late).await;
@@ -190,6 +190,11 @@ async fn reads(book: &mut Book, bank: &Served) {
         QueryRequest { bet_ids: [OPEN, DECLINED, CANCELLED, NO_BET].map(Into::into).into() };
     let message = Message::post(QUERY_PATH, "q_1", &asked);
     book.record(bank, "query.rows", "Held, declined, voided, never seen", &message).await;
+    // Final voids follow declines all the same.
+    for (bet, units) in [(DECLINED, 1_000_000), (EXPIRED, 500)] {
+        let void = item(bet, 2, TargetBody::Voided, units, "bet_rejected");
+        state(&mut Book::default(), bank, "unwritten", "", void).await;
+    }
     // What the platform says of the round when the two agree.
     let mut ours = CloseRequest {
         partner_id: PARTNER.to_owned(),
@@ -203,6 +208,7 @@ async fn reads(book: &mut Book, bank: &Served) {
     let mut unwritten = Book::default();
     let theirs = unwritten.record(bank, "", "", &Message::post(CLOSE_PATH, "close_0", &ours)).await;
     let theirs: CloseResponse = serde_json::from_slice(&theirs).unwrap();
+    assert_eq!(theirs.open_holds, ours.open_holds);
     (ours.totals, ours.digest) = (theirs.totals, theirs.digest);
     let message = Message::post(CLOSE_PATH, "close_5b1e07", &ours);
     book.record(bank, "close.closed", "A round on which both sides agree", &message).await;
