@@ -243,8 +243,9 @@ fn a_200_that_says_nothing_of_an_item_is_nonsense() {
         change(&mut results[1]);
         is_nonsense(&request, &ok(&request, results).unwrap().body)
     };
+    let no_change: fn(&mut StateResult) = |_| {};
     for (nonsense, change) in [
-        (false, (|_| {}) as fn(&mut StateResult)),
+        (false, no_change),
         (false, |result| result.outcome = ItemOutcome::Pending),
         (true, |result| result.outcome = ItemOutcome::Superseded),
         (true, |result| result.outcome = ItemOutcome::Other),

@@ -167,6 +167,7 @@ fn recovered(
         stake: content.stake,
         payout: content.payout,
         collected_net: 0,
+        astray: 0,
         dead: false,
         seq: 0,
     };

@@ -67,8 +67,7 @@ impl Crowd {
 
     /// Those that do one thing, with what becomes of the money.
     fn each(&self) -> impl Iterator<Item = (&str, Misbehaviour)> {
-        let one = |(name, which): &(String, Option<Misbehaviour>)| Some((name.as_str(), (*which)?));
-        self.partners.iter().filter_map(one)
+        self.partners.iter().filter_map(|(name, which)| Some((name.as_str(), (*which)?)))
     }
 
     /// Those of whom the catalogue says this.

@@ -9,7 +9,7 @@ use roundhouse::audit::books::Books;
 use roundhouse::rig::keys::{PartnerKey, platform};
 use roundhouse::rig::players::Wager;
 use runtime::SystemClock;
-use runtime::http::{HttpClient, HttpOptions, Message, PeerKeys, Peers};
+use runtime::http::{HttpOptions, Message, Outbound, PeerClient, PeerKeys, Peers};
 use schemas::contract::{CloseDigest, RowStatus, StateItem, TargetBody, get_id};
 use schemas::settlements::Target;
 use serde_json::Value;
@@ -34,19 +34,19 @@ const HTTP: HttpOptions = HttpOptions {
 struct Partner {
     name: String,
     us: Peers<&'static str>,
-    client: HttpClient,
+    client: PeerClient,
     /// Where its events go on, and those that it has read.
     next: Option<String>,
     read: Vec<StateItem>,
 }
 
 impl Partner {
-    fn new<E: Ground>(name: &str, key: &PartnerKey, house: &House<E>) -> Self {
-        let us = Peers::default();
+    fn new<E: Ground>(name: &str, key: &PartnerKey, outbound: Outbound, house: &House<E>) -> Self {
+        let us = Peers::new(outbound);
         let theirs = vec![platform(OPERATOR_KEY).verifying()];
         let keys = PeerKeys { ours: vec![key.replies()], theirs };
         us.set("us", &format!("http://{}", house.running.address), keys).unwrap();
-        let client = HttpClient::new(HTTP);
+        let client = us.client(HTTP);
         Self { name: name.to_owned(), us, client, next: None, read: Vec::new() }
     }
 
@@ -150,8 +150,10 @@ async fn a_partner_knows_its_books_from_what_it_asks<E: Ground>() {
     let mut street = Street::on::<E>(2, 92, &[]).await;
     street.config.reconciler.close_after_s = 0;
     let house = House::<E>::open(&street.config).await;
-    let mut partners: Vec<Partner> =
-        street.keys.iter().map(|(name, key)| Partner::new(name, key, &house)).collect();
+    let outbound = street.config.wallets.outbound().unwrap();
+    let new =
+        |(name, key): (&String, &PartnerKey)| Partner::new(name, key, outbound.clone(), &house);
+    let mut partners: Vec<Partner> = street.keys.iter().map(new).collect();
     let now = || runtime::Clock::now(&SystemClock);
     let mut days = BTreeSet::from([day(now())]);
     street.faults(FaultSettings { decline_rate: 200, ..FaultSettings::NONE }).await;

@@ -62,7 +62,11 @@ impl Outbound {
         }
         self.guard.url(&url).map_err(|error| match error {
             Forbidden::Form => form(),
-            other => AddressError::Forbidden(other),
+            other @ (Forbidden::Address { .. }
+            | Forbidden::Plain
+            | Forbidden::PlainTo(_)
+            | Forbidden::Port(_)
+            | Forbidden::Host(_)) => AddressError::Forbidden(other),
         })?;
         let trusts = self.tls.as_ref().is_none_or(|tls| tls.trusts);
         if url.scheme() == Some(&Scheme::HTTPS) && !trusts {

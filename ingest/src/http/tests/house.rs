@@ -24,6 +24,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use runtime::drive::NoCalls;
 use runtime::embedded::{Embedded, Options};
+use runtime::http::Outbound;
 use runtime::telemetry::Metrics;
 use runtime::{
     Append, Batch, Caller, Catalogue, Clock, Engine, Fact, Handle, Handles, Job, Reader, RecordLog,
@@ -311,7 +312,8 @@ pub(super) fn partner_key(partner: &str) -> SecretKey {
 }
 
 fn partners() -> Partners {
-    let partners = Partners::new(Secrets { keys: vec![our_key()], ..Secrets::default() });
+    let secrets = Secrets { keys: vec![our_key()], ..Secrets::default() };
+    let partners = Partners::new(secrets, Outbound::default());
     for partner in ["acme", "other"] {
         let profile = Profile {
             wallet_url: format!("https://{partner}"),

@@ -56,6 +56,7 @@ fn item(bet: &str, revision: u32, target: TargetBody, units: i64, reason: &str) 
         stake: euro(units),
         payout: None,
         reason: reason.to_owned(),
+        recover: false,
     }
 }
 
