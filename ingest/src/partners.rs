@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn nobody_takes_back_a_pause_of_another() {
         let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
-        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        partners.configure(acme.clone(), profile("https://one")).unwrap();
         let say = |pauser, paused, at| {
             let what = PartnerWord::Paused(pauser, paused);
             partners
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_ledger_that_is_signed_off_ends_its_pause_alone() {
         let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
-        partners.configure(acme.clone(), profile("http://one")).unwrap();
+        partners.configure(acme.clone(), profile("https://one")).unwrap();
         let say = |what, at| {
             partners
                 .note(PartnerSaid { partner: "acme".parse().unwrap(), what, by: by(at) })

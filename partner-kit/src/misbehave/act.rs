@@ -41,7 +41,9 @@ impl Call<'_> {
             M::LateApply => {
                 let wait = Duration::from_millis(settings.misbehave.late_ms);
                 self.later(wait, self.request(), |_| {});
-                Ok(self.silence().await)
+                // Now: the caller goes away in the silence, and this with it.
+                self.mischief.count_misbehaved(which);
+                Err(self.silence().await)
             }
             M::ErrorInside => {
                 let error = json!({"code": "internal", "message": "try again later"});

@@ -106,7 +106,6 @@ async fn what_a_restored_ledger_lost_is_told_again_once_it_is_signed_off<E: Grou
     assert_eq!(told["reason"], "its ledger went from epoch `1` to `2`");
     assert_eq!(told["ledger_epoch"], "1");
     until(&house.api, &mut of_open, "betting_paused").await;
-    house.watch.settled(WAIT_MAX).await;
     house.close().await;
 
     let config = street.file("");

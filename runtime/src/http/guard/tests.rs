@@ -95,7 +95,7 @@ const HOSTILE: &str = r"
     https://wallet..example                  host
     https://.example                         host
     https://wallet.example..                 host
-    https://[fe80::1%25eth0]                 form
+    https://[fe80::1%25eth0]                 host
     https://[::1                             form
     https://::1                              form
     https://[127.0.0.1]                      host

@@ -121,7 +121,10 @@ async fn an_event_that_cannot_be_read_is_told_as_one() {
     assert_eq!(page["events"][1]["item"]["bet_id"], good.bet.as_str());
 }
 
-#[expect(clippy::too_many_lines, reason = "one round, looked at after each thing that is said of it")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one round, looked at after each thing that is said of it"
+)]
 #[tokio::test]
 async fn a_round_is_told_as_its_close_says_it() {
     let house = House::new();
