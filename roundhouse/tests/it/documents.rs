@@ -17,8 +17,8 @@ use std::process::Command;
 const FILES: &str = "roundhouse/tests/schemathesis";
 /// The event of the documents' examples takes bets for longer than the test, in ms.
 const BETTING_MS: i64 = 3_600_000;
-/// Whose wallet is asked.
-const PARTNER: &str = "p01";
+/// Whose wallet is asked: the partner of the recorded examples, with which schemathesis begins.
+const PARTNER: &str = "acme";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemathesis_finds_nothing() {

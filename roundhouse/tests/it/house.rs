@@ -156,7 +156,7 @@ impl Ground for Embedded {
 impl Ground for Cluster {
     const KILLS: usize = 8;
     /// It joins its groups, which were another life's.
-    const STARTS_MS: u64 = 1_500;
+    const STARTS_MS: u64 = 5_000;
 
     /// Topics and tables of its own on the servers that all tests share.
     async fn prepare(config: &mut Config) {
