@@ -265,7 +265,7 @@ def win_loss_correction(play: Play) -> None:
 
 def deadline(play: Play) -> None:
     """The deadline ends betting by itself."""
-    event_id = play.event("deadline", "3", seconds=2)
+    event_id = play.event("deadline", "3", seconds=4)
     bet = play.bet(event_id, 2)
     until("the end of betting", lambda: event_id not in play.open_events())
     answer = play.bets.call("POST", "/bet", {"event_id": event_id, "amount": 1})
@@ -280,7 +280,7 @@ def drawn(play: Play) -> None:
     body = {
         "event_id": event_id,
         "coefficient": "2",
-        "deadline": ahead(1.5),
+        "deadline": ahead(4),
         "auto_result": True,
     }
     expect(play.lines.call("POST", "/events", body), 201, "an event whose result is drawn")

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// How long failures must go on before betting is paused, in ms: those of one moment are a hiccup.
 const FAILING_MS: Millis = 3_000;
+/// How long a pause that was said has to come back from the log before it is said again, in ms.
+const SAY_MS: Millis = 10_000;
 /// Shortest and longest wait between two questions to a partner that is paused, in ms.
 const ASK_MS_MIN: Millis = 1_000;
 const ASK_MS_MAX: Millis = 30_000;
@@ -36,9 +38,12 @@ pub struct Stakes {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Requests in a row that nobody answered, and the time of the first.
+    /// Requests in a row that nobody answered, and the times of the first and of the last.
     failed: u32,
     failing_since: Millis,
+    failed_last: Millis,
+    /// When a pause that was said and does not stand is said again.
+    say_at: Option<Millis>,
     /// When it is asked next, while it is paused.
     ask_at: Option<Millis>,
     ask_wait_ms: Millis,
@@ -61,6 +66,9 @@ impl Stakes {
         if seen.failed == 0 {
             seen.failing_since = now;
         }
+        // A clock that was set back makes no failure longer.
+        seen.failing_since = now.min(seen.failing_since);
+        seen.failed_last = now;
         seen.failed = seen.failed.saturating_add(1);
     }
 
@@ -72,20 +80,28 @@ impl Stakes {
         let failed_min = self.failed_min;
         let seen = self.partners.entry(partner.clone()).or_default();
         if paused {
+            seen.say_at = None;
             let ask_at = *seen.ask_at.get_or_insert_with(|| {
                 let relapse = seen.resumed_at.is_some_and(|at| now.saturating_sub(at) < RELAPSE_MS);
                 seen.ask_wait_ms = if relapse { longer(seen.ask_wait_ms) } else { ASK_MS_MIN };
                 now.saturating_add(seen.ask_wait_ms)
             });
-            return (ask_at <= now).then_some(Due::Ask);
+            // As when the clock was set back.
+            let ask_at = ask_at.min(now.saturating_add(ASK_MS_MAX));
+            let due = ask_at <= now;
+            // Not again while it is asked; one of which nobody tells what came of it is asked late.
+            seen.ask_at = Some(if due { now.saturating_add(ASK_MS_MAX) } else { ask_at });
+            return due.then_some(Due::Ask);
         }
         if seen.ask_at.take().is_some() {
             // Resumed, by this process or another one.
             (seen.failed, seen.resumed_at) = (0, Some(now));
         }
-        let failing_ms = now.saturating_sub(seen.failing_since);
+        let failing_ms = seen.failed_last.saturating_sub(seen.failing_since);
         let failing = failed_min <= seen.failed && FAILING_MS <= failing_ms;
-        failing.then(|| {
+        let said = seen.say_at.is_some_and(|at| now < at && at <= now.saturating_add(SAY_MS));
+        (failing && !said).then(|| {
+            seen.say_at = Some(now.saturating_add(SAY_MS));
             let s = failing_ms / 1_000;
             Due::Pause(format!("its wallet has not answered for a stake for {s} s"))
         })
@@ -145,13 +161,33 @@ mod tests {
         scene.fail(1_000, 4);
         assert_eq!(scene.due(9_000, false), None, "too few");
         scene.fail(3_900, 1);
-        assert_eq!(scene.due(3_999, false), None, "of one moment");
+        assert_eq!(scene.due(9_000, false), None, "of one moment");
+        scene.fail(4_000, 1);
         let told = "its wallet has not answered for a stake for 3 s";
         assert_eq!(scene.due(4_000, false), Some(Due::Pause(told.to_owned())));
+        assert_eq!(scene.due(5_000, false), None, "it is said already");
+        assert_eq!(scene.due(14_000, false), Some(Due::Pause(told.to_owned())), "and got lost");
         scene.0.called(4_100, &scene.1, true);
         assert_eq!(scene.due(9_000, false), None, "it answered");
-        scene.fail(9_000, 5);
-        assert_eq!(scene.due(11_999, false), None, "they count anew");
+        scene.fail(19_000, 5);
+        scene.fail(21_999, 1);
+        assert_eq!(scene.due(60_000, false), None, "they count anew");
+        scene.fail(1_000, 1);
+        assert_eq!(scene.due(60_000, false), None, "the clock was set back");
+        scene.fail(4_000, 1);
+        assert!(scene.due(60_000, false).is_some());
+    }
+
+    #[test]
+    fn it_is_not_asked_while_it_is_asked() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.due(0, true), None);
+        assert_eq!(scene.due(1_000, true), Some(Due::Ask));
+        assert_eq!(scene.due(30_999, true), None);
+        assert_eq!(scene.due(31_000, true), Some(Due::Ask), "nobody told what came of it");
+        assert!(!scene.0.asked(32_000, &scene.1, false));
+        assert_eq!(scene.due(33_999, true), None);
+        assert_eq!(scene.due(34_000, true), Some(Due::Ask));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct DispatcherOptions {
     /// Of the jitter alone. Any number will do; the same one gives the same waits.
     pub seed: u64,
     /// What [`OwedQuery`] says, at the start.
-    pub restored: Arc<BTreeSet<PartnerId>>,
+    pub restored: Arc<BTreeMap<PartnerId, String>>,
 }
 
 /// The dispatcher of one partition.
@@ -179,13 +179,22 @@ impl Dispatcher {
         dispatcher
     }
 
-    fn note_restored(&mut self, restored: &BTreeSet<PartnerId>) {
+    /// Once another ledger is signed off, nothing counts as final that was heard of the one before: not until the
+    /// partner names an epoch again.
+    fn note_restored(&mut self, restored: &BTreeMap<PartnerId, String>) {
         for (name, partner) in &mut self.partners {
-            partner.restored = restored.contains(name);
+            partner.restored.take_if(|_| !restored.contains_key(name));
         }
         let (counts, here) = (self.options.partitions, self.options.partition);
-        for name in restored.iter().filter(|name| counts.of_partner(name) == here) {
-            self.partner(name).restored = true;
+        for (name, epoch) in restored {
+            if counts.of_partner(name) != here && !self.partners.contains_key(name) {
+                continue;
+            }
+            let partner = self.partner(name);
+            if partner.restored.as_ref() != Some(epoch) {
+                partner.epoch.take_if(|heard| heard != epoch);
+                partner.restored = Some(epoch.clone());
+            }
         }
     }
 

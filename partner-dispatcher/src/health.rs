@@ -58,14 +58,22 @@ impl Health {
                 None
             }
             (None, true) => {
-                let since = *self.calm_since.entry(partner.clone()).or_insert(now);
-                if now.saturating_sub(since) < CALM_MS {
+                let since = self.calm_since.entry(partner.clone()).or_insert(now);
+                // A clock that was set back prolongs no pause.
+                *since = now.min(*since);
+                if now.saturating_sub(*since) < CALM_MS {
                     return None;
                 }
                 self.calm_since.remove(partner);
                 Some(Verdict { paused: false, reason: "what it was told is confirmed".to_owned() })
             }
         }
+    }
+
+    /// What is owed to it is seen here no more: another dispatcher owes it, and whoever is the next here has not
+    /// read its tiers.
+    pub fn lost(&mut self, partner: &PartnerId) {
+        self.calm_since.remove(partner);
     }
 
     /// What is above the limits, in words.
@@ -126,10 +134,15 @@ mod tests {
         assert_eq!(judge(10_499, rounds(0), true), None);
         assert!(!judge(10_500, rounds(0), true).unwrap().paused);
         assert_eq!(judge(10_600, rounds(0), false), None);
+        assert_eq!(judge(50_000, rounds(0), true), None);
+        assert_eq!(judge(20_000, rounds(0), true), None, "the clock was set back");
+        assert!(judge(25_000, rounds(0), true).is_some());
         assert_eq!(
             judge(90_000, rounds(0), true),
             None,
             "paused again: no calm is left from before"
         );
+        health.lost(&acme);
+        assert_eq!(health.judge(99_000, &acme, &rounds(0), true), None, "hours in other hands");
     }
 }

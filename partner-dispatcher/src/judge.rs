@@ -112,8 +112,7 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         let epoch = Some(String::new());
         return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
     }
-    let echoes = |body: &StateResponse| body.chunk_id == chunk_id && is_epoch(&body.ledger_epoch);
-    let Some(body) = read(&answer.body).filter(echoes) else {
+    let Some(body) = read(chunk_id, &answer.body) else {
         return Judgement::owed(sent, true, retry_after_ms(answer));
     };
     let results = by_bet(&body.results);
@@ -129,12 +128,10 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
     }
 }
 
-/// Whether a 200 to `request` decides nothing about some of its items, for no reason that the contract has:
-/// it is no answer to this chunk, leaves the item out, or uses words that this build does not know.
+/// Whether a 200 to `request` says nothing of some of its items: it is no answer to this chunk, leaves the item
+/// out, or uses words that this build does not know.
 pub(crate) fn is_nonsense(request: &StateRequest, body: &[u8]) -> bool {
-    let Some(body) = read(body).filter(|body| body.chunk_id == request.chunk_id) else {
-        return true;
-    };
+    let Some(body) = read(&request.chunk_id, body) else { return true };
     let results = by_bet(&body.results);
     let says = |item: &StateItem| {
         let result = results.get(item.bet_id.as_str()).copied().flatten();
@@ -143,8 +140,8 @@ pub(crate) fn is_nonsense(request: &StateRequest, body: &[u8]) -> bool {
     !request.items.iter().all(says)
 }
 
-/// The body as the contract has it; items that are not are left out, and do not cost the others.
-fn read(body: &[u8]) -> Option<StateResponse> {
+/// The answer to the chunk as the contract has it; items that are not are left out, and do not cost the others.
+fn read(chunk_id: &str, body: &[u8]) -> Option<StateResponse> {
     #[derive(Deserialize)]
     struct Loose {
         chunk_id: String,
@@ -152,16 +149,15 @@ fn read(body: &[u8]) -> Option<StateResponse> {
         ledger_epoch: String,
         results: Vec<serde_json::Value>,
     }
-    if let Ok(strict) = serde_json::from_slice(body) {
-        return Some(strict);
-    }
-    let loose: Loose = serde_json::from_slice(body).ok()?;
-    let results = loose.results.into_iter().filter_map(|item| serde_json::from_value(item).ok());
-    Some(StateResponse {
-        results: results.collect(),
-        chunk_id: loose.chunk_id,
-        ledger_epoch: loose.ledger_epoch,
-    })
+    let body = match serde_json::from_slice(body) {
+        Ok(strict) => strict,
+        Err(_) => {
+            let Loose { chunk_id, ledger_epoch, results } = serde_json::from_slice(body).ok()?;
+            let results = results.into_iter().filter_map(|item| serde_json::from_value(item).ok());
+            StateResponse { results: results.collect(), chunk_id, ledger_epoch }
+        }
+    };
+    (body.chunk_id == chunk_id && is_epoch(&body.ledger_epoch)).then_some(body)
 }
 
 /// Whether an epoch can stand in keys: at most 64 letters, digits, `_`, `-`, `.` and `:`; empty where a partner names none.

@@ -78,8 +78,9 @@ pub(crate) struct Partner {
     pub(crate) gated: bool,
     /// The ledger epoch of the last answer; unknown until there was one.
     pub(crate) epoch: Option<String>,
-    /// An operator signed off that its ledger was restored: bets that it does not know are told to it anew (R20).
-    pub(crate) restored: bool,
+    /// The epoch of a restored ledger that an operator signed off: bets that it does not know are told to it anew
+    /// (R20).
+    pub(crate) restored: Option<String>,
     /// Chunks refused as a whole since the last good answer.
     pub(crate) refusals: u32,
     pub(crate) parked: Parked,

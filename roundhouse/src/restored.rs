@@ -20,7 +20,7 @@ use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use schemas::{PartnerId, frame};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why settlements are sent again, in cases.
+/// The code of cases of a ledger that names another epoch.
 pub const CODE: &str = "ledger_restored";
 /// What an answer that was on its way when the backup was made may differ, in ms: the partner's clock says when that was,
 /// ours when we were answered.
@@ -81,7 +81,9 @@ pub async fn read(
         ..Filter::default()
     };
     let parked = parked::read(engine, counts, &filter).await?;
-    bets.extend(parked.owed.values().map(|item| item.settlement.bet.to_string()));
+    // What it did not know before may have been settled by hand.
+    let parked = parked.owed.into_values().filter(|item| from <= item.parked_at);
+    bets.extend(parked.map(|item| item.settlement.bet.to_string()));
     let source = Source { topic: Topic(SETTLEMENTS), partition };
     let newest = |record: &Record| match Settlement::decode(&record.value) {
         Ok(settlement) if bets.contains(settlement.bet.as_str()) => {

@@ -19,18 +19,20 @@ pub use guard::{Forbidden, Guard, Network, NetworkError};
 pub use outbound::{AddressError, Outbound, Tls, TlsError, TlsFile, Unusable};
 pub use peers::{Message, PeerClient, PeerKeys, Peers};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
+use tower::BoxError;
 use wire::{Connector, Lookup, Refused, Use, system_lookup};
 
 /// Bytes that the head of an answer may have. Of its lines the parser takes 100 at most, and of trailers 16 KiB.
@@ -263,11 +265,42 @@ async fn read(
         return Err(CallError::Broken);
     }
     let (status, retry_after_ms) = (head.status.as_u16(), retry_after_ms(&head.headers));
-    let collected = Limited::new(body, bytes_max).collect().await;
-    let body = collected.map_err(|error| {
-        if error.is::<LengthLimitError>() { CallError::TooLarge } else { CallError::Broken }
+    let body = gather(body, bytes_max).await.map_err(|error| match error {
+        BodyError::TooLarge => CallError::TooLarge,
+        BodyError::Broken => CallError::Broken,
     })?;
-    Ok((HttpAnswer { status, retry_after_ms, body: body.to_bytes() }, head.headers))
+    Ok((HttpAnswer { status, retry_after_ms, body }, head.headers))
+}
+
+/// Why a body was not gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It has more bytes than it may.
+    TooLarge,
+    /// It ended before its end.
+    Broken,
+}
+
+/// The whole of a body of at most `bytes_max` bytes. Its pieces are copied: each keeps all of the memory that it was
+/// read into, and one that comes byte by byte would hold thousands of times its size.
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn gather<B>(body: B, bytes_max: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (mut body, mut gathered) = (pin!(Limited::new(body, bytes_max)), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() { BodyError::TooLarge } else { BodyError::Broken }
+        })?;
+        if let Ok(data) = frame.into_data() {
+            gathered.extend_from_slice(&data);
+        }
+    }
+    Ok(gathered.freeze())
 }
 
 /// Seconds only; a date would have to be compared with a clock that is not the other side's.

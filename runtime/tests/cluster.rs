@@ -206,6 +206,29 @@ async fn a_slow_reader_gets_every_record_and_holds_up_nobody() {
     engine.close().await;
 }
 
+/// A reader here, then one there, as partners page through the past: each leaves its consumer to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_far_apart_after_each_other_share_a_consumer() {
+    let options = ground("apart").await;
+    let engine = open(&options).await;
+    let at = Source { topic: conformance::TOPICS[0].0, partition: 0 };
+    engine.append((0..100_u8).map(|number| record(vec![number])).collect()).await.unwrap();
+    let before = engine.consumers();
+    for from in (0..100).rev().step_by(9) {
+        let mut reader = engine.reader(at, from);
+        let mut next = from;
+        while next < 100 {
+            let read = tokio::time::timeout(WAIT_MAX, reader.next(1_000)).await.unwrap();
+            for record in read.unwrap().0 {
+                assert_eq!(record.offset, next);
+                next += 1;
+            }
+        }
+    }
+    assert!(engine.consumers() <= before + 1, "{} instead of {before}", engine.consumers());
+    engine.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_missing_topics_or_tables_is_refused_by_name() {
     let mut options = ground("refused").await;

@@ -9,7 +9,7 @@ use schemas::facts::{HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_REPLAY, HISTORY
 use schemas::frame;
 use schemas::settlements::{REVISION_HELD, REVISION_VOID, Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord, HistoryRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something said, and when the log took it, in ms since the Unix epoch, UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,12 +172,28 @@ impl Story {
         })
     }
 
-    /// The delivery that ended `revision`: a final answer rather than a parking, and of several the last,
-    /// which is of the newest ledger.
+    /// The delivery that ended `revision`: of several in one ledger a final answer rather than a parking; of
+    /// several ledgers the last word of the newest.
     pub(crate) fn ended(&self, revision: u32) -> Option<&Logged<Delivery>> {
         let mut of = self.deliveries.iter().filter(|told| told.said.revision() == Some(revision));
-        let parked = of.clone().next_back();
-        of.rfind(|told| told.said.record.outcome != DeliveryOutcome::Parked).or(parked)
+        let last = of.clone().next_back();
+        let epoch =
+            last.map(|told| &told.said.record.ledger_epoch).filter(|epoch| !epoch.is_empty());
+        let is_final = |told: &&Logged<Delivery>| {
+            let record = &told.said.record;
+            record.outcome != DeliveryOutcome::Parked
+                && epoch.is_none_or(|epoch| *epoch == record.ledger_epoch)
+        };
+        of.rfind(is_final).or(last)
+    }
+
+    /// How each revision ended that was answered or parked.
+    fn ends(&self) -> impl Iterator<Item = (u32, DeliveryOutcome)> {
+        let revisions = self.deliveries.iter().filter_map(|told| told.said.revision());
+        let revisions: BTreeSet<u32> = revisions.collect();
+        revisions
+            .into_iter()
+            .filter_map(|revision| Some((revision, self.ended(revision)?.said.record.outcome)))
     }
 
     /// How the movement of `revision` ended. An answer about a higher revision ends it too (R18).
@@ -228,19 +244,14 @@ impl Story {
 
     /// The highest revision with a final answer.
     pub(crate) fn confirmed(&self) -> Option<u32> {
-        let is_final = |told: &&Logged<Delivery>| {
-            let outcome = told.said.record.outcome;
-            matches!(outcome, DeliveryOutcome::Applied | DeliveryOutcome::Superseded)
-        };
-        let finals = self.deliveries.iter().filter(is_final);
-        finals.filter_map(|told| told.said.revision()).max()
+        let is_final = |end| matches!(end, DeliveryOutcome::Applied | DeliveryOutcome::Superseded);
+        self.ends().filter(|(_, end)| is_final(*end)).map(|(revision, _)| revision).max()
     }
 
     /// Revisions that the partner applied.
     fn applied(&self) -> impl Iterator<Item = u32> {
-        let applied =
-            |told: &&Logged<Delivery>| told.said.record.outcome == DeliveryOutcome::Applied;
-        self.deliveries.iter().filter(applied).filter_map(|told| told.said.revision())
+        let applied = self.ends().filter(|(_, end)| *end == DeliveryOutcome::Applied);
+        applied.map(|(revision, _)| revision)
     }
 
     /// What a state is worth to the player beside the stake, in minor units.

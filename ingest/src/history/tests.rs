@@ -76,17 +76,20 @@ impl FactStore for Rows {
     }
 }
 
-/// The topics of one partition.
+/// The topics of one partition, and the epoch that its partner's ledger names.
 #[derive(Clone, Debug, Default)]
-struct Log(BTreeMap<Source, Vec<Record>>);
+struct Log {
+    topics: BTreeMap<Source, Vec<Record>>,
+    epoch: u32,
+}
 
 impl Log {
     /// Appends a record with further headers; the log takes one each second.
     fn append(&mut self, out: Outgoing, headers: &[(&'static str, &str)]) {
         let mut append = Append::from(out.into_parts());
         append.headers.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let count: usize = self.0.values().map(Vec::len).sum();
-        let records = self.0.entry(append.source()).or_default();
+        let count: usize = self.topics.values().map(Vec::len).sum();
+        let records = self.topics.entry(append.source()).or_default();
         records.push(Record {
             offset: u64::try_from(records.len()).unwrap(),
             appended_at: PLACED_AT + 1_000 * i64::try_from(count + 1).unwrap(),
@@ -126,7 +129,7 @@ impl Log {
             revision: i64::from(revision),
             round_id: bet.id.round_str().to_owned(),
             partner_id: bet.partner.to_string(),
-            ledger_epoch: "e1".to_owned(),
+            ledger_epoch: format!("e{}", self.epoch),
             outcome,
             superseded_by: (outcome == DeliveryOutcome::Superseded)
                 .then(|| i64::from(revision + 1)),
@@ -145,7 +148,7 @@ impl Log {
     fn rows(&self, sources: &[Source], records: usize) -> Rows {
         let mut world = World::new(self.sources());
         for source in sources {
-            for chunk in self.0.get(source).into_iter().flat_map(|all| all.chunks(records)) {
+            for chunk in self.topics.get(source).into_iter().flat_map(|all| all.chunks(records)) {
                 world.read(*source, chunk.to_vec());
                 world.settle();
             }

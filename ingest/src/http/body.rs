@@ -5,13 +5,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http_body_util::LengthLimitError;
+use runtime::http::{BodyError, gather};
 use schemas::{BetId, PartnerId, RoundId};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -147,12 +146,12 @@ pub(super) async fn bytes(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     if length.and_then(|length| length.parse().ok()).is_some_and(|length| BODY_BYTES_MAX < length) {
         return Err(too_large());
     }
-    tokio::time::timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX))
+    tokio::time::timeout(BODY_WAIT_MAX, gather(body, BODY_BYTES_MAX))
         .await
         .map_err(|_| Problem::new(Kind::BODY_TIMEOUT, "the body was not complete within 10 s"))?
-        .map_err(|error| match error.source() {
-            Some(source) if source.is::<LengthLimitError>() => too_large(),
-            Some(_) | None => Problem::new(Kind::MALFORMED_JSON, "the body broke off"),
+        .map_err(|error| match error {
+            BodyError::TooLarge => too_large(),
+            BodyError::Broken => Problem::new(Kind::MALFORMED_JSON, "the body broke off"),
         })
 }
 

@@ -118,10 +118,7 @@ async fn answer<L: Line, E: Engine>(
         Some(format) => format == Format::Csv,
         None => accepts_csv(headers),
     };
-    let limit = params.limit.unwrap_or(PAGE_LINES);
-    if !(1..=PAGE_LINES_MAX).contains(&limit) {
-        return Err(wrong(format!("`limit` is 1 to {PAGE_LINES_MAX}")));
-    }
+    let limit = limit(params.limit, PAGE_LINES, PAGE_LINES_MAX)?;
     let (asked, below) = asked::<L>(whose, &params, (api.now)())?;
     if csv && params.limit.is_none() {
         return streamed::<L, E>(api, asked, below).await;
@@ -279,7 +276,7 @@ fn asked<L: Line>(
     let ms = |at: i64| u64::try_from(at).unwrap_or(0);
     let below = Place::before(ms(to));
     let below = match params.cursor.as_deref() {
-        Some(text) => cursor_read(text)?.min(below),
+        Some(text) => cursor_read("cursor", text)?.min(below),
         None => below,
     };
     let (status, round) = (params.status.clone(), params.round.clone());
@@ -323,7 +320,8 @@ pub(super) fn cursor(last: &Place) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}@{}", last.at, last.subject))
 }
 
-pub(super) fn cursor_read(text: &str) -> Result<Place, Problem> {
+/// The place that a cursor names, which was given as `parameter`.
+pub(super) fn cursor_read(parameter: &str, text: &str) -> Result<Place, Problem> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let text = String::from_utf8(bytes).ok()?;
@@ -331,7 +329,14 @@ pub(super) fn cursor_read(text: &str) -> Result<Place, Problem> {
         let place = Place { at: at.parse().ok()?, subject: subject.to_owned() };
         (place.subject.is_empty() || place.names().is_some()).then_some(place)
     };
-    read().ok_or_else(|| wrong("`cursor` is none that was given out"))
+    read().ok_or_else(|| wrong(format!("`{parameter}` is none that was given out")))
+}
+
+/// The number of lines that was asked for, or the usual one.
+pub(super) fn limit(asked: Option<usize>, usual: usize, max: usize) -> Result<usize, Problem> {
+    let limit = asked.unwrap_or(usual);
+    let wrong = || wrong(format!("`limit` is 1 to {max}"));
+    (1..=max).contains(&limit).then_some(limit).ok_or_else(wrong)
 }
 
 pub(super) fn wrong(detail: impl Into<String>) -> Problem {

@@ -2,7 +2,6 @@
 
 use super::bet_bodies::DecidedBody;
 use super::csv::Column;
-use super::partner_api::MoneyShape;
 use crate::history::story::{Delivery, Logged, Outcome, Standing, Story};
 use schemas::contract::{MoneyBody, timestamp};
 use schemas::settlements::{REVISION_HELD, Settlement, Target};
@@ -160,10 +159,8 @@ pub(super) struct TransactionLine {
     partner_player_id: String,
     /// The state that the bet was to be in.
     target: &'static str,
-    #[schema(value_type = MoneyShape)]
     stake: MoneyBody,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<MoneyShape>)]
     payout: Option<MoneyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -171,7 +168,6 @@ pub(super) struct TransactionLine {
     status: &'static str,
     /// What it moved, below zero from the player; absent where no answer tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<MoneyShape>)]
     moved: Option<MoneyBody>,
     /// How often it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,14 +4,11 @@
 //! one has is answered in the words for what does not exist.
 
 mod bets;
-mod bodies;
 mod days;
 mod events;
 mod open_api;
 mod rounds;
 mod signed;
-
-pub(super) use bodies::MoneyShape;
 
 use super::ApiState;
 use axum::Router;

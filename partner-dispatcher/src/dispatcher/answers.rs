@@ -38,7 +38,7 @@ impl Dispatcher {
                 Verdict::Superseded { by } => self.end(id, &epoch, Some(by)),
                 Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
                 Verdict::Owed => owed.push(id),
-                Verdict::Park { code: ParkCode::UnknownBet, .. } if self.recovers(id) => {
+                Verdict::Park { code: ParkCode::UnknownBet, .. } if self.recovers(id, &epoch) => {
                     owed.push(id);
                 }
                 Verdict::Park { code, said } => {
@@ -67,11 +67,11 @@ impl Dispatcher {
         judgement
     }
 
-    /// True if a bet that its partner does not know is told to it anew, once: its row was lost with a ledger that was
-    /// restored from a backup, and people of both sides signed that off (R20).
-    fn recovers(&mut self, id: u64) -> bool {
+    /// True if a bet that the ledger of this epoch does not know is told to it anew, once: it was restored from a
+    /// backup, and people of both sides signed that off (R20).
+    fn recovers(&mut self, id: u64, epoch: &str) -> bool {
         let Some((name, _)) = self.book.get(id).map(home) else { return false };
-        if !self.partner(&name).restored {
+        if self.partner(&name).restored.as_deref() != Some(epoch) {
             return false;
         }
         let Some(item) = self.book.get_mut(id) else { return false };
@@ -267,8 +267,9 @@ impl Dispatcher {
         self.failed(now, owed);
     }
 
-    /// An item of a tier that is final in the ledger as it is now is done; any other is sent when it is due.
-    /// While the epoch is not known nothing counts as final: sending again moves no money.
+    /// An item of a tier that is final in the ledger as it is now, or was superseded by one that is parked, is
+    /// done; any other is sent when it is due. While the epoch is not known nothing counts as final: sending
+    /// again moves no money.
     fn close_or_queue(&mut self, now: Millis, id: u64, standing: &BTreeMap<String, Vec<Standing>>) {
         let Some(item) = self.book.get(id).filter(|item| item.stage == Stage::LookedUp) else {
             return;
@@ -278,7 +279,7 @@ impl Dispatcher {
         let partner = self.partners.get(&name);
         let epoch = partner.and_then(|partner| partner.epoch.as_deref());
         let answers = standing.get(item.settlement.bet.as_str());
-        let closed = epoch.zip(answers).is_some_and(|(epoch, answers)| {
+        let closed = answers.is_some_and(|answers| {
             answers.iter().any(|answer| answer.closes(item.settlement.revision, epoch))
         });
         if closed {
@@ -329,22 +330,23 @@ struct Standing {
 }
 
 impl Standing {
-    /// True if nothing at `revision` need be sent: a final answer at it or above, in the ledger as it
-    /// is now. A parking closes nothing.
-    fn closes(&self, revision: u32, epoch: &str) -> bool {
+    /// True if nothing at `revision` is to be sent: a final answer at it or above, in the ledger as it
+    /// is now; or a parking above it, which is the newer one in a log (R15). Its own parking closes nothing.
+    fn closes(&self, revision: u32, epoch: Option<&str>) -> bool {
         let last = match self.outcome {
             DeliveryOutcome::Applied | DeliveryOutcome::Superseded => true,
             DeliveryOutcome::Parked if planted::active(Bug::ParkedBlocksNewer) => return true,
+            DeliveryOutcome::Parked if revision < self.revision => return true,
             DeliveryOutcome::Parked => planted::active(Bug::ParkedMeansDone),
             DeliveryOutcome::Unknown => false,
         };
-        last && revision <= self.revision && self.epoch == epoch
+        last && revision <= self.revision && epoch == Some(self.epoch.as_str())
     }
 
     /// True if the partner's row can be at revision `by`: a final answer says so (R17), or it was parked
     /// and so read from a log, where it is still owed (R15, R18).
     fn proves(&self, by: u32, epoch: &str) -> bool {
         let parked = self.outcome == DeliveryOutcome::Parked && by <= self.revision;
-        parked || self.closes(by, epoch)
+        parked || self.closes(by, Some(epoch))
     }
 }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 /// Asks a dispatcher what it owes, and tells it what else is known of its partners.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwedQuery {
-    /// Partners whose restored ledger an operator signed off: bets that they do not know are told to them
-    /// anew (R20).
-    pub restored: Arc<BTreeSet<PartnerId>>,
+    /// The epochs of restored ledgers that an operator signed off: bets that such a ledger does not know are told
+    /// to it anew (R20).
+    pub restored: Arc<BTreeMap<PartnerId, String>>,
 }
 
 /// What the dispatcher of one partition knows to be owed.

@@ -56,11 +56,13 @@ impl Dispatcher {
         let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
         let mut ids = Vec::with_capacity(count);
         let (mut facts, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for (subject, output) in self.writer.waiting.drain(..count) {
+        let waiting: Vec<_> = self.writer.waiting.drain(..count).collect();
+        for (subject, output) in waiting {
             facts.extend(output.facts);
             records.extend(output.records);
             match subject {
                 Subject::Item(id) => {
+                    self.count_in_tier(id);
                     self.book.goes(id);
                     ids.push(id);
                 }
@@ -77,6 +79,23 @@ impl Dispatcher {
         }
     }
 
+    /// An item is about to stand in a tier. It is counted now: its record may be read before it is known here
+    /// that it is durable.
+    fn count_in_tier(&mut self, id: u64) {
+        let Some(item) = self.book.get(id).filter(|item| item.stage == Stage::Moving) else {
+            return;
+        };
+        let ((name, traffic), tier) = (home(item), item.tier);
+        let failed = item.retried_since.map(|_| item.settlement.bet.round());
+        let partner = self.partner(&name);
+        if let Some(tier) = tier {
+            partner.tier_unread[tier.index()] += 1;
+        }
+        if let Some(round) = failed {
+            partner.queue(traffic).failed.put(round);
+        }
+    }
+
     /// The batch is durable: its items leave the memory.
     pub(super) fn applied(&mut self, token: u64) {
         if self.writer.on_its_way.as_ref().is_none_or(|(on_its_way, _)| *on_its_way != token) {
@@ -84,19 +103,9 @@ impl Dispatcher {
         }
         let Some((_, ids)) = self.writer.on_its_way.take() else { return };
         for id in ids {
-            let Some(item) = self.book.done(id).filter(|item| item.stage == Stage::Moving) else {
-                continue;
-            };
-            let (name, traffic) = home(&item);
-            let partner = self.partner(&name);
-            if let Some(tier) = item.tier {
-                partner.tier_unread[tier.index()] += 1;
-            }
-            if item.retried_since.is_some() {
-                partner.queue(traffic).failed.put(item.settlement.bet.round());
-            }
-            if item.aside {
-                let queue = partner.queue(traffic);
+            let moved = self.book.done(id).filter(|item| item.stage == Stage::Moving);
+            if let Some((name, traffic)) = moved.filter(|item| item.aside).map(|item| home(&item)) {
+                let queue = self.partner(&name).queue(traffic);
                 queue.moving = queue.moving.saturating_sub(1);
             }
         }

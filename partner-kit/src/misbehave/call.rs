@@ -58,16 +58,16 @@ impl Call<'_> {
         }
     }
 
-    /// Applies `request` in so long, unless too many wait already; `then` is done after it.
+    /// Applies `request` in so long, and does `then` after it; false if too many wait already.
     pub(super) fn later(
         &self,
         wait: Duration,
         request: Request,
         then: impl FnOnce(&Mischief) + Send + 'static,
-    ) {
+    ) -> bool {
         let (mischief, next) = (Arc::clone(self.mischief), self.next.clone());
         if REMEMBERED_MAX <= mischief.later.len() {
-            return;
+            return false;
         }
         let applying = async move {
             tokio::select! {
@@ -79,5 +79,6 @@ impl Call<'_> {
             }
         };
         self.mischief.later.spawn(applying);
+        true
     }
 }

@@ -168,6 +168,7 @@ impl Call<'_> {
 
     /// Whether the stake will be held later, from this call on or from an earlier one.
     fn hold_late(&self, bet: String) -> bool {
+        let wait = Duration::from_millis(self.mischief.settings().misbehave.late_ms);
         let mut memory = self.mischief.memory();
         if memory.late.contains(&bet) || REMEMBERED_MAX <= memory.late.len() {
             return memory.late.contains(&bet);
@@ -175,12 +176,16 @@ impl Call<'_> {
         let Ok(mut body) = serde_json::from_slice::<Value>(&self.body) else { return false };
         body["expires_at"] = Value::from(NEVER);
         memory.late.insert(bet.clone());
-        let wait = Duration::from_millis(self.mischief.settings().misbehave.late_ms);
-        let request = self.with_body(&body);
-        self.later(wait, request, move |mischief| {
-            mischief.memory().late.remove(&bet);
+        // Locks are taken one at a time.
+        drop(memory);
+        let (request, held) = (self.with_body(&body), bet.clone());
+        let comes = self.later(wait, request, move |mischief| {
+            mischief.memory().late.remove(&held);
         });
-        true
+        if !comes {
+            self.mischief.memory().late.remove(&bet);
+        }
+        comes
     }
 
     /// 23: no correction takes money.

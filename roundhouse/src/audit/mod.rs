@@ -63,7 +63,7 @@ pub fn explain(books: &Books, bet: &str) -> Result<Vec<String>, String> {
 fn rest(scene: &Scene<'_>) -> Finding {
     let mut finding = Finding::new(
         "at-rest",
-        "every bet is decided, none is frozen, settlements are final or parked",
+        "every bet is decided, none is frozen, its newest settlement is final or parked",
     );
     for (bet, story) in &scene.stories.bets {
         finding.that(
@@ -84,7 +84,7 @@ fn rest(scene: &Scene<'_>) -> Finding {
             || (*bet).to_owned(),
             || format!("undecided since the intent at {}", story.intent_at),
         );
-        for (_, due) in &story.settlements {
+        if let Some((_, due)) = story.settlements.last() {
             finding.that(
                 scene.answers.closed(due.bet.as_str(), due.revision) || scene.answers.parked(due),
                 || due.id(),

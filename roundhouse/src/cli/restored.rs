@@ -14,6 +14,10 @@ use schemas::PartnerId;
 use schemas::contract::parse_timestamp;
 use serde::Serialize;
 use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Dispatchers look each second at what was said of partners.
+const HEARD: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,30 +85,40 @@ struct Done {
 pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
     let config = args.place.config()?;
     match config.engine.kind {
-        EngineKind::Embedded => on(open::at_rest(&config.storage.data_dir).await?, args).await,
-        EngineKind::Cluster => on(open::cluster_reader(&config).await?, args).await,
+        EngineKind::Embedded => {
+            on(open::at_rest(&config.storage.data_dir).await?, args, Duration::ZERO).await
+        }
+        EngineKind::Cluster => on(open::cluster_reader(&config).await?, args, HEARD).await,
     }
 }
 
-async fn on<E: Opened>(engine: E, args: Args) -> anyhow::Result<u8> {
-    let done = send(&engine, args).await;
+async fn on<E: Opened>(engine: E, args: Args, heard: Duration) -> anyhow::Result<u8> {
+    let done = send(&engine, args, heard).await;
     engine.close().await;
     done.map(|()| EXIT_OK)
 }
 
-async fn send<E: Opened>(engine: &E, args: Args) -> anyhow::Result<()> {
+/// `heard` is how long it takes until every dispatcher has heard of a sign-off.
+async fn send<E: Opened>(engine: &E, args: Args, heard: Duration) -> anyhow::Result<()> {
     let Args { partner, epoch, since, .. } = args;
     let restored = Restored { partner, epoch, since };
+    if SystemClock.now() < since {
+        bail!("--since is in the future: say when the backup was made, or any time before");
+    }
+    let text = |given: &Option<String>, name: &str| {
+        let text = given.as_deref().map(str::trim).unwrap_or_default().to_owned();
+        if text.is_empty() { bail!("--{name} says nothing") } else { Ok(text) }
+    };
+    if !args.dry_run {
+        let (by, reason) = (text(&args.by, "by")?, text(&args.reason, "reason")?);
+        // First: what is not known there is told anew, and parked no more, only once this is heard.
+        restored::sign_off(engine, &restored, (&reason, &by), SystemClock.now()).await?;
+        tokio::time::sleep(heard).await;
+    }
     let lost = restored::read(engine, E::PARTITIONS, &restored).await?;
     let items: Vec<&Item> = lost.items.values().collect();
     if !args.dry_run {
-        let text = |given: &Option<String>, name: &str| {
-            let text = given.as_deref().map(str::trim).unwrap_or_default().to_owned();
-            if text.is_empty() { bail!("--{name} says nothing") } else { Ok(text) }
-        };
-        let (by, reason) = (text(&args.by, "by")?, text(&args.reason, "reason")?);
-        // First: what is sent again and not known there is told anew only once this stands.
-        restored::sign_off(engine, &restored, (&reason, &by), SystemClock.now()).await?;
+        let reason = text(&args.reason, "reason")?;
         let (total, pace) = (items.len(), Pace { per_second: args.rate });
         let progress = |done| eprintln!("restored: {done} of {total} sent again");
         let why = Why { code: CODE, what: "settlements of a restored ledger", reason: &reason };

@@ -1,8 +1,9 @@
 //! What is parked: set aside for a human, still owed, still counted; and sending it again.
 //!
 //! A settlement is parked while its record stands in the parking place and no final answer to it, or to a
-//! newer revision of its bet, stands in the store (R18). So what was replayed and confirmed is parked no more,
-//! and the record, which is kept for ever, says that it once was.
+//! newer revision of its bet, stands in the store (R18): one in the ledger of its partner that counts (R20). So
+//! what was replayed and confirmed is parked no more, and the record, which is kept for ever, says that it once
+//! was. Of a bet with two revisions in the parking place the newer is owed (R15).
 
 mod replay;
 #[cfg(test)]
@@ -15,8 +16,9 @@ use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use partner_dispatcher::retry::{HEADER_CODE, HEADER_ORIG_OFFSET};
 use runtime::{Engine, Fact, Millis, Record, Scope, Source, Topic};
-use schemas::catalogue::{PARKED, SETTLEMENTS};
+use schemas::catalogue::{PARKED, PARTNERS, SETTLEMENTS};
 use schemas::outgoing::Partitions;
+use schemas::partners::{PartnerSaid, PartnerWord};
 use schemas::settlements::{Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 use schemas::{Currency, PartnerId, RoundId, facts, frame};
@@ -120,8 +122,17 @@ pub async fn read(
 ) -> anyhow::Result<Lot> {
     let mut lot = Lot::default();
     for partition in 0..counts.lanes {
-        read_partition(engine, partition, filter, &mut lot).await?;
+        read_partition(engine, partition, &mut lot).await?;
     }
+    let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+    for Item { settlement, .. } in lot.owed.values() {
+        let revision = newest.entry(settlement.bet.to_string()).or_default();
+        *revision = settlement.revision.max(*revision);
+    }
+    lot.owed.retain(|_, item| {
+        filter.takes(item) && newest[item.settlement.bet.as_str()] == item.settlement.revision
+    });
+    let ledgers = ledgers(engine).await?;
     let scopes: BTreeSet<(u32, String)> = lot
         .owed
         .values()
@@ -139,23 +150,19 @@ pub async fn read(
     }
     let before = lot.owed.len();
     lot.owed.retain(|_, item| {
-        let last = finals.get(item.settlement.bet.as_str()).copied().unwrap_or(0);
-        last < i64::from(item.settlement.revision)
+        let Settlement { bet, partner, revision, .. } = &item.settlement;
+        let finals = finals.get(bet.as_str()).into_iter().flatten();
+        let counts = |epoch: &str| ledgers.get(partner).is_none_or(|counts| counts == epoch);
+        !finals.filter(|(epoch, _)| counts(epoch)).any(|(_, last)| i64::from(*revision) <= *last)
     });
     lot.answered = u64::try_from(before - lot.owed.len()).unwrap_or(u64::MAX);
     Ok(lot)
 }
 
-async fn read_partition(
-    engine: &impl Engine,
-    partition: u32,
-    filter: &Filter,
-    lot: &mut Lot,
-) -> anyhow::Result<()> {
+async fn read_partition(engine: &impl Engine, partition: u32, lot: &mut Lot) -> anyhow::Result<()> {
     let source = Source { topic: Topic(PARKED), partition };
     let taken = |record: &Record| match item(record, partition) {
         None => lot.unreadable += 1,
-        Some(item) if !filter.takes(&item) => {}
         Some(mut item) => {
             let id = item.settlement.id();
             item.times += lot.owed.get(&id).map_or(0, |before| before.times);
@@ -177,13 +184,31 @@ fn item(record: &Record, partition: u32) -> Option<Item> {
     })
 }
 
-/// The highest revision with a final answer, by bet.
-fn note_finals(found: &[Fact], finals: &mut BTreeMap<String, i64>) {
+/// The epoch of the ledger that counts, by partner, where one was ever named.
+async fn ledgers(engine: &impl Engine) -> anyhow::Result<BTreeMap<PartnerId, String>> {
+    let mut ledgers = BTreeMap::new();
+    for partition in 0..engine.partitions(Topic(PARTNERS)) {
+        let source = Source { topic: Topic(PARTNERS), partition };
+        let said = |record: &Record| {
+            if let Ok(Some(PartnerSaid { partner, what: PartnerWord::Ledger(ledger), .. })) =
+                PartnerSaid::decode(&record.value)
+            {
+                ledgers.insert(partner, ledger.epoch);
+            }
+        };
+        whole(engine, source, said).await?;
+    }
+    Ok(ledgers)
+}
+
+/// The highest revision with a final answer, by bet and epoch.
+fn note_finals(found: &[Fact], finals: &mut BTreeMap<String, BTreeMap<String, i64>>) {
     for fact in found.iter().filter(|fact| fact.key.kind == facts::DELIVERED) {
         let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
         match record.outcome {
             DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
-                let last = finals.entry(record.bet_id).or_insert(record.revision);
+                let of = finals.entry(record.bet_id).or_default();
+                let last = of.entry(record.ledger_epoch).or_insert(record.revision);
                 *last = record.revision.max(*last);
             }
             DeliveryOutcome::Parked | DeliveryOutcome::Unknown => {}

@@ -6,6 +6,7 @@ use runtime::{Append, Batch, Engine, RecordLog};
 use schemas::Money;
 use schemas::catalogue::{CASES, RETRY_5S};
 use schemas::outgoing::{self, SettlementTopic};
+use schemas::partners::{LedgerWord, Said};
 use schemas::settlements::Reason;
 use schemas::wire::CaseRecord;
 
@@ -63,13 +64,58 @@ fn ids(lot: &Lot) -> Vec<&str> {
     lot.owed.keys().map(String::as_str).collect()
 }
 
+async fn opened(directory: &std::path::Path) -> runtime::embedded::Embedded {
+    let options = runtime::embedded::Options::new(directory);
+    runtime::embedded::Embedded::open(&options, crate::engine::catalogue(), runtime::SystemClock)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn of_two_parked_revisions_the_newer_is_owed_whatever_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = opened(directory.path()).await;
+    let [old, new] = [3, 4].map(|revision| {
+        settlement("acme", "r_1:a", revision, Target::Settled(i64::from(revision)))
+    });
+    let parked = vec![park(&old, "collected_net"), park(&new, "correction_refused")];
+    engine.append(parked).await.unwrap();
+    for (code, found) in [
+        (None, vec!["r_1:a/4"]),
+        (Some("correction_refused"), vec!["r_1:a/4"]),
+        (Some("collected_net"), vec![]),
+    ] {
+        let filter = Filter { code: code.map(str::to_owned), ..Filter::default() };
+        assert_eq!(ids(&read(&engine, COUNTS, &filter).await.unwrap()), found);
+    }
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_a_ledger_that_counts_no_more_closes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = opened(directory.path()).await;
+    let lost = settlement("acme", "r_1:a", 3, Target::Settled(1));
+    engine.append(vec![park(&lost, "unknown_bet")]).await.unwrap();
+    let facts = vec![vec![answered(&lost)]];
+    engine.apply(None, Batch { facts, ..Batch::default() }).await.unwrap();
+    let owed = async || read(&engine, COUNTS, &Filter::default()).await.unwrap().owed.len();
+    assert_eq!(owed().await, 0);
+    for (epoch, still) in [("2", 1), ("1", 0)] {
+        let ledger = LedgerWord { epoch: epoch.to_owned(), restored: true };
+        let what = PartnerWord::Ledger(ledger);
+        let by = Said { reason: String::new(), actor: "ann".to_owned(), said_at: 0 };
+        let said = PartnerSaid { partner: lost.partner.clone(), what, by };
+        let record = outgoing::partner(&said, engine.partitions(Topic(PARTNERS))).unwrap();
+        engine.append(vec![record.into_parts().into()]).await.unwrap();
+        assert_eq!(owed().await, still, "{epoch}");
+    }
+    engine.close().await;
+}
+
 #[tokio::test]
 async fn parked_is_what_has_no_final_answer_at_its_revision_or_above() {
     let directory = tempfile::tempdir().unwrap();
-    let options = runtime::embedded::Options::new(directory.path());
-    let catalogue = crate::engine::catalogue();
-    let engine =
-        runtime::embedded::Embedded::open(&options, catalogue, runtime::SystemClock).unwrap();
+    let engine = opened(directory.path()).await;
     let won = Target::Settled(2_500);
     let poison = settlement("acme", "r_1:a", 3, won);
     let corrected = settlement("acme", "r_1:b", 3, won);

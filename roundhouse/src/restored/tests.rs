@@ -1,6 +1,7 @@
 //! Which settlements are sent again, from a log of its own.
 
 use super::*;
+use partner_dispatcher::retry::HEADER_CODE;
 use runtime::embedded::{Embedded, Options};
 use runtime::{Clock, RecordLog};
 use schemas::Money;
@@ -65,10 +66,19 @@ async fn the_newest_of_what_was_confirmed_since_in_another_ledger_is_sent_again(
     let engine = Embedded::open(&options, crate::engine::catalogue(), time.clone()).unwrap();
     let at = |ms| time.0.store(ms, Ordering::Relaxed);
     let applied = |bet, epoch| answered("acme", bet, epoch, DeliveryOutcome::Applied);
-    let since = 10_000_000;
+    let (since, acme) = (10_000_000, "acme".parse().unwrap());
+    let unknown = |bet| {
+        let topic = SettlementTopic::Parked;
+        let mut record = outgoing::settlement(&settled(bet, 3), topic, COUNTS.of_partner(&acme));
+        record.as_mut().unwrap().headers.push((HEADER_CODE, "unknown_bet".to_owned()));
+        Append::from(record.unwrap().into_parts())
+    };
     at(since - MARGIN_MS - 1);
-    engine.append(vec![said(&settled("r:old", 3)), applied("r:old", "1")]).await.unwrap();
+    let by_hand = [said(&settled("r:by-hand", 3)), unknown("r:by-hand")];
+    let old = [said(&settled("r:old", 3)), applied("r:old", "1")];
+    engine.append(by_hand.into_iter().chain(old).collect()).await.unwrap();
     at(since - MARGIN_MS);
+    engine.append(vec![said(&settled("r:hold", 3)), unknown("r:hold")]).await.unwrap();
     let late = [settled("r:late", 3), settled("r:late", 5), settled("r:late", 4)];
     engine.append(late.iter().map(said).collect()).await.unwrap();
     engine
@@ -88,7 +98,12 @@ async fn the_newest_of_what_was_confirmed_since_in_another_ledger_is_sent_again(
     let restored = Restored { partner: "acme".parse().unwrap(), epoch: "2".to_owned(), since };
     let lost = read(&engine, COUNTS, &restored).await.unwrap();
     let ids: Vec<String> = lost.items.values().map(|item| item.settlement.id()).collect();
-    assert_eq!((ids, lost.gone, lost.unreadable), (vec!["r:late/5".to_owned()], 1, 0));
+    assert_eq!(
+        ids,
+        ["r:hold/3", "r:late/5"],
+        "of r:hold the stake was lost, and it was told since"
+    );
+    assert_eq!((lost.gone, lost.unreadable), (1, 0));
 
     let refused = Restored { epoch: "no epoch".to_owned(), ..restored.clone() };
     assert!(sign_off(&engine, &refused, ("why", "ann"), since).await.is_err());

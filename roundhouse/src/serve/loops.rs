@@ -235,7 +235,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
                 limits,
                 // Two owners after each other must not repeat in step with what they left behind.
                 seed: lease.generation,
-                restored: restored(&partners),
+                restored: restored(&partners.all()),
             })
         },
         Arc::new(sender),

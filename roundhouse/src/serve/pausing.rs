@@ -7,6 +7,7 @@
 
 use super::Opened;
 use super::loops::Start;
+use crate::restored::CODE;
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::partners::{Partner, Partners};
 use ingest::stakes::{Due, Stakes};
@@ -20,7 +21,7 @@ use schemas::catalogue::PARTNERS;
 use schemas::partners::{LedgerWord, PartnerSaid, PartnerWord, Pauser, Said};
 use schemas::wire::CaseRecord;
 use schemas::{ContentHash, PartnerId, outgoing};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -29,8 +30,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often it is looked.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The code of the case of a ledger that names another epoch.
-const LEDGER_RESTORED: &str = "ledger_restored";
 /// How long bets that a restored ledger does not know are told to it anew, in ms: what was bet before may be corrected
 /// for 30 days, and be retried for 35.
 const RECOVERED_MS: Millis = 65 * 24 * 60 * 60 * 1_000;
@@ -88,7 +87,11 @@ impl<E: Opened> Speaker<E> {
     }
 
     /// Compares the epoch that a partner's ledger names with the one that counts (R20). The first one counts.
+    /// Nothing is said of an epoch that was heard before another one was signed off.
     async fn ledger(&self, partner: &Partner, epoch: &str) {
+        if self.partners.get(&partner.id).is_none_or(|now| now.ledger != partner.ledger) {
+            return;
+        }
         let Some((ledger, _)) = &partner.ledger else {
             let word = LedgerWord { epoch: epoch.to_owned(), restored: false };
             let reason = "the first epoch that it named".to_owned();
@@ -102,12 +105,9 @@ impl<E: Opened> Speaker<E> {
         let reason = format!("its ledger went from epoch `{before}` to `{epoch}`");
         tracing::warn!(partner.id = %id, reason, "betting is paused until people sign the ledger off");
         let case = CaseRecord {
-            case_id: format!(
-                "case_{}",
-                ContentHash::of(&[id.as_str(), LEDGER_RESTORED, before, epoch])
-            ),
+            case_id: format!("case_{}", ContentHash::of(&[id.as_str(), CODE, before, epoch])),
             step: 1,
-            code: LEDGER_RESTORED.to_owned(),
+            code: CODE.to_owned(),
             partner_id: Some(id.to_string()),
             round_id: None,
             bet_id: None,
@@ -143,13 +143,16 @@ pub(super) fn deliveries<E: Opened>(
         let mut before = BTreeSet::new();
         while !stop.is_cancelled() {
             let partners = speaker.partners.all();
-            let query = OwedQuery { restored: restored(&speaker.partners) };
+            let query = OwedQuery { restored: restored(&partners) };
             let owed = owed(&handles, E::PARTITIONS.lanes, &query).await;
             metrics.show(&owed, &mut before);
             for partner in partners {
                 show(&shown, &partner.id, |by| partner.betting.is_paused_by(by));
                 let lane = E::PARTITIONS.of_partner(&partner.id);
-                let Some(here) = owed.iter().find(|one| one.partition == lane) else { continue };
+                let Some(here) = owed.iter().find(|one| one.partition == lane) else {
+                    health.lost(&partner.id);
+                    continue;
+                };
                 // One that its dispatcher has not heard of is owed nothing.
                 let nothing = OwedOf::default();
                 let of = here.partners.get(&partner.id).unwrap_or(&nothing);
@@ -169,14 +172,15 @@ pub(super) fn deliveries<E: Opened>(
     });
 }
 
-/// Partners whose ledger was signed off as a restored one so lately that bets lost with it may still be told to it.
-pub(super) fn restored(partners: &Partners) -> Arc<BTreeSet<PartnerId>> {
+/// The epochs that were signed off as those of restored ledgers so lately that lost bets may still be told to them.
+pub(super) fn restored(partners: &[Partner]) -> Arc<BTreeMap<PartnerId, String>> {
     let now = SystemClock.now();
     let lately = |partner: &Partner| {
-        let word = partner.ledger.as_ref().filter(|(ledger, _)| ledger.restored);
-        word.is_some_and(|(_, said)| now.saturating_sub(said.said_at) < RECOVERED_MS)
+        let (ledger, said) = partner.ledger.as_ref()?;
+        let lately = now.saturating_sub(said.said_at) < RECOVERED_MS;
+        (ledger.restored && lately).then(|| (partner.id.clone(), ledger.epoch.clone()))
     };
-    Arc::new(partners.all().into_iter().filter(lately).map(|partner| partner.id).collect())
+    Arc::new(partners.iter().filter_map(lately).collect())
 }
 
 fn show(shown: &Family<Paused, Gauge>, partner: &PartnerId, paused: impl Fn(Pauser) -> bool) {

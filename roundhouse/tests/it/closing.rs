@@ -37,7 +37,7 @@ async fn closes<E: Ground>(house: &House<E>) -> Vec<CloseRecord> {
 }
 
 /// Everything in `cases.v1`.
-async fn cases<E: Ground>(house: &House<E>) -> Vec<CaseRecord> {
+pub(crate) async fn cases<E: Ground>(house: &House<E>) -> Vec<CaseRecord> {
     let engine = house.running.engine();
     let mut cases = Vec::new();
     for partition in 0..E::PARTITIONS.cases {
@@ -55,7 +55,7 @@ async fn cases<E: Ground>(house: &House<E>) -> Vec<CaseRecord> {
 }
 
 /// Partners that said the same at this version.
-async fn same<E: Ground>(house: &House<E>, version: i64) -> BTreeSet<String> {
+pub(crate) async fn same<E: Ground>(house: &House<E>, version: i64) -> BTreeSet<String> {
     let closes = closes(house).await.into_iter();
     let same = closes.filter(|close| close.case_id.is_none() && close.result_version == version);
     same.map(|close| close.partner_id).collect()

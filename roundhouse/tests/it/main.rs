@@ -37,6 +37,7 @@ mod histories;
 mod house;
 mod kill;
 mod metrics;
+mod misbehave;
 mod parked;
 mod partner_api;
 mod partners;

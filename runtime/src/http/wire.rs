@@ -6,18 +6,21 @@ use http::Uri;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tower::{BoxError, Service, ServiceExt};
@@ -77,9 +80,31 @@ pub(super) enum Refused {
 pub(super) type Lookup = Arc<dyn Fn(Name) -> Found + Send + Sync>;
 type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
+/// Lookups of one name at once. The system's cannot be broken off: those of a name whose server is silent would
+/// take all threads that wait for others.
+pub(super) const LOOKUPS_MAX: usize = 2;
+
 /// As the system finds them.
 pub(super) fn system_lookup() -> Lookup {
-    Arc::new(|name| Box::pin(async move { Ok(lookup_host((name.as_str(), 0)).await?.collect()) }))
+    lookup_by(|name| Ok((name, 0).to_socket_addrs()?.collect()))
+}
+
+/// As a function finds them that blocks.
+pub(super) fn lookup_by(find: fn(&str) -> io::Result<Vec<SocketAddr>>) -> Lookup {
+    let rooms: Mutex<BTreeMap<String, Arc<Semaphore>>> = Mutex::default();
+    Arc::new(move |name| {
+        let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = rooms.entry(name.as_str().to_owned());
+        let room = room.or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_MAX))).clone();
+        Box::pin(async move {
+            let place = room.acquire_owned().await.map_err(io::Error::other)?;
+            let found = spawn_blocking(move || {
+                let _until_it_ends = place;
+                find(name.as_str())
+            });
+            found.await.map_err(io::Error::other)?
+        })
+    })
 }
 
 /// Opens connections: TCP without delay, and TLS where the scheme says so, each with its [`Use`].
@@ -116,7 +141,12 @@ impl Connector {
         let tcp = tcp.oneshot(url).await?.into_inner();
         let stream = match tls {
             Some(tls) if !plain => {
-                Stream::Tls(Box::new(tls.connect(&host, tcp).await.map_err(Refused::Handshake)?))
+                let stream = tls.connect(&host, tcp).await.map_err(|error| {
+                    // One that they broke off says nothing of TLS.
+                    let is_tls = error.get_ref().is_some_and(|inside| inside.is::<rustls::Error>());
+                    if is_tls { BoxError::from(Refused::Handshake(error)) } else { error.into() }
+                })?;
+                Stream::Tls(Box::new(stream))
             }
             Some(_) | None => Stream::Plain(tcp),
         };
@@ -149,10 +179,10 @@ impl Service<Uri> for Connector {
 /// Looks a name up once for a connection, and lets nothing through of which an address is forbidden: the
 /// connection goes to what was looked at.
 #[derive(Clone)]
-struct Resolver {
-    lookup: Lookup,
-    guard: Option<Guard>,
-    plain: bool,
+pub(super) struct Resolver {
+    pub(super) lookup: Lookup,
+    pub(super) guard: Option<Guard>,
+    pub(super) plain: bool,
 }
 
 impl Service<Name> for Resolver {

@@ -38,6 +38,8 @@ pub struct Faults {
     pub call_doubled: u64,
     /// The call arrives long after the caller has given up.
     pub call_late: u64,
+    /// 200 in words that are not those of the contract.
+    pub garbled: u64,
     /// 200 with a body that is no answer, or that answers a part of the chunk.
     pub nonsense: u64,
     pub partial: u64,
@@ -102,6 +104,7 @@ impl Faults {
             call_doubled: rate(200),
             call_late: rate(80),
             nonsense: rate(80),
+            garbled: rate(80),
             partial: rate(150),
             pending: rate(80),
             superseded_lie: rate(120),

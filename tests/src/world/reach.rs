@@ -64,6 +64,7 @@ moments! {
     Parked = "settlement parked",
     ReplayedParked = "parked settlement replayed",
     AppliedLie = "applied said of a movement not made",
+    AnswerGarbled = "answer in other words than the contract's",
     AnsweredFromMemory = "chunk answered from the partner's memory",
     RoundClosed = "round closed with a partner",
     RowsCompared = "rows of a partner compared",

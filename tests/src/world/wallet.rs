@@ -6,6 +6,7 @@ use super::reach::Moment;
 use super::slot::SlotRef;
 use super::{Event, World};
 use bytes::Bytes;
+use partner_kit::misbehaviours::{Misbehaviour, garble};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, RowStatus,
@@ -13,6 +14,17 @@ use schemas::contract::{
 };
 use schemas::{Currency, PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a partner, or what stands before it, says that did nothing: among them a 409 to a first call, a gateway
+/// and a redirect.
+const NOT_APPLIED: [u16; 6] = [500, 409, 429, 503, 307, 403];
+/// Answers that echo another bet, ids in other case, amounts as numbers, and the words of another version.
+const GARBLED: [Misbehaviour; 4] = [
+    Misbehaviour::WrongBet,
+    Misbehaviour::IdsFolded,
+    Misbehaviour::OddNumbers,
+    Misbehaviour::OtherVersion,
+];
 
 /// How a call is treated on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +36,8 @@ pub enum Manner {
     ErrorAfter,
     /// 200 with something that is no answer.
     Nonsense,
+    /// 200 in words that are not those of the contract.
+    Garbled,
     /// 200 with answers to some items.
     Partial,
     /// 200 with some items not done and said to be pending.
@@ -136,7 +150,8 @@ impl World {
         if self.rng.chance(faults.error_before) {
             self.fault();
             let when = self.soon(30);
-            self.at(when, answer(caller, Answer::Http { status: 500, body: Bytes::new() }));
+            let status = NOT_APPLIED[self.rng.index(NOT_APPLIED.len())];
+            self.at(when, answer(caller, Answer::Http { status, body: Bytes::new() }));
             return;
         }
         if self.rng.chance(faults.call_doubled) {
@@ -172,9 +187,11 @@ impl World {
     fn manner(&mut self, endpoint: &Endpoint) -> Manner {
         let faults = &self.faults;
         let state = *endpoint == Endpoint::State;
+        let of_money = state || *endpoint == Endpoint::Authorize;
         let rates = [
             (faults.error_after, Manner::ErrorAfter),
             (faults.nonsense, Manner::Nonsense),
+            (if of_money { faults.garbled } else { 0 }, Manner::Garbled),
             (if state { faults.partial } else { 0 }, Manner::Partial),
             (if state { faults.pending } else { 0 }, Manner::Pending),
             (if state { faults.superseded_lie } else { 0 }, Manner::SupersededLie),
@@ -209,11 +226,27 @@ impl World {
                     body: Bytes::from_static(pages[self.rng.index(pages.len())]),
                 }
             }
+            (Manner::Garbled, Ok(body)) => {
+                self.reach.hit(Moment::AnswerGarbled);
+                Answer::Http { status: 200, body: self.garbled(&body) }
+            }
             (_, Ok(body)) => Answer::Http { status: 200, body },
             (_, Err(status)) => Answer::Http { status, body: Bytes::new() },
         };
         let when = self.soon(30);
         self.at(when, answer(caller, reply));
+    }
+
+    /// What was done, told in other words; or with other revisions.
+    fn garbled(&mut self, body: &Bytes) -> Bytes {
+        let Ok(mut answer) = serde_json::from_slice(body) else { return Bytes::new() };
+        match GARBLED.get(self.rng.index(GARBLED.len() + 1)) {
+            Some(which) => {
+                garble(*which, 0, &mut answer);
+            }
+            None => above(&mut answer),
+        }
+        Bytes::from(answer.to_string())
     }
 
     fn authorize(&mut self, call: &Call) -> Result<Bytes, u16> {
@@ -343,6 +376,7 @@ impl World {
             | Manner::Unheard
             | Manner::ErrorAfter
             | Manner::Nonsense
+            | Manner::Garbled
             | Manner::Partial => None,
         }
     }
@@ -378,6 +412,19 @@ fn declined(response: AuthorizeResponse) -> AuthorizeResponse {
         status: RowStatus::Declined,
         code: Some("bet_expired".to_owned()),
         ..response
+    }
+}
+
+/// Names revisions that were never said.
+fn above(answer: &mut serde_json::Value) {
+    let revision = |of: &mut serde_json::Value| {
+        if let Some(revision) = of["revision"].as_u64() {
+            of["revision"] = (revision + 7).into();
+        }
+    };
+    match answer.get_mut("results").and_then(serde_json::Value::as_array_mut) {
+        Some(results) => results.iter_mut().for_each(revision),
+        None => revision(answer),
     }
 }
 

@@ -94,7 +94,7 @@ async fn a_hold_is_listed_once() {
 fn many_records_are_written_in_pieces() {
     let mut log = Log::default();
     (0..WRITE_RECORDS_MAX * 2 + 1).for_each(|n| log.decide(&bet(&n.to_string()), declined()));
-    let (source, records) = log.0.first_key_value().unwrap();
+    let (source, records) = log.topics.first_key_value().unwrap();
     let mut world = World::new(log.sources());
     world.read(*source, records.clone());
     for written in [WRITE_RECORDS_MAX, 2 * WRITE_RECORDS_MAX, 2 * WRITE_RECORDS_MAX + 1] {
@@ -115,7 +115,7 @@ fn it_rests_for_many_times_as_long_as_it_wrote() {
     let source = Log::default().sources()[0];
     let mut log = Log::default();
     (0..WAITING_RECORDS_MAX).for_each(|n| log.decide(&bet(&n.to_string()), declined()));
-    let records = log.0[&source].clone();
+    let records = log.topics[&source].clone();
     for (waits, took, rest) in [
         (1, 2, GATHER_MS),
         (1, 40, 40 * REST_TIMES),
@@ -137,9 +137,9 @@ fn it_reads_no_more_than_it_can_write() {
     let mut log = Log::default();
     (0..WAITING_RECORDS_MAX).for_each(|n| log.decide(&bet(&n.to_string()), declined()));
     let mut world = World::new(log.sources());
-    world.read(source, log.0[&source].clone());
+    world.read(source, log.topics[&source].clone());
     assert!(world.machine.ready_for(source), "a write is on its way");
-    world.read(source, log.0[&source][..WRITE_RECORDS_MAX].to_vec());
+    world.read(source, log.topics[&source][..WRITE_RECORDS_MAX].to_vec());
     assert!(!world.machine.ready_for(source));
 }
 
@@ -148,9 +148,9 @@ fn what_cannot_be_read_is_passed() {
     let mut log = Log::default();
     log.decide(&bet("one"), Verdict::Accepted);
     let source = log.sources()[0];
-    let mut broken = log.0[&source][0].clone();
+    let mut broken = log.topics[&source][0].clone();
     broken.value = Bytes::from_static(b"\0\0\0\0\x03no datum");
-    let good = Record { offset: 1, ..log.0[&source][0].clone() };
+    let good = Record { offset: 1, ..log.topics[&source][0].clone() };
     let mut world = World::new(log.sources());
     world.read(source, vec![broken, good]);
     world.settle();

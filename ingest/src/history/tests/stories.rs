@@ -19,6 +19,9 @@ fn movements() {
         accepted won3                             | won       | 3 owed ?
         accepted won3 parked3                     | won       | 3 parked ?
         accepted won3 parked3 replayed3 applied3  | won       | 3 applied 2500
+        accepted won3 applied3 ledger2 parked3    | won       | 3 parked ?
+        accepted won3 applied3 ledger2 parked3 applied3 | won | 3 applied 2500
+        accepted won3 applied3 ledger2 lost4 applied4 | lost  | 3 applied 2500, 4 applied -2500
         accepted won3 applied3 lost4 applied4     | lost      | 3 applied 2500, 4 applied -2500
         accepted won3 applied3 held4 applied4     | accepted  | 3 applied 2500, 4 applied -2500
         accepted won3 lost4 applied4 superseded3  | lost      | 3 superseded 0, 4 applied 0
@@ -62,6 +65,7 @@ fn told(events: &str) -> Story {
             "won" => log.settle(&bet, revision(), Target::Settled(2_500)),
             "lost" => log.settle(&bet, revision(), Target::Settled(0)),
             "void" => log.settle(&bet, revision(), Target::Voided),
+            "ledger" => log.epoch = revision(),
             "applied" => log.deliver(&bet, revision(), DeliveryOutcome::Applied, "1"),
             "superseded" => log.deliver(&bet, revision(), DeliveryOutcome::Superseded, "1"),
             "parked" => log.deliver(&bet, revision(), DeliveryOutcome::Parked, "1"),

@@ -1,6 +1,5 @@
 //! A bet as its partner knows it: every revision, and what became of it.
 
-use super::bodies::MoneyShape;
 use super::signed::PartnerCaller;
 use crate::history::story::{Delivery, Logged, Story};
 use crate::http::ApiState;
@@ -29,7 +28,6 @@ pub(super) struct BetBody {
     /// The player, byte for byte.
     partner_player_id: String,
     /// The stake.
-    #[schema(value_type = MoneyShape)]
     stake: MoneyBody,
     /// `accepted`, `won`, `lost`, `void`, `rejected` or `cancelled`; absent while no decision is read.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -84,7 +84,7 @@ pub(super) struct DayTotalBody {
 
 /// A number of bets, and the sum of their stakes.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Sum)]
+#[schema(as = DaySum)]
 pub(super) struct SumBody {
     /// Bets.
     bets: u64,
@@ -123,11 +123,12 @@ pub(super) async fn statement<E: Engine>(
 ) -> Result<axum::Json<DayBody>, Problem> {
     let Path(day) = day.map_err(|rejection| wrong(rejection.to_string()))?;
     let from = begin(&day)?;
-    let end = Place::before(from.saturating_add(DAY_MS));
+    let (begin, end) = (Place::before(from), Place::before(from.saturating_add(DAY_MS)));
     let below = match params.after.as_deref() {
-        Some(after) => cursor_read(after)?.min(end),
-        None => end,
+        Some(after) => Some(cursor_read("after", after)?).filter(|at| begin <= *at && *at < end),
+        None => Some(end),
     };
+    let below = below.ok_or_else(|| wrong("`after` is of another day"))?;
     let mut totals: BTreeMap<(Currency, u8), DayTotal> = BTreeMap::new();
     let (places, next) = places(&api, &partner, from, below).await?;
     let told = places.iter().filter_map(Place::names).map(|(bet, revision)| {

@@ -5,11 +5,10 @@
 //! projection of histories would not do: its places are ordered by the time of what caused them, and a
 //! settlement may be made long after that.
 
-use super::bodies::StateItemShape;
 use super::signed::PartnerCaller;
 use crate::http::ApiState;
 use crate::http::body::Params;
-use crate::http::histories::{unavailable, wrong};
+use crate::http::histories::{limit, unavailable, wrong};
 use crate::problem::{Kind, Problem};
 use crate::simple::bodies::Refusals;
 use axum::extract::State;
@@ -68,7 +67,6 @@ pub(super) struct EventBody {
     at: String,
     /// The item of a state call.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<StateItemShape>)]
     item: Option<StateItem>,
     /// In place of `item`: bet and revision of what our side cannot read, and what people look at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,10 +88,7 @@ pub(super) async fn list<E: Engine>(
     PartnerCaller(partner): PartnerCaller,
     Params(params): Params<EventParams>,
 ) -> Result<axum::Json<EventsBody>, Problem> {
-    let limit = params.limit.unwrap_or(EVENTS);
-    if !(1..=EVENTS_MAX).contains(&limit) {
-        return Err(wrong(format!("`limit` is 1 to {EVENTS_MAX}")));
-    }
+    let limit = limit(params.limit, EVENTS, EVENTS_MAX)?;
     let partition = api.partitions.of_partner(&partner);
     let source = Source { topic: Topic(SETTLEMENTS), partition };
     let (low, end) = api.engine.range(source).await.map_err(unavailable)?;

@@ -1,6 +1,6 @@
 //! The document of this API.
 
-use super::{bets, bodies, days, events, rounds};
+use super::{bets, days, events, rounds};
 use crate::http::ApiState;
 use crate::simple::bodies::Problem;
 use axum::extract::State;
@@ -21,7 +21,7 @@ use utoipa::OpenApi;
     info(title = "Roundhouse for partners", license(name = "Apache-2.0", identifier = "Apache-2.0")),
     servers((url = "/partner/v1")),
     paths(bets::show, events::list, rounds::statement, days::statement),
-    components(schemas(bodies::StateItemShape, bodies::CloseTotalShape, bodies::MoneyShape, Problem)),
+    components(schemas(Problem)),
 )]
 struct Document;
 

@@ -4,12 +4,11 @@
 //! story. Stories may be behind. What shows it is `agreed`: the hash of all that is said here is that of a close
 //! which the partner confirmed.
 
-use super::bodies::{CloseTotalShape, MoneyShape};
 use super::signed::PartnerCaller;
 use crate::history::story::{Outcome, Story};
 use crate::http::ApiState;
 use crate::http::body::{Id, Params};
-use crate::http::histories::{unavailable, wrong};
+use crate::http::histories::{limit, unavailable, wrong};
 use crate::problem::{Kind, Problem};
 use crate::simple::bodies::Refusals;
 use axum::extract::State;
@@ -73,7 +72,6 @@ pub(super) struct WholeBody {
     /// The newest result; 0 while there is none.
     result_version: u32,
     /// A total for each currency, ordered, over rows at revision 3 and above that are final.
-    #[schema(value_type = Vec<CloseTotalShape>)]
     totals: Vec<CloseTotal>,
     /// Rows at revision 1.
     open_holds: u64,
@@ -82,7 +80,8 @@ pub(super) struct WholeBody {
     /// Bets that are parked or frozen, which totals and digest leave out; the first 2,000 of them.
     #[schema(max_items = 2000)]
     parked: Vec<String>,
-    /// Bets whose newest revision you have not confirmed and that are not parked, or that is not made yet.
+    /// Bets whose newest revision that is read here you have not confirmed and that are not parked, or that have
+    /// none yet although there is a result.
     not_final: u64,
     /// Whether you have confirmed a close that says exactly this. While betting or corrections go on, or `not_final`
     /// is above 0, it is false.
@@ -100,15 +99,14 @@ pub(super) struct RowBody {
     revision: u32,
     /// `held`, `settled` or `voided`.
     status: &'static str,
-    /// The stake.
-    #[schema(value_type = MoneyShape)]
-    stake: MoneyBody,
+    /// The stake; absent while `unread`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stake: Option<MoneyBody>,
     /// settled: what it is worth, stake included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<MoneyShape>)]
     payout: Option<MoneyBody>,
     /// `approved`, `declined` or `unanswered` for the hold; else `applied`, `superseded`, `parked`, `owed` or
-    /// `frozen`.
+    /// `frozen`; `unread` where it is not told here yet what was said of the bet.
     delivery: &'static str,
 }
 
@@ -126,10 +124,7 @@ pub(super) async fn statement<E: Engine>(
     Id(round): Id<RoundId>,
     Params(params): Params<RowParams>,
 ) -> Result<axum::Json<RoundBody>, Problem> {
-    let limit = params.limit.unwrap_or(ROWS);
-    if !(1..=ROWS_MAX).contains(&limit) {
-        return Err(wrong(format!("`limit` is 1 to {ROWS_MAX}")));
-    }
+    let limit = limit(params.limit, ROWS, ROWS_MAX)?;
     let after: Option<BetId> =
         params.after.as_deref().map(str::parse).transpose().map_err(
             |error: schemas::IdError| wrong(format!("`after` is the id of a bet: {error}")),
@@ -160,7 +155,7 @@ pub(super) async fn statement<E: Engine>(
         let (bet, story) = told?;
         book.take(&known, &bet, &story);
         if seen < limit {
-            rows.extend(RowBody::of(&known, &bet, &story));
+            rows.push(RowBody::of(&known, &bet, &story));
             last = Some(bet);
         }
         seen = seen.saturating_add(1);
@@ -245,6 +240,10 @@ impl Known {
         Ok(known)
     }
 
+    fn stake(&self, bet: &BetId, story: &Story) -> Option<Money> {
+        story.bet().map(|bet| bet.stake).or_else(|| self.frozen.get(bet).copied().flatten())
+    }
+
     /// A round that is frozen grades nothing; a bet that was rejected or cancelled is void all the same.
     fn is_aside(&self, bet: &BetId, story: &Story) -> bool {
         let is_in = || story.decision().is_none_or(|said| said.verdict == Verdict::Accepted);
@@ -253,27 +252,26 @@ impl Known {
 }
 
 impl RowBody {
-    /// The row of a bet; `None` where its story is not read yet.
-    fn of(known: &Known, bet: &BetId, story: &Story) -> Option<Self> {
+    /// The row of a bet, whose story may not be read yet.
+    fn of(known: &Known, bet: &BetId, story: &Story) -> Self {
         let newest = story.settlements.last_key_value().map(|(_, told)| &told.said);
-        let (revision, target, stake) = match newest {
-            Some(said) => (said.revision, said.target, said.stake),
-            None => (REVISION_HELD, Target::Held, story.bet()?.stake),
-        };
+        let (revision, target) =
+            newest.map_or((REVISION_HELD, Target::Held), |said| (said.revision, said.target));
+        let stake = newest.map(|said| said.stake).or_else(|| known.stake(bet, story));
         let (status, _) = target.row();
         let payout = match target {
-            Target::Settled(units) => Some(stake.with_units(units).into()),
+            Target::Settled(units) => stake.map(|stake| stake.with_units(units).into()),
             Target::Held | Target::Voided => None,
         };
-        let delivery = story.outcome(revision)?;
-        Some(Self {
+        let delivery = story.outcome(revision).map_or("unread", |delivery| delivery.name());
+        Self {
             bet_id: bet.to_string(),
             revision,
             status: status.as_str(),
-            stake: stake.into(),
+            stake: stake.map(MoneyBody::from),
             payout,
-            delivery: if known.is_aside(bet, story) { "frozen" } else { delivery.name() },
-        })
+            delivery: if known.is_aside(bet, story) { "frozen" } else { delivery },
+        }
     }
 }
 
@@ -295,8 +293,7 @@ impl Book {
         if is_parked || known.is_aside(bet, story) {
             self.aside.push(bet.to_string());
             self.open_holds += u64::from(story.confirmed().is_none());
-            let frozen = || known.frozen.get(bet).copied().flatten();
-            if let Some(stake) = story.bet().map(|bet| bet.stake).or_else(frozen) {
+            if let Some(stake) = known.stake(bet, story) {
                 self.sums.aside(stake.currency, stake.exponent, 1);
             }
             return;

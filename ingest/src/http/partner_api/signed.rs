@@ -6,30 +6,35 @@
 //! without having shown a key first. The id of a request is a hash over partner and path, so what we sign under it can
 //! be no message to another partner.
 
-use crate::http::body;
 use crate::http::{ApiState, method_not_allowed};
 use crate::problem::{Kind, Problem};
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::HeaderName;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use runtime::Engine;
-use runtime::http::PeerKeys;
+use runtime::http::{PeerKeys, gather};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, get_id};
 use signing::{Refused, SecretKey, VerifyingKey, sign, verify};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Header: who asks.
 const PARTNER: HeaderName = HeaderName::from_static("partner-id");
 /// Requests of one partner answered at once by a process: each may read some thousand stories, and no partner
 /// may slow another.
 const AT_ONCE_MAX: usize = 4;
+/// Those of all partners: bets are taken beside them.
+const ALL_AT_ONCE_MAX: usize = 16;
+/// Longest wait for one of them to end.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The partner that signed the request.
 #[derive(Clone, Debug)]
@@ -53,8 +58,18 @@ pub(super) struct Gate<E> {
 }
 
 /// Who is being answered. Only partners that showed a key are remembered.
-#[derive(Clone, Debug, Default)]
-struct Busy(Arc<Mutex<BTreeMap<PartnerId, Arc<Semaphore>>>>);
+#[derive(Clone, Debug)]
+struct Busy {
+    all: Arc<Semaphore>,
+    of: Arc<Mutex<BTreeMap<PartnerId, Arc<Semaphore>>>>,
+}
+
+/// The right to be answered, until it is dropped.
+#[derive(Debug)]
+struct Turn {
+    _of: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
 
 struct Caller {
     partner: PartnerId,
@@ -65,7 +80,7 @@ struct Caller {
 impl<E: Engine> Gate<E> {
     pub(super) fn new(api: ApiState<E>) -> Self {
         let decoy = Arc::new([SecretKey::of_seed(&[0; 32]).verifying()]);
-        Self { api, decoy, busy: Busy::default() }
+        Self { api, decoy, busy: Busy::new() }
     }
 
     fn now_s(&self) -> i64 {
@@ -73,11 +88,11 @@ impl<E: Engine> Gate<E> {
     }
 
     /// Who signed the request.
-    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Problem> {
+    fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let named = named(&parts.headers);
         let keys = named.as_ref().and_then(|partner| self.api.partners.keys_of(partner));
         let tried = keys.as_ref().map_or(&self.decoy[..], |keys| &keys.theirs);
-        let id = match verify(tried, &parts.headers, self.now_s(), body) {
+        let id = match verify(tried, &parts.headers, self.now_s(), b"") {
             Ok(id) => id.to_owned(),
             Err(Refused::Stale) => {
                 let detail = "the request was signed more than 300 s before or after our time";
@@ -87,8 +102,7 @@ impl<E: Engine> Gate<E> {
         };
         let (Some(partner), Some(keys)) = (named, keys) else { return Err(invalid()) };
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        // With a body it could be a reply sent back: those stand under the same ids.
-        if id != get_id(&partner, path) || !body.is_empty() {
+        if id != get_id(&partner, path) {
             return Err(invalid());
         }
         Ok(Caller { partner, keys, id })
@@ -96,49 +110,68 @@ impl<E: Engine> Gate<E> {
 }
 
 impl Busy {
-    /// The right to be answered now.
-    fn place(&self, partner: &PartnerId) -> Result<OwnedSemaphorePermit, Problem> {
-        let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = busy.entry(partner.clone());
-        let place = of.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_MAX))).clone();
+    fn new() -> Self {
+        Self { all: Arc::new(Semaphore::new(ALL_AT_ONCE_MAX)), of: Arc::default() }
+    }
+
+    /// The right to be answered, at once or soon.
+    async fn turn(&self, partner: &PartnerId) -> Result<Turn, Problem> {
+        let place = {
+            let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = of.entry(partner.clone());
+            of.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_MAX))).clone()
+        };
         let detail = format!("at most {AT_ONCE_MAX} requests of a partner are answered at once");
-        place.try_acquire_owned().map_err(|_| Problem::new(Kind::OVERLOADED, detail))
+        let of = place.try_acquire_owned().map_err(|_| Problem::new(Kind::OVERLOADED, detail))?;
+        let all = timeout(PLACE_WAIT_MAX, Arc::clone(&self.all).acquire_owned()).await;
+        let all = all.ok().and_then(Result::ok).ok_or_else(|| {
+            Problem::new(Kind::OVERLOADED, "too many requests of partners are being answered")
+        })?;
+        Ok(Turn { _of: of, _all: all })
     }
 }
 
-/// Lets pass what a partner signed, and signs the answer.
+/// Lets pass what a partner signed, and signs the answer. No cache may keep any: paths are the same for all
+/// partners.
 pub(super) async fn signed<E: Engine>(
     State(gate): State<Gate<E>>,
     request: Request,
     next: Next,
 ) -> Response {
+    let mut answer = answer(gate, request, next).await.unwrap_or_else(Problem::into_response);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("partner-id"));
+    answer
+}
+
+async fn answer<E: Engine>(
+    gate: Gate<E>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     if parts.method != Method::GET {
-        return method_not_allowed(parts.method, parts.uri).await.into_response();
+        return Ok(method_not_allowed(parts.method, parts.uri).await.into_response());
     }
-    let body = match body::bytes(&parts, body).await {
-        Ok(body) => body,
-        Err(problem) => return problem.into_response(),
-    };
-    let caller = match gate.caller(&parts, &body) {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    let answer = match gate.busy.place(&caller.partner) {
-        Ok(_place) => {
+    // With a body it could be a reply sent back: those stand under the same ids.
+    if !body.is_end_stream() {
+        return Err(invalid());
+    }
+    let caller = gate.caller(&parts)?;
+    let answer = match gate.busy.turn(&caller.partner).await {
+        Ok(_turn) => {
             parts.extensions.insert(PartnerCaller(caller.partner.clone()));
             next.run(Request::from_parts(parts, Body::empty())).await
         }
         Err(problem) => problem.into_response(),
     };
     let (mut parts, body) = answer.into_parts();
-    let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
-        return Problem::new(Kind::UNAVAILABLE, "the answer could not be read").into_response();
-    };
+    let unread = |_| Problem::new(Kind::UNAVAILABLE, "the answer could not be read");
+    let body = gather(body, ANSWER_BYTES_MAX).await.map_err(unread)?;
     if let Some(headers) = sign(&caller.keys.ours, &caller.id, gate.now_s(), &body) {
         parts.headers.extend(HeaderMap::from_iter(headers));
     }
-    Response::from_parts(parts, Body::from(body))
+    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 /// The partner that the headers name, once.
@@ -158,14 +191,23 @@ fn invalid() -> Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_partner_that_asks_for_much_holds_up_no_other() {
-        let (busy, acme, other) =
-            (Busy::default(), "acme".parse().unwrap(), "other".parse().unwrap());
-        let mut places: Vec<_> = (0..AT_ONCE_MAX).map(|_| busy.place(&acme).unwrap()).collect();
-        assert_eq!(busy.place(&acme).unwrap_err().kind(), Kind::OVERLOADED);
-        assert!(busy.place(&other).is_ok());
-        places.pop();
-        assert!(busy.place(&acme).is_ok());
+    #[tokio::test(start_paused = true)]
+    async fn a_partner_that_asks_for_much_holds_up_no_other() {
+        let busy = Busy::new();
+        let ask = async |name: &str| busy.turn(&name.parse().unwrap()).await;
+        let mut turns = Vec::new();
+        for _ in 0..AT_ONCE_MAX {
+            turns.push(ask("acme").await.unwrap());
+        }
+        assert_eq!(ask("acme").await.unwrap_err().kind(), Kind::OVERLOADED);
+        assert!(ask("other").await.is_ok());
+        turns.pop();
+        assert!(ask("acme").await.is_ok());
+        for number in turns.len()..ALL_AT_ONCE_MAX {
+            turns.push(ask(&format!("p{number}")).await.unwrap());
+        }
+        assert_eq!(ask("other").await.unwrap_err().kind(), Kind::OVERLOADED, "all together");
+        turns.pop();
+        assert!(ask("other").await.is_ok());
     }
 }

@@ -83,6 +83,7 @@ async fn came(house: &House, partner: &str, path: &str) -> Came {
     let came = Ask::of(partner, path).send(house).await;
     let (ours, id) = ([our_key().verifying()], get_id(partner, path));
     verify_reply(&ours, &came.headers, now_s(), &id, &came.body).unwrap();
+    assert_eq!(came.headers["cache-control"], "no-store", "paths are the same for everybody");
     came
 }
 

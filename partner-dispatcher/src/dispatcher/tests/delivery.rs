@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::retry::HEADER_ORIG_OFFSET;
 use runtime::http::CallError;
 use runtime::{Input, Source, Topic};
-use schemas::catalogue::{DELIVERIES, PARKED};
+use schemas::catalogue::{DELIVERIES, PARKED, SETTLEMENTS};
 use schemas::contract::{StateResult, Traffic};
 use schemas::facts::{DELIVERED, UNREADABLE};
 use schemas::frame;
@@ -295,18 +295,20 @@ fn an_answer_to_nothing_changes_nothing() {
 fn a_bet_that_a_restored_ledger_does_not_know_is_told_anew_once() {
     let unknown = |call: &StateCall| {
         let results = call.request.items.iter().map(|item| rejected(item, "unknown_bet"));
-        ok(&call.request, results.collect())
+        ok_in("2", &call.request, results.collect())
     };
-    let mut rig = Rig::new();
-    rig.settle(&[won("a", 3)]);
-    rig.answer_with(unknown);
-    rig.apply();
-    assert_eq!(rig.parked(), ["r_1:a/3"], "nobody signed anything off");
+    for signed_off in [None, Some("3")] {
+        let mut rig = Rig::new();
+        rig.settle(&[won("a", 3)]);
+        rig.sign_off(signed_off);
+        rig.answer_with(unknown);
+        rig.apply();
+        assert_eq!(rig.parked(), ["r_1:a/3"], "nobody signed this one off");
+    }
 
     let mut rig = Rig::new();
     rig.settle(&[won("a", 3), won("b", 3)]);
-    rig.restored = Arc::new(["acme".parse().unwrap()].into());
-    rig.owed();
+    rig.sign_off(Some("2"));
     let request = |rig: &Rig| Arc::clone(&rig.calls.values().next().unwrap().request);
     let first = request(&rig);
     assert!(first.items.iter().all(|item| !item.recover));
@@ -327,4 +329,28 @@ fn a_bet_that_a_restored_ledger_does_not_know_is_told_anew_once() {
     rig.answer_with(unknown);
     rig.apply();
     assert_eq!(rig.parked(), ["r_1:c/3"], "once is enough");
+    rig.sign_off(None);
+    rig.settle(&[won("d", 3)]);
+    rig.answer_with(unknown);
+    rig.apply();
+    assert_eq!(rig.parked().len(), 2, "that is long ago");
+}
+
+/// R20: the operator may know of the restored ledger before it is heard of here.
+#[test]
+fn what_was_final_in_the_ledger_before_is_sent_again_after_the_sign_off() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    let value = rig.records(SETTLEMENTS)[0].value.to_vec();
+    rig.answer_with(|call| {
+        ok_in("1", &call.request, call.request.items.iter().map(applied).collect())
+    });
+    rig.apply();
+    rig.sign_off(Some("2"));
+    rig.append(TIER, "a", value);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+    assert_eq!(rig.owed().partners[&"acme".parse().unwrap()].epoch, None, "nothing to compare yet");
 }

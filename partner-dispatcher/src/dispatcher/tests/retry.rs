@@ -7,7 +7,7 @@ use crate::retry::{
     HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET, HEADER_RETRIED_SINCE,
 };
 use runtime::http::{CallError, HttpAnswer};
-use schemas::catalogue::{DELIVERIES, RETRY_5S, RETRY_30S, RetryTier};
+use schemas::catalogue::{DELIVERIES, RETRY_5S, RETRY_30S, RetryTier, TIERS};
 use schemas::contract::{ItemOutcome, StateResult};
 use schemas::settlements::Target;
 
@@ -180,6 +180,24 @@ fn a_parking_in_the_store_closes_nothing() {
 }
 
 #[test]
+fn what_a_parked_revision_superseded_is_never_sent_again() {
+    let mut rig = in_the_tier();
+    let old = rig.records(RETRY_5S)[0].value.to_vec();
+    rig.settle(&[won("a", 4)]);
+    rig.answer(|item| crate::fixtures::rejected(item, "correction_refused"));
+    rig.apply();
+    // The same record again: by a replay, or because its offset was not committed.
+    rig.append(TIER, "a", old);
+    rig.crash();
+    while rig.read(TIER) {}
+    rig.advance(5_000);
+    rig.load();
+    rig.apply();
+    assert_eq!(rig.sent(), Vec::<Vec<String>>::new());
+    assert_eq!(rig.offsets().1, 2, "both are done");
+}
+
+#[test]
 fn what_is_read_from_the_tier_before_we_hear_that_it_is_durable_is_not_lost() {
     let mut rig = Rig::new();
     rig.settle(&[won("a", 3)]);
@@ -188,8 +206,7 @@ fn what_is_read_from_the_tier_before_we_hear_that_it_is_durable_is_not_lost() {
     rig.answer_with(|_| Err(CallError::Timeout));
     let (token, batch) = rig.applies.pop_front().unwrap();
     rig.log.entry(TIER).or_default();
-    let record = batch.records[0][0].clone();
-    rig.append(TIER, "a", record.value.to_vec());
+    rig.take(batch.records[0][0].clone());
     rig.read(TIER);
     rig.feed(runtime::Input::Applied { token });
     rig.apply();
@@ -197,6 +214,14 @@ fn what_is_read_from_the_tier_before_we_hear_that_it_is_durable_is_not_lost() {
     rig.advance(5_000);
     rig.load();
     assert_eq!(rig.sent(), [["a/3"]]);
+    rig.answer(applied);
+    rig.apply();
+    let owed = rig.owed().partners.remove(&"acme".parse().unwrap()).unwrap();
+    assert_eq!(
+        (owed.failed_rounds, owed.tiers),
+        (0, [0; TIERS]),
+        "nothing counts that is not there"
+    );
 }
 
 #[test]

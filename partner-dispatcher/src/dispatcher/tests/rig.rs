@@ -49,8 +49,8 @@ pub(super) struct Rig {
     timers: BTreeSet<(Millis, u64)>,
     pub(super) alarms: Vec<&'static str>,
     reply: Option<Owed>,
-    /// Partners whose restored ledger is signed off.
-    pub(super) restored: Arc<BTreeSet<PartnerId>>,
+    /// Epochs of restored ledgers that are signed off.
+    pub(super) restored: Arc<BTreeMap<PartnerId, String>>,
 }
 
 impl Rig {
@@ -119,7 +119,7 @@ impl Rig {
         self.take(append);
     }
 
-    fn take(&mut self, append: Append) {
+    pub(super) fn take(&mut self, append: Append) {
         let log = self.log.entry(append.source()).or_default();
         log.push(Record {
             offset: u64::try_from(log.len()).unwrap(),
@@ -276,6 +276,13 @@ impl Rig {
     pub(super) fn parked(&self) -> Vec<String> {
         let keys = self.records(PARKED).into_iter();
         keys.map(|record| String::from_utf8(record.key.to_vec()).unwrap()).collect()
+    }
+
+    /// An operator signs off that acme's ledger of this epoch was restored, or did so too long ago.
+    pub(super) fn sign_off(&mut self, epoch: Option<&str>) {
+        let signed_off = epoch.map(|epoch| ("acme".parse().unwrap(), epoch.to_owned()));
+        self.restored = Arc::new(signed_off.into_iter().collect());
+        self.owed();
     }
 
     pub(super) fn owed(&mut self) -> Owed {

@@ -116,10 +116,11 @@ fn book(total: &mut Totals, story: &Story<'_>) {
 }
 
 fn owe(scene: &Scene<'_>, total: &mut Totals, story: &Story<'_>) {
-    for (_, due) in &story.settlements {
-        if !scene.answers.closed(due.bet.as_str(), due.revision) {
-            total.owed += 1;
-            total.parked += u64::from(scene.answers.parked(due));
-        }
+    // An older one is owed no more once there is a newer one (R15).
+    if let Some((_, due)) = story.settlements.last()
+        && !scene.answers.closed(due.bet.as_str(), due.revision)
+    {
+        total.owed += 1;
+        total.parked += u64::from(scene.answers.parked(due));
     }
 }

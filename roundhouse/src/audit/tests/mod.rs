@@ -170,6 +170,31 @@ fn the_wrong_verdict() {
     }
 }
 
+/// R15: what a newer revision superseded is told to nobody, whatever becomes of the newer one.
+#[test]
+fn at_rest_only_the_newest_settlement_of_a_bet_is_owed() {
+    let (owed, newest) = (
+        bet("b2").id,
+        settlement("b2", 4, Target::Settled(0), Target::Settled(1), Reason::ResultCorrected, 4000),
+    );
+    let mut books = books();
+    books
+        .deliveries
+        .iter_mut()
+        .for_each(|said| said.retain(|(_, one)| one.bet_id != owed.as_str()));
+    books.facts.retain(
+        |fact| !matches!(&fact.said, FactSaid::Delivered(one) if one.bet_id == owed.as_str()),
+    );
+    let at_rest = |books: &Books| {
+        let report = audit(books, true).unwrap();
+        let total = &report.totals["acme EUR/2"];
+        (report.finding("at-rest").unwrap().violations, total.owed, total.parked)
+    };
+    assert_eq!(at_rest(&books), (1, 1, 0));
+    books.parked[lane()].push((0, newest));
+    assert_eq!(at_rest(&books), (0, 1, 1));
+}
+
 #[test]
 fn a_settlement_that_was_never_said() {
     let silent = |books: &mut Books| {

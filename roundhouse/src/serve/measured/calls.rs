@@ -98,3 +98,38 @@ fn outcome(reply: &HoldReply, bet: &BetId) -> &'static str {
         HoldReply::Http { .. } | HoldReply::Nothing { .. } => "no_answer",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_call_ended_and_whether_it_counts_against_the_partner() {
+        let bet: BetId = "r_1:a".parse().unwrap();
+        let approved = r#"{"bet_id":"r_1:a","revision":1,"decision":"approved","status":"held"}"#;
+        let http = |status, body: &'static str| HoldReply::Http { status, body: body.into() };
+        for (reply, wanted, of_the_bet) in [
+            (http(200, approved), ANSWERED, false),
+            (http(200, "<html>"), "nonsense", false),
+            (
+                http(
+                    200,
+                    r#"{"bet_id":"r_1:b","revision":1,"decision":"approved","status":"held"}"#,
+                ),
+                "nonsense",
+                false,
+            ),
+            (http(409, ""), "refused", true),
+            (http(422, ""), "refused", true),
+            (http(403, ""), "refused", false),
+            (http(429, ""), "busy", false),
+            (http(503, ""), "busy", false),
+            (http(500, ""), "server_error", false),
+            (http(302, ""), "no_answer", false),
+            (HoldReply::Nothing { why: "a timeout".to_owned() }, "no_answer", false),
+        ] {
+            assert_eq!(outcome(&reply, &bet), wanted, "{reply:?}");
+            assert_eq!(is_about_the_bet(&reply), of_the_bet, "{reply:?}");
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! Fetching: consumers on threads of their own, which read what they are told to and hand it to readers.
 //!
 //! A consumer reads partitions of one topic, each from one position. Readers of the same partition that are
-//! near each other share it as one [`Feed`]; one that is elsewhere gets the partition on another consumer.
-//! So a process has a consumer for each topic it reads, and one more for each distant reader of a partition.
+//! near each other share it as one [`Feed`]; one that is elsewhere gets the partition on another consumer, or on one
+//! on which nobody reads it any more. So a process has a consumer for each topic it reads, and one more for each
+//! distant reader of a partition at the same time.
 //!
 //! One for each topic, because every request names all partitions that a consumer reads and is answered as
 //! soon as one of them has something: with all topics on one connection a record waits behind those of
@@ -90,6 +91,8 @@ impl Fetchers {
             if let Some(feed) = feeds.get(&source) {
                 match feed.attach(from) {
                     Some(buffer) => return Ok(place(buffer, fetcher)),
+                    // Nobody reads it any more: its consumer reads on from here.
+                    None if feed.close_unread() => {}
                     None => continue,
                 }
             }
@@ -213,10 +216,11 @@ impl Work {
                     let Ok(partition) = i32::try_from(source.partition) else { continue };
                     self.learn(source.topic);
                     let reading = Reading { source, feed, assigned: true, taken: Vec::new() };
-                    self.partitions
-                        .entry(self.names.topic(source.topic).to_owned())
-                        .or_default()
-                        .insert(partition, reading);
+                    let of = self.partitions.entry(self.names.topic(source.topic).to_owned());
+                    let before = of.or_default().insert(partition, reading);
+                    if before.is_some_and(|before| before.assigned) {
+                        self.unassign(source);
+                    }
                     self.assign(source, from);
                 }
                 Ok(Command::Resume(source)) => self.resume(source),
@@ -331,7 +335,11 @@ impl Work {
                 let unread = reading.feed.close_unread();
                 if unread {
                     left.extend(reading.assigned.then_some(reading.source));
-                    feeds.remove(&reading.source);
+                    // Another one may be on its way here already.
+                    let is_this = |feed: &&Arc<Feed>| Arc::ptr_eq(feed, &reading.feed);
+                    if feeds.get(&reading.source).filter(is_this).is_some() {
+                        feeds.remove(&reading.source);
+                    }
                 }
                 !unread
             });

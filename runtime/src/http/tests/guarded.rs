@@ -1,10 +1,12 @@
 //! Addresses that may not be called, met when they are.
 
 use super::*;
+use crate::http::wire::{LOOKUPS_MAX, Resolver, lookup_by};
 use futures_util::FutureExt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use tower::Service;
 
 /// Stands for the public internet.
 const PUBLIC: &str = "127.0.0.2";
@@ -72,6 +74,58 @@ async fn one_bad_address_among_good_ones_is_enough() {
     assert!(public.accept().now_or_never().is_none() && ours.accept().now_or_never().is_none());
     let (client, _) = finding(&[&[]]);
     assert_eq!(post(&client, &url).await, Err(CallError::Connect));
+}
+
+/// A name server that is silent holds up its own names alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_never_found_takes_few_threads() {
+    static LOOKED: AtomicUsize = AtomicUsize::new(0);
+    static SILENT: Mutex<()> = Mutex::new(());
+    let lookup = lookup_by(|name| {
+        if name == "slow.test" {
+            LOOKED.fetch_add(1, Ordering::SeqCst);
+            drop(SILENT.lock());
+        }
+        Ok(Vec::new())
+    });
+    let find = |name: &str| lookup(name.parse().unwrap());
+    let (is_silent, silent) = mpsc::channel();
+    let (speak, speaks) = mpsc::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let _silence = SILENT.lock();
+        is_silent.send(()).unwrap();
+        speaks.recv().unwrap();
+    });
+    silent.recv().unwrap();
+    for _ in 0..10 {
+        let given_up = tokio::time::timeout(Duration::from_millis(20), find("slow.test")).await;
+        assert!(given_up.is_err());
+    }
+    assert_eq!(LOOKED.load(Ordering::SeqCst), LOOKUPS_MAX);
+    assert!(find("quick.test").await.is_ok());
+    speak.send(()).unwrap();
+    server.join().unwrap();
+    assert!(find("slow.test").await.is_ok(), "there is room again");
+}
+
+/// What may be called in clear is less than what may be called.
+#[tokio::test]
+async fn without_tls_only_what_is_listed_is_called() {
+    let guard = allowed(&["127.0.0.2/32"]);
+    let finds = |found: &'static str, plain| {
+        let address = SocketAddr::new(found.parse().unwrap(), 0);
+        let lookup: Lookup = Arc::new(move |_| Box::pin(async move { Ok(vec![address]) }));
+        let mut resolver = Resolver { lookup, guard: Some(guard.clone()), plain };
+        async move { resolver.call("wallet.test".parse().unwrap()).await.is_ok() }
+    };
+    for (found, plain, good) in [
+        ("1.1.1.1", false, true),
+        ("1.1.1.1", true, false),
+        ("127.0.0.2", true, true),
+        ("127.0.0.1", false, false),
+    ] {
+        assert_eq!(finds(found, plain).await, good, "{found} {plain}");
+    }
 }
 
 /// Nobody resolves them, so nothing behind a name would ever see them.

@@ -1,6 +1,9 @@
 //! Answers that are meant to be too much.
 
 use super::*;
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 
 async fn answered(act: Act) -> Result<HttpAnswer, CallError> {
     let (url, _requests) = serve(vec![vec![act]]).await;
@@ -60,6 +63,22 @@ async fn trailers_are_bounded_and_say_nothing() {
     }
     let unsigned = Err(CallError::Signature(Refused::Unsigned));
     assert_eq!(ask(with(&trailers)).await.0, unsigned);
+}
+
+/// A piece of a body keeps all of the memory that it was read into.
+#[tokio::test]
+async fn what_comes_byte_by_byte_takes_no_more_room_than_what_comes_at_once() {
+    let memory = Bytes::from(vec![7; 1_000]);
+    let pieces = |count| {
+        let piece = |at| Ok::<_, io::Error>(Frame::data(memory.slice(at..=at)));
+        StreamBody::new(stream::iter((0..count).map(piece)))
+    };
+    let gathered = gather(pieces(600), 600).await.unwrap();
+    assert_eq!(gathered, memory.slice(..600));
+    assert!(memory.is_unique(), "nothing of what it came in is kept");
+    assert_eq!(gather(pieces(601), 600).await, Err(BodyError::TooLarge));
+    let broken = stream::iter([Err::<Frame<Bytes>, _>(io::Error::other("gone"))]);
+    assert_eq!(gather(StreamBody::new(broken), 600).await, Err(BodyError::Broken));
 }
 
 #[tokio::test]

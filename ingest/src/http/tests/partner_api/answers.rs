@@ -1,11 +1,13 @@
 //! Every route, asked as it should be.
 
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemas::contract::{CloseDigest, CloseRequest, CloseTotal, RowStatus, StateItem, timestamp};
 use schemas::decisions::RejectReason;
 use schemas::wire::CloseRecord;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const APPLIED: DeliveryOutcome = DeliveryOutcome::Applied;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -119,6 +121,40 @@ async fn an_event_that_cannot_be_read_is_told_as_one() {
     assert_eq!(page["events"][0]["unreadable"], good.id());
     assert_eq!(page["events"][0].get("item"), None);
     assert_eq!(page["events"][1]["item"]["bet_id"], good.bet.as_str());
+}
+
+/// Among very many of others a page may be empty, and the next one goes on behind them.
+#[tokio::test]
+async fn a_page_reads_so_far_and_no_further() {
+    let house = House::new();
+    let ours = settle(&bet("acme", "r1", "c", 0), 3, Target::Held, Target::Voided, NOON);
+    let theirs = settle(&bet("other", "r1", "c", 0), 3, Target::Held, Target::Voided, NOON);
+    let partition = said(&ours).partition;
+    let foreign = Append { partition, ..said(&theirs) };
+    // Its header says that it is ours, and it is not.
+    let mistaken = Append { headers: said(&ours).headers, ..foreign.clone() };
+    house
+        .write(std::iter::repeat_n(foreign, 10_000).chain([mistaken, said(&ours)]).collect())
+        .await;
+    let page = get(&house, "acme", "/partner/v1/events").await;
+    assert_eq!((&page["events"], &page["more"]), (&json!([]), &json!(true)));
+    let next = page["next"].as_str().unwrap();
+    let page = get(&house, "acme", &format!("/partner/v1/events?after={next}")).await;
+    assert_eq!((page["events"].as_array().unwrap().len(), &page["more"]), (1, &json!(false)));
+    assert_eq!(page["events"][0]["item"]["bet_id"], ours.bet.as_str());
+}
+
+/// The projection comes in its own time; here it never does.
+#[tokio::test]
+async fn a_bet_of_which_nothing_is_read_yet_has_a_row() {
+    let house = House::new();
+    let one = bet("acme", "r1", "c", NOON);
+    decide(&house, &[&one], &Verdict::Accepted).await;
+    version(&house, "acme", "r1", 1).await;
+    let told = get(&house, "acme", "/partner/v1/rounds/r1/statement").await;
+    let row = json!({ "bet_id": one.id, "revision": 1, "status": "held", "delivery": "unread" });
+    assert_eq!(told["rows"], json!([row]));
+    assert_eq!((&told["whole"]["not_final"], &told["whole"]["agreed"]), (&json!(1), &json!(false)));
 }
 
 #[expect(
@@ -307,6 +343,12 @@ async fn a_day_adds_up_and_a_correction_stands_with_both_days() {
     let correction = json!([{ "day": "2026-11-22", "revisions": 1, "change": "-2500" }]);
     assert_eq!((&total["corrections"], &total["corrected"]), (&correction, &json!([])));
     assert_eq!((&total["change"], &total["held"]["bets"]), (&json!("-2500"), &json!(0)));
+    for (at, day) in [(NOON - DAY_MS / 2 - 1, "2026-11-21"), (NOON - DAY_MS / 2, "2026-11-22")] {
+        let after = URL_SAFE_NO_PAD.encode(format!("{at}@"));
+        let ask = Ask::of("acme", &format!("/partner/v1/statements/2026-11-22?after={after}"));
+        let status = if day == "2026-11-22" { 200 } else { 400 };
+        assert_eq!(ask.send(&house).await.status, status, "a cursor of {day}");
+    }
     let empty = get(&house, "acme", "/partner/v1/statements/2026-11-23").await;
     assert_eq!(empty, json!({ "day": "2026-11-23", "totals": [] }));
 }
@@ -362,29 +404,10 @@ async fn the_document_names_every_route_and_every_field() {
         let refusals = path["get"]["responses"].as_object().unwrap();
         assert!(refusals.contains_key("4XX") && refusals.contains_key("503"), "{path}");
     }
+    // Those of the wallet's document, and none of another name's shape.
     let schemas = &told.body["components"]["schemas"];
-    let bet = bet("acme", "r1", "c", NOON);
-    let won = settle(&bet, 3, Target::Held, Target::Settled(1), NOON);
-    let item = serde_json::to_value(StateItem::from(&won)).unwrap();
-    let total = CloseTotal {
-        currency: String::new(),
-        exponent: 0,
-        bets: 0,
-        stake: String::new(),
-        payout: String::new(),
-        voided: 0,
-        parked: 0,
-    };
-    let written: BTreeMap<&str, Value> = [
-        ("Money", item["stake"].clone()),
-        ("StateItem", item),
-        ("CloseTotal", serde_json::to_value(total).unwrap()),
-    ]
-    .into();
-    for (name, value) in written {
-        let fields = |value: &Value| -> BTreeSet<String> {
-            value.as_object().unwrap_or_else(|| panic!("{name}")).keys().cloned().collect()
-        };
-        assert_eq!(fields(&schemas[name]["properties"]), fields(&value), "{name}");
+    for (name, field) in [("StateItem", "target"), ("MoneyBody", "units"), ("DaySum", "bets")] {
+        assert!(schemas[name]["properties"].get(field).is_some(), "{name}");
     }
+    assert_eq!(schemas["Sum"]["type"], "string");
 }

@@ -71,6 +71,7 @@ async fn whoever_did_not_sign_is_told_the_same_whatever_is_wrong() {
     }
     assert_eq!((unknown.status, unknown.code().as_str()), (401, "signature_invalid"));
     assert_eq!(unknown.headers["www-authenticate"], "Standard-Webhooks");
+    assert_eq!(unknown.headers["cache-control"], "no-store");
     for came in all {
         assert_eq!((came.status, &came.body), (401, &unknown.body), "{}", came.json());
         assert_eq!(came.headers, unknown.headers);
