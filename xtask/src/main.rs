@@ -5,6 +5,7 @@ mod tools;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -107,6 +108,11 @@ const STEPS: &[Step] = &[
         ]),
     },
     Step {
+        name: "isolation",
+        what: "partners that are ill are not noticed by the others",
+        how: How::Tools(isolation),
+    },
+    Step {
         name: "seeds",
         what: "20,000 seeds of the simulation",
         how: How::Cargo(&["sim", "--seeds", "20000", "--threads", "2"]),
@@ -161,6 +167,17 @@ impl How {
         }
         Ok(None)
     }
+}
+
+/// Runs what the tests built: another choice of packages would build all anew.
+fn isolation() -> anyhow::Result<Option<&'static str>> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let server = Path::new(&target).join("sim/roundhouse");
+    if !server.exists() {
+        bail!("there is no {}: the step `tests` builds it", server.display());
+    }
+    run(Command::new(server).args(["bench", "isolation", "--seconds", "3"]))?;
+    Ok(None)
 }
 
 fn bless() -> anyhow::Result<()> {

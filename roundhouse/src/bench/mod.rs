@@ -10,7 +10,9 @@ mod client;
 pub mod cluster;
 mod events;
 mod house;
+mod isolation;
 mod journal;
+mod load;
 mod outage;
 mod plain_deliver;
 mod plain_post;
@@ -23,6 +25,7 @@ mod timelines;
 mod wallets;
 
 pub use events::{EventsPlan, EventsReport, events};
+pub use isolation::{IsolationPlan, IsolationReport, isolation};
 pub use outage::{OutagePlan, OutageReport, outage};
 pub use post_bet::{PostBetPlan, PostBetReport, post_bet};
 pub use result::{ResultPlan, ResultReport, result_to_confirmed};

@@ -1,10 +1,14 @@
 //! Partners whose wallets keep journals, so that the audit can read them, and the configuration of a house
 //! that knows them.
 
+use crate::audit::report::Report;
+use crate::audit::{audit, journal, load as books};
 use crate::config::Config;
 use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
+use crate::serve::{Opened, Roles, Running, listen};
+use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -61,5 +65,30 @@ impl Street {
         });
         let config = setup::config(&operator_key, &with_urls.collect())?;
         Ok(Self { keys, wallets, journals, operator_key, config })
+    }
+
+    /// Runs a house on the engine that `opening` opens, lets `measure` at it, and audits all that is left behind:
+    /// log, facts and the wallets' journals.
+    ///
+    /// # Errors
+    /// If a part cannot be started or stopped or read, or `measure` fails.
+    pub(super) async fn audited<E: Opened, T>(
+        self,
+        opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
+        measure: impl AsyncFnOnce(&Self, &Running<E>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(T, Report)> {
+        let listener = listen(&self.config).await?;
+        let engine = opening(&self.config).await?;
+        let house = Running::with(&self.config, listener, engine.clone(), &Roles::all()).await?;
+        let measured = measure(&self, &house).await;
+        house.leave().await.context("the server did not stop well")?;
+        self.wallets.stop().await.context("the wallets did not stop well")?;
+        let measured = measured?;
+        eprintln!("bench: the audit reads everything");
+        let mut books = books::read(&engine, E::PARTITIONS).await?;
+        engine.close().await;
+        books.journals = Some(journal::read_all(&[self.journals])?);
+        let audit = audit(&books, true).map_err(|why| anyhow!(why))?;
+        Ok((measured, audit))
     }
 }

@@ -4,6 +4,7 @@
 mod cluster;
 #[cfg(feature = "cluster")]
 mod hand_over;
+mod isolation;
 mod outage;
 
 use super::lines::report as print;
@@ -24,7 +25,7 @@ same run with no logic. Server, plain program and client share one process; the 
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  measured, and money is amiss or a limit is passed (hand-over, outage)
+  1  measured, and money is amiss or a limit is passed (hand-over, outage, isolation)
   2  could not be measured";
 
 /// Measure the server, beside a plain program that does the same I/O.
@@ -42,6 +43,15 @@ pub(super) struct Args {
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     engine: cluster::Flags,
+}
+
+/// Where a bench runs, and how it tells.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    #[cfg(feature = "cluster")]
+    servers: Option<&'a crate::bench::cluster::Servers>,
+    data_dir: &'a Path,
+    json: bool,
 }
 
 /// How a bench ended.
@@ -113,6 +123,7 @@ enum Embedded {
         pairs: u16,
     },
     Outage(outage::Flags),
+    Isolation(isolation::Flags),
 }
 
 pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
@@ -133,14 +144,13 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         #[cfg(feature = "cluster")]
         What::Cluster(what) => cluster::measure(what, servers, &data_dir, args.json).await,
         What::Embedded(what) => {
-            measure(
-                what,
+            let site = Site {
                 #[cfg(feature = "cluster")]
-                servers.as_ref(),
-                &data_dir,
-                args.json,
-            )
-            .await
+                servers: servers.as_ref(),
+                data_dir: &data_dir,
+                json: args.json,
+            };
+            measure(what, site).await
         }
     };
     if !kept && !matches!(&measured, Ok(Outcome { keeps: true, .. })) {
@@ -150,15 +160,10 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
     measured.map(|outcome| outcome.code)
 }
 
-async fn measure(
-    what: Embedded,
-    #[cfg(feature = "cluster")] servers: Option<&crate::bench::cluster::Servers>,
-    data_dir: &Path,
-    json: bool,
-) -> anyhow::Result<Outcome> {
+async fn measure(what: Embedded, site: Site<'_>) -> anyhow::Result<Outcome> {
     const MEASURED: Outcome = Outcome { code: EXIT_OK, keeps: false };
     let exe = std::env::current_exe().context("this binary is not to be found")?;
-    let data_dir = data_dir.to_owned();
+    let (data_dir, json) = (site.data_dir.to_owned(), site.json);
     match what {
         Embedded::PostBet {
             connections,
@@ -170,7 +175,7 @@ async fn measure(
             let (connections, pairs) = (usize::from(connections), usize::from(pairs));
             let plan = PostBetPlan { connections, seconds, pairs, data_dir, exe };
             #[cfg(feature = "cluster")]
-            if let Some(servers) = servers {
+            if let Some(servers) = site.servers {
                 let report = crate::bench::cluster::post_at_rate(&plan, rate, servers).await?;
                 print(&report, json)?;
                 return Ok(MEASURED);
@@ -188,7 +193,7 @@ async fn measure(
                 exe,
             };
             #[cfg(feature = "cluster")]
-            if let Some(servers) = servers {
+            if let Some(servers) = site.servers {
                 let report = crate::bench::cluster::result_to_confirmed(&plan, servers).await?;
                 print(&report, json)?;
                 return Ok(MEASURED);
@@ -205,22 +210,14 @@ async fn measure(
                 exe,
             };
             #[cfg(feature = "cluster")]
-            if let Some(servers) = servers {
+            if let Some(servers) = site.servers {
                 print(&crate::bench::cluster::events(&plan, servers).await?, json)?;
                 return Ok(MEASURED);
             }
             print(&crate::bench::events(&plan).await?, json)?;
         }
-        Embedded::Outage(flags) => {
-            return outage::measure(
-                flags,
-                #[cfg(feature = "cluster")]
-                servers,
-                &data_dir,
-                json,
-            )
-            .await;
-        }
+        Embedded::Outage(flags) => return outage::measure(flags, site).await,
+        Embedded::Isolation(flags) => return isolation::measure(flags, site).await,
     }
     Ok(MEASURED)
 }

@@ -53,6 +53,7 @@ mod signatures;
 mod simple;
 mod singly;
 mod smoke;
+mod tls;
 mod topics;
 mod venv;
 mod wallet;

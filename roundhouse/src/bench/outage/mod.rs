@@ -5,30 +5,27 @@
 //! rounds to the last confirmation, while the one is away and while it drains, beside the same load with the
 //! one there. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
 
-mod load;
 mod report;
 
 pub use report::OutageReport;
 
+use super::load::{self, Load};
 use super::report::Machine;
 use super::street::Street;
-use crate::audit::{audit, journal, load as books};
 use crate::config::Config;
 use crate::rig::api::Api;
-use crate::rig::keys::PartnerKey;
 use crate::rig::watch::Watch;
-use crate::serve::{Opened, Roles, Running, listen, open};
-use anyhow::{Context, anyhow};
+use crate::serve::{Opened, Running, open};
+use anyhow::Context;
 use http::Method;
-use load::{Load, OwedRounds};
 use partner_kit::faults::FaultSettings;
 use runtime::{Clock, SystemClock};
 use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for the house.
@@ -114,18 +111,8 @@ pub(super) async fn outage_on<E: Opened>(
     let mut street =
         Street::open(exe, plan.others + 1, *wallet_latency_ms, *seed, data_dir).await?;
     configure(&mut street.config);
-    let listener = listen(&street.config).await?;
-    let engine = opening(&street.config).await?;
-    let house = Running::with(&street.config, listener, engine.clone(), &Roles::all()).await?;
-    let found = on(plan, &street, &house).await;
-    house.leave().await.context("the server did not stop well")?;
-    street.wallets.stop().await.context("the wallets did not stop well")?;
-    let found = found?;
-    eprintln!("bench: the audit reads everything");
-    let mut books = books::read(&engine, E::PARTITIONS).await?;
-    engine.close().await;
-    books.journals = Some(journal::read_all(&[street.journals])?);
-    let audit = audit(&books, true).map_err(|why| anyhow!(why))?;
+    let run = async |street: &Street, house: &Running<E>| on(plan, street, house).await;
+    let (found, audit) = street.audited(opening, run).await?;
     let after = Machine::now(&plan.data_dir).await?;
     OutageReport::of(plan, &found, audit, [before, after])
 }
@@ -142,11 +129,22 @@ async fn on<E: Opened>(
     let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
     let wallet = Api::new(wallet.clone(), String::new());
     let watch = Watch::start(house.engine().clone());
-    let owed = OwedRounds::place(plan, &api, &BTreeMap::from([(name, key)])).await?;
+    let (away, bets) = (BTreeMap::from([(name, key)]), plan.owed / plan.rounds);
+    let count = plan.control_rounds + plan.rounds;
+    let rounds = load::without_result(&api, &away, (count, bets), plan.seed).await?;
 
     let stop = CancellationToken::new();
-    let load = tokio::spawn(Load::of(plan, api.clone(), &keys).run(stop.clone()));
-    let script = Script { plan, api: &api, wallet: &wallet, watch: &watch, owed: &owed };
+    let others = Load {
+        api: api.clone(),
+        keys: Arc::new(keys),
+        bets: plan.bets,
+        every: Duration::from_millis(plan.every_ms),
+        seed: plan.seed,
+        name: "other".to_owned(),
+    };
+    let load = tokio::spawn(others.run(stop.clone()));
+    let (control, owed) = rounds.split_at(plan.control_rounds);
+    let script = Script { plan, api: &api, wallet: &wallet, watch: &watch, control, owed, bets };
     let played = script.play().await;
     stop.cancel();
     let said_at = load.await.context("the load broke down")??;
@@ -154,7 +152,7 @@ async fn on<E: Opened>(
     anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
     let others = said_at
         .iter()
-        .map(|(round, said_at)| Ok((*said_at, confirmed(&watch, round, plan.bets)?)))
+        .map(|(round, said_at)| Ok((*said_at, last(&watch, round, plan.bets)?)))
         .collect::<anyhow::Result<_>>()?;
     let stats = wallet.call(Method::GET, "/stats", "", None).await?;
     let calls_at_once = stats.body["state_calls_at_once_max"].as_u64();
@@ -168,12 +166,9 @@ async fn on<E: Opened>(
 }
 
 /// When the last of a round's `bets` was confirmed, in ms since the Unix epoch.
-fn confirmed<E: Opened>(watch: &Watch<E>, round: &str, bets: usize) -> anyhow::Result<i64> {
-    let seen = watch.seen();
-    let fanout = seen.fanouts.get(&(round.to_owned(), 1));
-    let confirmed = fanout.map_or(&[][..], |fanout| &fanout.confirmed_at);
-    anyhow::ensure!(confirmed.len() == bets, "{} of {bets} bets of {round}", confirmed.len());
-    confirmed.iter().max().copied().context("a round without bets")
+fn last<E: Opened>(watch: &Watch<E>, round: &str, bets: usize) -> anyhow::Result<i64> {
+    let confirmed = load::confirmed(watch, round, bets)?;
+    confirmed.into_iter().max().context("a round without bets")
 }
 
 /// What happens, and when.
@@ -182,7 +177,11 @@ struct Script<'a, E> {
     api: &'a Api,
     wallet: &'a Api,
     watch: &'a Watch<E>,
-    owed: &'a OwedRounds,
+    /// Rounds whose results are said while the one is there, and while it is away.
+    control: &'a [String],
+    owed: &'a [String],
+    /// Bets of each.
+    bets: usize,
 }
 
 impl<E: Opened> Script<'_, E> {
@@ -196,33 +195,22 @@ impl<E: Opened> Script<'_, E> {
         let apart = Duration::from_secs(self.plan.away_s)
             / u32::try_from(self.plan.rounds).context("too many rounds")?;
         mark(Phase::Control);
-        self.results(self.owed.control(), apart).await?;
-        self.confirmed(self.owed.control()).await?;
+        load::say(self.api, self.control, apart).await?;
+        self.confirmed(self.control).await?;
         self.faults(FaultSettings { reset_rate: 1_000, ..FaultSettings::default() }).await?;
         mark(Phase::Away);
-        self.results(self.owed.owed(), apart).await?;
+        load::say(self.api, self.owed, apart).await?;
         self.faults(FaultSettings::default()).await?;
         mark(Phase::Back);
-        let drained_at = self.confirmed(self.owed.owed()).await?;
+        let drained_at = self.confirmed(self.owed).await?;
         Ok((began, drained_at))
-    }
-
-    /// Says the results of `rounds`, and waits behind each.
-    async fn results(&self, rounds: &[String], apart: Duration) -> anyhow::Result<()> {
-        let mut due = Instant::now();
-        for (number, round) in rounds.iter().enumerate() {
-            self.api.result(round, &(1 + number % 6).to_string()).await?;
-            due += apart;
-            sleep_until(due).await;
-        }
-        Ok(())
     }
 
     /// Waits until all bets of `rounds` are confirmed: when the last one was.
     async fn confirmed(&self, rounds: &[String]) -> anyhow::Result<i64> {
         let begun = Instant::now();
         loop {
-            let all = rounds.iter().map(|round| confirmed(self.watch, round, self.owed.bets));
+            let all = rounds.iter().map(|round| last(self.watch, round, self.bets));
             match all.collect::<anyhow::Result<Vec<i64>>>() {
                 Ok(at) => return at.into_iter().max().context("no rounds"),
                 Err(why) if REST_WAIT_MAX < begun.elapsed() => return Err(why),
@@ -233,13 +221,7 @@ impl<E: Opened> Script<'_, E> {
 
     async fn faults(&self, settings: FaultSettings) -> anyhow::Result<()> {
         // What the wallets were started with stays.
-        let mut settings = json!(settings);
-        settings["latency_ms"] = self.plan.wallet_latency_ms.into();
-        let reply = self.wallet.call(Method::POST, "/faults", "", Some(&settings)).await?;
-        anyhow::ensure!(reply.status == 200, "the wallet says {}: {}", reply.status, reply.body);
-        Ok(())
+        let latency_ms = self.plan.wallet_latency_ms;
+        load::set(self.wallet, FaultSettings { latency_ms, ..settings }).await
     }
 }
-
-/// Keys by partner.
-type Keys = BTreeMap<String, PartnerKey>;

@@ -1,10 +1,9 @@
 //! `roundhouse bench outage`.
 
-use super::{Outcome, print};
+use super::{Outcome, Site, print};
 use crate::bench::{OutagePlan, outage};
 use crate::cli::{EXIT_FINDING, EXIT_OK};
 use anyhow::Context;
-use std::path::Path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,12 +53,7 @@ pub(in crate::cli) struct Flags {
 }
 
 /// Measures and prints.
-pub(super) async fn measure(
-    flags: Flags,
-    #[cfg(feature = "cluster")] servers: Option<&crate::bench::cluster::Servers>,
-    data_dir: &Path,
-    json: bool,
-) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outcome> {
     anyhow::ensure!(flags.rounds <= flags.owed, "a round has a bet or more: --rounds, --owed");
     let plan = OutagePlan {
         others: usize::from(flags.others),
@@ -71,17 +65,17 @@ pub(super) async fn measure(
         every_ms: flags.every_ms,
         wallet_latency_ms: flags.wallet_latency_ms,
         seed: flags.seed,
-        data_dir: data_dir.to_owned(),
+        data_dir: site.data_dir.to_owned(),
         exe: std::env::current_exe().context("this binary is not to be found")?,
     };
     #[cfg(feature = "cluster")]
-    let report = match servers {
+    let report = match site.servers {
         Some(servers) => crate::bench::cluster::outage(&plan, servers).await?,
         None => outage(&plan).await?,
     };
     #[cfg(not(feature = "cluster"))]
     let report = outage(&plan).await?;
-    print(&report, json)?;
+    print(&report, site.json)?;
     let clean = report.audit.clean;
     let code = if clean && report.limit_held() { EXIT_OK } else { EXIT_FINDING };
     Ok(Outcome { code, keeps: !clean })

@@ -1,17 +1,26 @@
-//! The rounds: those of the partner that goes away, made ready beforehand, and those of the others.
+//! Rounds that are played while partners are ill: those of the ill ones, made ready beforehand, and those of the
+//! others.
 
-use super::{Keys, OutagePlan};
 use crate::rig::api::Api;
+use crate::rig::keys::PartnerKey;
 use crate::rig::players::{place_all, wagers};
+use crate::rig::watch::Watch;
+use crate::serve::Opened;
 use anyhow::Context;
-use partner_kit::faults::SplitMix;
+use http::Method;
+use partner_kit::faults::{FaultSettings, SplitMix};
 use runtime::{Clock, SystemClock};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// Keys by partner.
+pub(super) type Keys = BTreeMap<String, PartnerKey>;
 
 /// Players of each partner.
 const PLAYERS: usize = 50;
@@ -43,65 +52,81 @@ async fn sealed(
     api.sealed(round, SEAL_WAIT_MAX).await
 }
 
-/// Rounds whose bets are all of one partner, sealed and without a result.
-pub(super) struct OwedRounds {
-    names: Vec<String>,
-    control: usize,
-    /// Bets of each.
-    pub(super) bets: usize,
+/// Plays `count` rounds with `bets` bets each of these partners up to their seals: their names.
+///
+/// # Errors
+/// If a bet is not accepted or a round not sealed.
+pub(super) async fn without_result(
+    api: &Api,
+    keys: &Keys,
+    (count, bets): (usize, usize),
+    seed: u64,
+) -> anyhow::Result<Vec<String>> {
+    let mut random = SplitMix::new(seed);
+    let mut names = Vec::with_capacity(count);
+    for number in 0..count {
+        let name = format!("owed-{number:04}");
+        sealed(api, &name, bets, keys, &mut random).await?;
+        names.push(name);
+        eprintln!("bench: {} of {} bets are placed", (number + 1) * bets, count * bets);
+    }
+    Ok(names)
 }
 
-impl OwedRounds {
-    /// Plays them up to their seals.
-    ///
-    /// # Errors
-    /// If a bet is not accepted or a round not sealed.
-    pub(super) async fn place(plan: &OutagePlan, api: &Api, keys: &Keys) -> anyhow::Result<Self> {
-        let bets = plan.owed / plan.rounds;
-        let count = plan.control_rounds + plan.rounds;
-        let mut random = SplitMix::new(plan.seed);
-        let mut names = Vec::with_capacity(count);
-        for number in 0..count {
-            let name = format!("owed-{number:04}");
-            sealed(api, &name, bets, keys, &mut random).await?;
-            names.push(name);
-            eprintln!("bench: {} of {} bets are placed", (number + 1) * bets, count * bets);
-        }
-        Ok(Self { names, control: plan.control_rounds, bets })
+/// Says the results of `rounds`, and waits behind each.
+///
+/// # Errors
+/// If one is refused.
+pub(super) async fn say(api: &Api, rounds: &[String], apart: Duration) -> anyhow::Result<()> {
+    let mut due = Instant::now();
+    for (number, round) in rounds.iter().enumerate() {
+        api.result(round, &(1 + number % 6).to_string()).await?;
+        due += apart;
+        sleep_until(due).await;
     }
+    Ok(())
+}
 
-    /// Those that get their results while the partner is there.
-    pub(super) fn control(&self) -> &[String] {
-        self.names.get(..self.control).unwrap_or_default()
-    }
+/// When each of a round's `bets` was confirmed, in ms since the Unix epoch.
+///
+/// # Errors
+/// If one was not.
+pub(super) fn confirmed<E: Opened>(
+    watch: &Watch<E>,
+    round: &str,
+    bets: usize,
+) -> anyhow::Result<Vec<i64>> {
+    let seen = watch.seen();
+    let fanout = seen.fanouts.get(&(round.to_owned(), 1));
+    let confirmed = fanout.map_or(&[][..], |fanout| &fanout.confirmed_at);
+    anyhow::ensure!(confirmed.len() == bets, "{} of {bets} bets of {round}", confirmed.len());
+    Ok(confirmed.to_vec())
+}
 
-    /// Those that get their results while it is away.
-    pub(super) fn owed(&self) -> &[String] {
-        self.names.get(self.control..).unwrap_or_default()
-    }
+/// Makes a wallet misbehave so, or behave.
+///
+/// # Errors
+/// If it does not take it.
+pub(super) async fn set(wallet: &Api, settings: FaultSettings) -> anyhow::Result<()> {
+    let reply = wallet.call(Method::POST, "/faults", "", Some(&json!(settings))).await?;
+    anyhow::ensure!(reply.status == 200, "the wallet says {}: {}", reply.status, reply.body);
+    Ok(())
 }
 
 /// The others' rounds: one begins every so often, whatever happens.
 #[derive(Clone)]
 pub(super) struct Load {
-    api: Api,
-    keys: Arc<Keys>,
-    bets: usize,
-    every: Duration,
-    seed: u64,
+    pub(super) api: Api,
+    pub(super) keys: Arc<Keys>,
+    /// Bets of each.
+    pub(super) bets: usize,
+    pub(super) every: Duration,
+    pub(super) seed: u64,
+    /// What their names begin with.
+    pub(super) name: String,
 }
 
 impl Load {
-    pub(super) fn of(plan: &OutagePlan, api: Api, keys: &Keys) -> Self {
-        Self {
-            api,
-            keys: Arc::new(keys.clone()),
-            bets: plan.bets,
-            every: Duration::from_millis(plan.every_ms),
-            seed: plan.seed,
-        }
-    }
-
     /// Begins rounds until `stop`, and plays those that were begun up to their results: when each was said,
     /// in ms since the Unix epoch.
     ///
@@ -126,7 +151,7 @@ impl Load {
     }
 
     async fn round(self, number: u64) -> anyhow::Result<(String, i64)> {
-        let name = format!("other-{number:06}");
+        let name = format!("{}-{number:06}", self.name);
         let mut random = SplitMix::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number));
         sealed(&self.api, &name, self.bets, &self.keys, &mut random).await?;
         let said_at = SystemClock.now();

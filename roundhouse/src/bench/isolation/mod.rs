@@ -1,0 +1,218 @@
+//! `bench isolation`: what healthy partners notice of five that are ill.
+//!
+//! Pairs of phases in one run: in one everybody is well, in the other five wallets are ill, each in its own way.
+//! In both the same falls due: rounds of the healthy ones, one after the other, and rounds of the five, whose bets
+//! were placed at the beginning. Which phase of a pair comes first alternates, and before each everything is
+//! confirmed. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
+
+mod report;
+
+pub use report::IsolationReport;
+
+use super::load::{self, Keys, Load};
+use super::report::{Machine, Memory, percentile};
+use super::street::Street;
+use crate::config::Config;
+use crate::rig::api::Api;
+use crate::rig::watch::Watch;
+use crate::serve::{Opened, Running, open};
+use anyhow::Context;
+use partner_kit::faults::FaultSettings;
+use partner_kit::misbehaviours::Misbehaviour;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Partners that are ill in one phase of each pair.
+const ILL: usize = 5;
+/// Longest wait for the house.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest wait until everything is confirmed, behind a phase.
+const REST_WAIT_MAX: Duration = Duration::from_secs(120);
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
+/// Results of the ill ones' rounds, a second.
+const RESULTS_PER_S: u64 = 2;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct IsolationPlan {
+    /// Partners that are well all the time, each with a wallet.
+    pub healthy: usize,
+    /// Pairs of phases.
+    pub pairs: usize,
+    /// Length of each phase, in s.
+    pub seconds: u64,
+    /// Bets of each round of the healthy ones.
+    pub bets: usize,
+    /// Between the beginnings of two of their rounds, in ms.
+    pub every_ms: u64,
+    /// Bets of each round of the ill ones, of which there are two a second.
+    pub ill_bets: usize,
+    /// How long each wallet takes to answer, in ms.
+    pub wallet_latency_ms: u64,
+    /// Seed of bets and results.
+    pub seed: u64,
+    /// An empty directory.
+    pub data_dir: PathBuf,
+    /// The binary whose `wallet` is started.
+    pub exe: PathBuf,
+}
+
+/// From a result to its confirmation, p99 of the healthy partners' settlements, in ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Pair {
+    /// While everybody is well.
+    pub well_p99_ms: u64,
+    /// While five are ill.
+    pub ill_p99_ms: u64,
+}
+
+/// Measures on an empty directory, and audits.
+///
+/// # Errors
+/// If a part cannot be started, a bet is not accepted, or what is owed is not confirmed in time.
+pub async fn isolation(plan: &IsolationPlan) -> anyhow::Result<IsolationReport> {
+    let in_dir = |config: &mut Config| config.storage.data_dir = plan.data_dir.join("data");
+    let opening = async |config: &Config| open::embedded(config).await;
+    isolation_on(plan, in_dir, opening).await
+}
+
+/// Measures on the engine that `opening` opens, after `configure`, and audits.
+///
+/// # Errors
+/// As [`isolation`].
+pub(super) async fn isolation_on<E: Opened>(
+    plan: &IsolationPlan,
+    configure: impl FnOnce(&mut Config),
+    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
+) -> anyhow::Result<IsolationReport> {
+    let before = Machine::now(&plan.data_dir).await?;
+    let IsolationPlan { exe, wallet_latency_ms, seed, data_dir, .. } = plan;
+    let mut street =
+        Street::open(exe, plan.healthy + ILL, *wallet_latency_ms, *seed, data_dir).await?;
+    configure(&mut street.config);
+    let run = async |street: &Street, house: &Running<E>| on(plan, street, house).await;
+    let ((pairs, memory), audit) = street.audited(opening, run).await?;
+    let after = Machine::now(&plan.data_dir).await?;
+    IsolationReport::of(plan, pairs, memory, audit, [before, after])
+}
+
+async fn on<E: Opened>(
+    plan: &IsolationPlan,
+    street: &Street,
+    house: &Running<E>,
+) -> anyhow::Result<(Vec<Pair>, Memory)> {
+    let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
+    api.ready(WAIT_MAX).await?;
+    let memory = Memory::at_rest();
+    let mut healthy = street.keys.clone();
+    let mut ill = Keys::new();
+    let mut wallets = Vec::new();
+    for _ in 0..ILL {
+        let (name, key) = healthy.pop_last().context("there are too few partners")?;
+        let url = street.wallets.urls.get(&name).context("it has no wallet")?;
+        wallets.push(Api::new(url.clone(), String::new()));
+        ill.insert(name, key);
+    }
+    let each = usize::try_from(plan.seconds * RESULTS_PER_S).context("too long")?;
+    let count = each * 2 * plan.pairs;
+    let rounds = load::without_result(&api, &ill, (count, plan.ill_bets), plan.seed).await?;
+    let watch = Watch::start(house.engine().clone());
+    let scene = Scene { plan, api: &api, wallets: &wallets, watch: &watch, healthy };
+    let mut phases = rounds.chunks(each).enumerate();
+    let mut pairs = Vec::new();
+    for number in 0..plan.pairs {
+        let mut pair = Pair::default();
+        let ill_first = number % 2 == 1;
+        for is_ill in [ill_first, !ill_first] {
+            let (number, rounds) = phases.next().context("there are too few rounds")?;
+            let p99_ms = scene.phase(number, rounds, is_ill).await?;
+            let state = if is_ill { "five are ill" } else { "all are well" };
+            eprintln!("bench: phase {} of {}: {state}: {p99_ms} ms", number + 1, 2 * plan.pairs);
+            *(if is_ill { &mut pair.ill_p99_ms } else { &mut pair.well_p99_ms }) = p99_ms;
+        }
+        pairs.push(pair);
+    }
+    Ok((pairs, memory.with_peak()))
+}
+
+/// What a phase is played with.
+struct Scene<'a, E> {
+    plan: &'a IsolationPlan,
+    api: &'a Api,
+    /// Of those that are ill at times.
+    wallets: &'a [Api],
+    watch: &'a Watch<E>,
+    healthy: Keys,
+}
+
+impl<E: Opened> Scene<'_, E> {
+    /// Plays a phase until everything is confirmed: the healthy partners' p99 in ms.
+    async fn phase(&self, number: usize, rounds: &[String], is_ill: bool) -> anyhow::Result<u64> {
+        self.faults(is_ill).await?;
+        let stop = CancellationToken::new();
+        let load = Load {
+            api: self.api.clone(),
+            keys: Arc::new(self.healthy.clone()),
+            bets: self.plan.bets,
+            every: Duration::from_millis(self.plan.every_ms),
+            seed: self.plan.seed.wrapping_add(u64::try_from(number)?),
+            name: format!("phase-{number:02}"),
+        };
+        let load = tokio::spawn(load.run(stop.clone()));
+        let apart = Duration::from_secs(1) / u32::try_from(RESULTS_PER_S)?;
+        let told = load::say(self.api, rounds, apart).await;
+        stop.cancel();
+        let said_at = load.await.context("the load broke down")??;
+        told?;
+        let mut took_ms = Vec::new();
+        for (round, said_at) in said_at {
+            let confirmed = self.confirmed(&round).await?;
+            took_ms.extend(confirmed.iter().map(|at| u64::try_from(at - said_at).unwrap_or(0)));
+        }
+        self.faults(false).await?;
+        anyhow::ensure!(self.watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
+        took_ms.sort_unstable();
+        Ok(percentile(&took_ms, 99))
+    }
+
+    /// When each bet of a round was confirmed.
+    async fn confirmed(&self, round: &str) -> anyhow::Result<Vec<i64>> {
+        let begun = Instant::now();
+        loop {
+            match load::confirmed(self.watch, round, self.plan.bets) {
+                Ok(at) => return Ok(at),
+                Err(why) if REST_WAIT_MAX < begun.elapsed() => return Err(why),
+                Err(_) => sleep(LOOK_PERIOD).await,
+            }
+        }
+    }
+
+    /// Makes those that are ill at times ill, or well.
+    async fn faults(&self, is_ill: bool) -> anyhow::Result<()> {
+        let latency_ms = self.plan.wallet_latency_ms;
+        let well = FaultSettings { latency_ms, ..FaultSettings::NONE };
+        for (wallet, illness) in self.wallets.iter().zip(illnesses(well)) {
+            load::set(wallet, if is_ill { illness } else { well }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One hangs, one answers 500, one takes 30 s, one refuses all, one sends bodies without end.
+fn illnesses(well: FaultSettings) -> [FaultSettings; ILL] {
+    let only = |which| {
+        let mut settings = well;
+        *settings.misbehave.only.of(which) = 1_000;
+        settings
+    };
+    [
+        FaultSettings { timeout_after_apply_rate: 1_000, timeout_ms: 600_000, ..well },
+        FaultSettings { error_500_rate: 1_000, ..well },
+        FaultSettings { latency_ms: 30_000, ..well },
+        only(Misbehaviour::KeyUnknown),
+        only(Misbehaviour::EndlessChunks),
+    ]
+}
