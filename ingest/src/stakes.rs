@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 const FAILING_MS: Millis = 3_000;
 /// How long a pause that was said has to come back from the log before it is said again, in ms.
 const SAY_MS: Millis = 10_000;
+/// From so many partners on, called within so many ms and none of whom answered, it is the process that is ill.
+const UNREACHABLE_MIN: usize = 3;
+const LATELY_MS: Millis = 10_000;
 /// Shortest and longest wait between two questions to a partner that is paused, in ms.
 const ASK_MS_MIN: Millis = 1_000;
 const ASK_MS_MAX: Millis = 30_000;
@@ -24,6 +27,8 @@ const RELAPSE_MS: Millis = 60_000;
 pub enum Due {
     /// Say that its betting is paused, and why.
     Pause(String),
+    /// Tell people: nobody answers this process, which is ill itself. Others take bets of the same partners.
+    Unreachable,
     /// Ask its wallet how it is, and tell [`Stakes::asked`].
     Ask,
 }
@@ -42,6 +47,7 @@ struct Seen {
     failed: u32,
     failing_since: Millis,
     failed_last: Millis,
+    called_last: Millis,
     /// When a pause that was said and does not stand is said again.
     say_at: Option<Millis>,
     /// When it is asked next, while it is paused.
@@ -59,6 +65,7 @@ impl Stakes {
     /// A request for a stake ended: with a 200 that counts, or without an answer.
     pub fn called(&mut self, now: Millis, partner: &PartnerId, answered: bool) {
         let seen = self.partners.entry(partner.clone()).or_default();
+        seen.called_last = now;
         if answered {
             seen.failed = 0;
             return;
@@ -77,7 +84,7 @@ impl Stakes {
         if !paused && !self.partners.contains_key(partner) {
             return None;
         }
-        let failed_min = self.failed_min;
+        let (failed_min, reaches_nobody) = (self.failed_min, self.reaches_nobody(now));
         let seen = self.partners.entry(partner.clone()).or_default();
         if paused {
             seen.say_at = None;
@@ -102,9 +109,19 @@ impl Stakes {
         let said = seen.say_at.is_some_and(|at| now < at && at <= now.saturating_add(SAY_MS));
         (failing && !said).then(|| {
             seen.say_at = Some(now.saturating_add(SAY_MS));
+            if reaches_nobody {
+                return Due::Unreachable;
+            }
             let s = failing_ms / 1_000;
             Due::Pause(format!("its wallet has not answered for a stake for {s} s"))
         })
+    }
+
+    /// True if several partners were called lately, and the last call of each failed.
+    fn reaches_nobody(&self, now: Millis) -> bool {
+        let lately = |seen: &&Seen| now.saturating_sub(seen.called_last) <= LATELY_MS;
+        let called = self.partners.values().filter(lately);
+        UNREACHABLE_MIN <= called.clone().count() && called.clone().all(|seen| 0 < seen.failed)
     }
 
     /// The wallet was asked how it is; true if that is to be said as the end of the pause.
@@ -176,6 +193,26 @@ mod tests {
         assert_eq!(scene.due(60_000, false), None, "the clock was set back");
         scene.fail(4_000, 1);
         assert!(scene.due(60_000, false).is_some());
+    }
+
+    #[test]
+    fn a_process_that_nobody_answers_pauses_nobody() {
+        let mut scene = Scene::new();
+        let others: [PartnerId; 2] = ["bolt".parse().unwrap(), "crown".parse().unwrap()];
+        let pause = |due| matches!(due, Some(Due::Pause(_)));
+        scene.fail(1_000, 4);
+        scene.fail(4_000, 1);
+        scene.0.called(4_000, &others[0], false);
+        assert!(pause(scene.due(4_000, false)), "of two it is no wonder");
+        scene.0.called(14_000, &others[0], false);
+        scene.0.called(14_000, &others[1], false);
+        scene.fail(14_000, 1);
+        assert_eq!(scene.due(14_000, false), Some(Due::Unreachable));
+        assert_eq!(scene.due(15_000, false), None, "it is told already");
+        scene.0.called(24_000, &others[1], true);
+        assert!(pause(scene.due(24_000, false)), "one of them answers");
+        scene.0.called(24_000, &others[1], false);
+        assert!(pause(scene.due(34_001, false)), "the others were not called for long");
     }
 
     #[test]

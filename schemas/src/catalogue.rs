@@ -145,10 +145,10 @@ pub const TOPICS: &[TopicSpec] = &[
         partitioned_by: PartitionedBy::Partner,
         partitions_embedded: 1,
         partitions_cluster: 12,
-        key: "<partner_id>/profile, /pause, /health or /stakes",
+        key: "<partner_id>/profile, /pause, /restore, /health, /stakes or /ledger",
         money: false,
         forever: true,
-        what: "keys, wallet, limits; betting paused or not, and why",
+        what: "keys, wallet, limits; betting paused or not, and why; the ledger that counts",
     },
 ];
 

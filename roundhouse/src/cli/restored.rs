@@ -109,19 +109,22 @@ async fn send<E: Opened>(engine: &E, args: Args, heard: Duration) -> anyhow::Res
         let text = given.as_deref().map(str::trim).unwrap_or_default().to_owned();
         if text.is_empty() { bail!("--{name} says nothing") } else { Ok(text) }
     };
-    if !args.dry_run {
-        let (by, reason) = (text(&args.by, "by")?, text(&args.reason, "reason")?);
+    let signed = if args.dry_run {
+        None
+    } else {
+        Some((text(&args.by, "by")?, text(&args.reason, "reason")?))
+    };
+    if let Some((by, reason)) = &signed {
         // First: what is not known there is told anew, and parked no more, only once this is heard.
-        restored::sign_off(engine, &restored, (&reason, &by), SystemClock.now()).await?;
+        restored::sign_off(engine, &restored, (reason, by), SystemClock.now()).await?;
         tokio::time::sleep(heard).await;
     }
     let lost = restored::read(engine, E::PARTITIONS, &restored).await?;
     let items: Vec<&Item> = lost.items.values().collect();
-    if !args.dry_run {
-        let reason = text(&args.reason, "reason")?;
+    if let Some((_, reason)) = &signed {
         let (total, pace) = (items.len(), Pace { per_second: args.rate });
         let progress = |done| eprintln!("restored: {done} of {total} sent again");
-        let why = Why { code: CODE, what: "settlements of a restored ledger", reason: &reason };
+        let why = Why { code: CODE, what: "settlements of a restored ledger", reason };
         let sent = replay(engine, E::PARTITIONS, &items, why, pace, progress).await;
         sent.context("the ledger is signed off; the same command sends the rest")?;
     }

@@ -16,7 +16,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::http::HttpOptions;
-use runtime::{Append, Clock, Handles, Millis, SystemClock, Topic};
+use runtime::{Alarm, Append, Clock, Handles, Millis, SystemClock, Topic, telemetry};
 use schemas::catalogue::PARTNERS;
 use schemas::partners::{LedgerWord, PartnerSaid, PartnerWord, Pauser, Said};
 use schemas::wire::CaseRecord;
@@ -218,6 +218,11 @@ pub(super) fn stakes<E: Opened>(start: &mut Start<'_, E>) -> Seen {
                         asked.spawn(async move {
                             speaker.pause(&id, Pauser::Stakes, true, reason).await;
                         });
+                    }
+                    Some(Due::Unreachable) => {
+                        let text =
+                            "no partner that was asked for a stake lately answered".to_owned();
+                        telemetry::alarm(&Alarm { name: "wallets_unreachable", text });
                     }
                     Some(Due::Ask) => {
                         let (speaker, wallets) = (speaker.clone(), Arc::clone(&wallets));

@@ -1,17 +1,21 @@
 //! The OpenAPI documents are true: schemathesis makes requests from each, good and bad, and the answers are
 //! those that the document promises.
 
-use crate::house::{EXE, OPERATOR_KEY, WAIT_MAX};
+use crate::house::{EXE, House, OPERATOR_KEY, Street, WAIT_MAX};
 use crate::venv;
 use http::Method;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::{PartnerKey, platform, wallet_keys};
+use roundhouse::rig::players::place_all;
 use roundhouse::rig::processes::{ServerProcess, Wallets, WalletsPlan};
+use runtime::embedded::Embedded;
 use runtime::{Clock, SystemClock};
 use schemas::contract::timestamp;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// Where its requirements and its configuration are.
 const FILES: &str = "roundhouse/tests/schemathesis";
@@ -31,6 +35,7 @@ async fn schemathesis_finds_nothing() {
         keeps(schemathesis.clone(), "line-provider"),
         keeps(schemathesis.clone(), "bet-maker"),
         wallet_keeps(schemathesis.clone()),
+        partner_api_keeps(schemathesis.clone()),
     );
 }
 
@@ -81,13 +86,38 @@ async fn wallet_keeps(schemathesis: PathBuf) {
         .arg("--config-file")
         .arg(file("wallet.toml"))
         .env("SCHEMATHESIS_HOOKS", file("signed.py"));
-    command.env("PLATFORM_KEY", platform(OPERATOR_KEY).reveal()).env("PARTNER", PARTNER);
+    command.env("SIGNING_KEY", platform(OPERATOR_KEY).reveal()).env("PARTNER", PARTNER);
     // Only what the platform may send: a wallet may take more, and then answers in the same words.
     command.args(["run", "--no-color", "--mode", "positive", "--url", &wallets.urls[PARTNER]]);
     command.arg(venv::root().join("docs/partner/wallet.openapi.json"));
     let refused = refused(command, directory.path()).await;
     assert_eq!(refused, [""; 0], "operations that were always refused");
     wallets.stop().await.unwrap();
+}
+
+/// What partners may ask is what its document promises, of a bet that was settled.
+async fn partner_api_keeps(schemathesis: PathBuf) {
+    let street = Street::on::<Embedded>(1, 97, &[]).await;
+    let house = House::<Embedded>::open(&street.config).await;
+    house.api.open_die("r", 600_000, 200).await.unwrap();
+    let told =
+        place_all(&house.api, street.wagers("r", 5, 1), 5, &Arc::new(AtomicUsize::new(0))).await;
+    house.api.close("r").await.unwrap();
+    house.api.result("r", "3").await.unwrap();
+    house.settled().await;
+    let (partner, key) = street.keys.first_key_value().unwrap();
+    let (bet, now) = (told.keys().next().unwrap(), timestamp(SystemClock.now()));
+    let file = |name: &str| venv::root().join(FILES).join(name);
+    let mut command = Command::new(schemathesis);
+    command.arg("--config-file").arg(file("partner.toml"));
+    command.env("SCHEMATHESIS_HOOKS", file("signed.py"));
+    command.env("SIGNING_KEY", key.replies().reveal()).env("PARTNER", partner);
+    command.env("BET", bet).env("ROUND", "r").env("DAY", &now[..10]);
+    let url = format!("http://{}/partner/v1", house.running.address);
+    command.args(["run", "--no-color", "--url", &url, &format!("{url}/openapi.json")]);
+    let refused = refused(command, street.directory.path()).await;
+    assert_eq!(refused, [""; 0], "operations that were always refused");
+    house.close().await;
 }
 
 /// Runs schemathesis, which must find nothing; gives the operations that were never done. Refusals alone

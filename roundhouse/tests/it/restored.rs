@@ -43,12 +43,12 @@ fn signed_off(config: &Path, since: &str, further: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Waits until the partner's betting is paused since its ledger is another one.
-async fn until_paused<E: Ground>(house: &House<E>) -> Value {
+/// Waits until something is known of the partner.
+async fn until_shown<E: Ground>(house: &House<E>, field: &str, wanted: Value) -> Value {
     let begun = Instant::now();
     loop {
         let told = shown(house).await;
-        if told["paused_by"] == json!(["restore"]) {
+        if told[field] == wanted {
             return told;
         }
         assert!(begun.elapsed() < WAIT_MAX, "{told}");
@@ -75,6 +75,8 @@ async fn what_a_restored_ledger_lost_is_told_again_once_it_is_signed_off<E: Grou
     house.bet("early", street.wagers("early", BETS, 1)).await;
     house.api.result("early", "3").await.unwrap();
     house.settled().await;
+    // It is looked once a second.
+    until_shown(&house, "ledger_epoch", json!("1")).await;
     let file = journals(street.directory.path()).join(format!("{PARTNER}.jsonl"));
     let backup = std::fs::read(&file).unwrap();
     let since = timestamp(SystemClock.now());
@@ -102,7 +104,7 @@ async fn what_a_restored_ledger_lost_is_told_again_once_it_is_signed_off<E: Grou
 
     // It is noticed by the first answer of the new epoch; what the ledger does not know is parked.
     house.api.correct("late", 1, "5").await.unwrap();
-    let told = until_paused(&house).await;
+    let told = until_shown(&house, "paused_by", json!(["restore"])).await;
     assert_eq!(told["reason"], "its ledger went from epoch `1` to `2`");
     assert_eq!(told["ledger_epoch"], "1");
     until(&house.api, &mut of_open, "betting_paused").await;

@@ -1,6 +1,8 @@
-"""Signs what schemathesis asks a wallet, as the platform does: anything else is refused with 401.
+"""Signs what schemathesis asks: of a wallet as the platform does, of the platform as a partner does.
 
-The environment says with what and for whom: PLATFORM_KEY (`whsk_...`) and PARTNER.
+Anything else is refused with 401.
+
+The environment says with what and for which partner: SIGNING_KEY (`whsk_...`) and PARTNER.
 """
 
 import base64
@@ -13,7 +15,7 @@ import requests
 import schemathesis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-SECRET = base64.b64decode(os.environ["PLATFORM_KEY"].removeprefix("whsk_"))
+SECRET = base64.b64decode(os.environ["SIGNING_KEY"].removeprefix("whsk_"))
 KEY = Ed25519PrivateKey.from_private_bytes(SECRET[:32])
 PARTNER = os.environ["PARTNER"]
 
@@ -38,6 +40,8 @@ class Signed(requests.auth.AuthBase):
         body = body if isinstance(body, bytes) else b""
         name, at = id_of(request, body), str(int(time.time()))
         signature = KEY.sign(f"{name}.{at}.".encode() + body)
+        # What the platform reads, and no wallet.
+        request.headers["partner-id"] = PARTNER
         request.headers["webhook-id"] = name
         request.headers["webhook-timestamp"] = at
         request.headers["webhook-signature"] = "v1a," + base64.b64encode(signature).decode()
