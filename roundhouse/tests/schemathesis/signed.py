@@ -1,4 +1,4 @@
-"""Signs what schemathesis asks: of a wallet as the platform does, of the platform as a partner does.
+"""Signs what schemathesis asks: a wallet as the platform does, the platform as a partner does.
 
 Anything else is refused with 401.
 
