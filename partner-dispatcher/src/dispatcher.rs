@@ -186,10 +186,7 @@ impl Dispatcher {
             partner.restored.take_if(|_| !restored.contains_key(name));
         }
         let (counts, here) = (self.options.partitions, self.options.partition);
-        for (name, epoch) in restored {
-            if counts.of_partner(name) != here && !self.partners.contains_key(name) {
-                continue;
-            }
+        for (name, epoch) in restored.iter().filter(|(name, _)| counts.of_partner(name) == here) {
             let partner = self.partner(name);
             if partner.restored.as_ref() != Some(epoch) {
                 partner.epoch.take_if(|heard| heard != epoch);

@@ -1,6 +1,6 @@
 //! Settlements and answers for the tests of this crate.
 
-use crate::judge::Answer;
+use crate::judge::Came;
 use bytes::Bytes;
 use runtime::http::HttpAnswer;
 use schemas::BetId;
@@ -92,11 +92,11 @@ pub(crate) fn rejected(item: &StateItem, code: &str) -> StateResult {
 }
 
 /// A 200 with these results, in ledger epoch `1`.
-pub(crate) fn ok(request: &StateRequest, results: Vec<StateResult>) -> Answer {
+pub(crate) fn ok(request: &StateRequest, results: Vec<StateResult>) -> Came {
     ok_in("1", request, results)
 }
 
-pub(crate) fn ok_in(epoch: &str, request: &StateRequest, results: Vec<StateResult>) -> Answer {
+pub(crate) fn ok_in(epoch: &str, request: &StateRequest, results: Vec<StateResult>) -> Came {
     let body = StateResponse {
         chunk_id: request.chunk_id.clone(),
         ledger_epoch: epoch.to_owned(),
@@ -105,6 +105,6 @@ pub(crate) fn ok_in(epoch: &str, request: &StateRequest, results: Vec<StateResul
     status(200, &serde_json::to_string(&body).unwrap())
 }
 
-pub(crate) fn status(status: u16, body: &str) -> Answer {
+pub(crate) fn status(status: u16, body: &str) -> Came {
     Ok(HttpAnswer { status, retry_after_ms: None, body: Bytes::from(body.to_owned()) })
 }

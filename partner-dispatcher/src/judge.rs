@@ -5,23 +5,21 @@
 //! else (another status, a redirect, HTML, half a body, a word that this build does not know) is no
 //! answer: the item stays owed and is sent again.
 
+mod answer;
 mod item;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Answer, Came};
 pub use item::ParkCode;
 #[cfg(test)]
 pub(crate) use item::net as net_of;
 
 use planted::Bug;
-use runtime::http::{CallError, HttpAnswer};
-use schemas::contract::{Problem, StateItem, StateRequest, StateResponse, StateResult};
+use runtime::http::CallError;
+use schemas::contract::{StateItem, StateRequest, StateResult};
 use schemas::settlements::Settlement;
-use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// What came back from one call.
-pub type Answer = Result<HttpAnswer, CallError>;
 
 /// Statuses that say no more than "not now" (contract 4, `overloaded`).
 const BUSY: [u16; 2] = [429, 503];
@@ -90,8 +88,8 @@ impl Judgement {
 /// # Source
 /// Contract 2 and 4; R17.
 pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
-    let answer = match answer {
-        Ok(answer) => answer,
+    let status = match answer.came {
+        Ok(status) => status,
         Err(CallError::TooLarge) => return Judgement::owed(sent, true, None),
         Err(
             CallError::Timeout
@@ -103,17 +101,16 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
             | CallError::Unknown,
         ) => return Judgement::owed(sent, false, None),
     };
-    if answer.status != 200 {
-        let busy = BUSY.contains(&answer.status);
-        return Judgement::owed(sent, !busy, retry_after_ms(answer));
+    if status != 200 {
+        return Judgement::owed(sent, !BUSY.contains(&status), answer.retry_after_ms);
     }
     if planted::active(Bug::StatusMeansApplied) {
         let verdicts = vec![Verdict::Applied; sent.len()];
         let epoch = Some(String::new());
         return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
     }
-    let Some(body) = read(chunk_id, &answer.body) else {
-        return Judgement::owed(sent, true, retry_after_ms(answer));
+    let Some(body) = answer.to(chunk_id) else {
+        return Judgement::owed(sent, true, answer.retry_after_ms);
     };
     let results = by_bet(&body.results);
     let verdicts = sent.iter().map(|asked| {
@@ -124,40 +121,23 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         verdicts: verdicts.collect(),
         refused: false,
         retry_after_ms: answer.retry_after_ms,
-        epoch: Some(body.ledger_epoch),
+        epoch: Some(body.ledger_epoch.clone()),
     }
 }
 
-/// Whether a 200 to `request` says nothing of some of its items: it is no answer to this chunk, leaves the item
-/// out, or uses words that this build does not know.
-pub(crate) fn is_nonsense(request: &StateRequest, body: &[u8]) -> bool {
-    let Some(body) = read(&request.chunk_id, body) else { return true };
+/// Whether an answer to `request` is a 200 that says nothing of some of its items: it is no answer to this chunk,
+/// leaves the item out, or uses words that this build does not know.
+pub(crate) fn is_nonsense(request: &StateRequest, answer: &Answer) -> bool {
+    if answer.came != Ok(200) {
+        return false;
+    }
+    let Some(body) = answer.to(&request.chunk_id) else { return true };
     let results = by_bet(&body.results);
     let says = |item: &StateItem| {
         let result = results.get(item.bet_id.as_str()).copied().flatten();
         result.is_some_and(|result| item::says(item.revision, result))
     };
     !request.items.iter().all(says)
-}
-
-/// The answer to the chunk as the contract has it; items that are not are left out, and do not cost the others.
-fn read(chunk_id: &str, body: &[u8]) -> Option<StateResponse> {
-    #[derive(Deserialize)]
-    struct Loose {
-        chunk_id: String,
-        #[serde(default)]
-        ledger_epoch: String,
-        results: Vec<serde_json::Value>,
-    }
-    let body = match serde_json::from_slice(body) {
-        Ok(strict) => strict,
-        Err(_) => {
-            let Loose { chunk_id, ledger_epoch, results } = serde_json::from_slice(body).ok()?;
-            let results = results.into_iter().filter_map(|item| serde_json::from_value(item).ok());
-            StateResponse { results: results.collect(), chunk_id, ledger_epoch }
-        }
-    };
-    (body.chunk_id == chunk_id && is_epoch(&body.ledger_epoch)).then_some(body)
 }
 
 /// Whether an epoch can stand in keys: at most 64 letters, digits, `_`, `-`, `.` and `:`; empty where a partner names none.
@@ -176,10 +156,4 @@ fn by_bet(results: &[StateResult]) -> BTreeMap<&str, Option<&StateResult>> {
         }
     }
     found
-}
-
-/// The longer of what header and problem body ask for.
-fn retry_after_ms(answer: &HttpAnswer) -> Option<u64> {
-    let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
-    answer.retry_after_ms.max(problem.and_then(|problem| problem.retry_after_ms))
 }

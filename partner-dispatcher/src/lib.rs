@@ -75,7 +75,7 @@ pub use breaker::Circuit;
 pub use chunk::StateCall;
 pub use dispatcher::{Dispatcher, DispatcherOptions, Owed, OwedOf, OwedQuery, owed};
 pub use health::{Health, PauseLimits};
-pub use judge::Answer;
+pub use judge::{Answer, Came};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use output::replayed;

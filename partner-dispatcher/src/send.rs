@@ -2,7 +2,7 @@
 
 use crate::chunk::StateCall;
 use crate::dispatcher::Dispatcher;
-use crate::judge::{Answer, is_nonsense};
+use crate::judge::{Answer, Came, is_nonsense};
 use crate::metrics::Metrics;
 use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, Message, PeerClient, Peers, outcome};
@@ -41,7 +41,7 @@ impl<K: Clock> Sender<K> {
         Self { client, wallets, call_wait_max, metrics, clock }
     }
 
-    async fn send(&self, call: &StateCall) -> Answer {
+    async fn send(&self, call: &StateCall) -> Came {
         let message = Message {
             id: &call.request.chunk_id,
             method: Method::POST,
@@ -69,15 +69,12 @@ impl<K: Clock> Sender<K> {
 impl<K: Clock> Caller<Dispatcher> for Sender<K> {
     async fn call(&self, call: StateCall) -> Answer {
         let begun = Instant::now();
-        let answer = self.send(&call).await;
+        let came = self.send(&call).await;
         let (took, items) = (begun.elapsed(), call.request.items.len());
-        let partner = &call.partner;
-        let nonsense = answer
-            .as_ref()
-            .is_ok_and(|ok| ok.status == 200 && is_nonsense(&call.request, &ok.body));
-        let outcome = if nonsense { NONSENSE } else { outcome(&answer) };
-        self.metrics.attempt(partner, outcome, took);
-        match &answer {
+        let (partner, answer) = (&call.partner, Answer::from(&came));
+        let nonsense = is_nonsense(&call.request, &answer);
+        self.metrics.attempt(partner, if nonsense { NONSENSE } else { outcome(&came) }, took);
+        match &came {
             Ok(_) if nonsense => {
                 let attempt = call.attempt;
                 tracing::warn!(%partner, chunk = call.request.chunk_id, items, attempt, "a 200 that says nothing of some items");

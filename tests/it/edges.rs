@@ -3,7 +3,7 @@
 use crate::lane::bet;
 use crate::stage::{Player, Stage, holds_without};
 use ingest::placing::{Ask, Limits, NotTaken, Place, Placing, PlacingOptions, SessionToken, Told};
-use partner_dispatcher::{Dispatcher, DispatcherOptions};
+use partner_dispatcher::{Answer, Dispatcher, DispatcherOptions};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use pipeline_tests::world::cast::{currencies, partners, tails};
 use planted::Bug;
@@ -243,14 +243,16 @@ fn answer_calls(
         let Effect::Call { token, call } = effect else { continue };
         let Some(register) = register.as_deref_mut() else {
             let answer = HttpAnswer { status: 500, retry_after_ms: None, body: "".into() };
-            stage.give(player, Input::Answered { token, answer: Ok(answer) });
+            let answer = Answer::from(&Ok(answer));
+            stage.give(player, Input::Answered { token, answer });
             continue;
         };
         let results = call.request.items.iter().map(|item| register.state(item).0).collect();
         let chunk_id = call.request.chunk_id.clone();
         let response = StateResponse { chunk_id, ledger_epoch: "1".to_owned(), results };
         let body = serde_json::to_vec(&response).unwrap().into();
-        let answer = Ok(HttpAnswer { status: 200, retry_after_ms: None, body });
+        let answer = HttpAnswer { status: 200, retry_after_ms: None, body };
+        let answer = Answer::from(&Ok(answer));
         stage.give(player, Input::Answered { token, answer });
     }
 }

@@ -56,8 +56,8 @@ impl Dispatcher {
         let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
         let mut ids = Vec::with_capacity(count);
         let (mut facts, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let waiting: Vec<_> = self.writer.waiting.drain(..count).collect();
-        for (subject, output) in waiting {
+        for _ in 0..count {
+            let Some((subject, output)) = self.writer.waiting.pop_front() else { break };
             facts.extend(output.facts);
             records.extend(output.records);
             match subject {

@@ -15,12 +15,12 @@ fn request(settlements: &[Settlement]) -> Arc<StateRequest> {
 }
 
 /// Verdicts on `settlements`, which are in the order of their bets, with the newest revision read.
-fn verdicts(settlements: &[(Settlement, u32)], chunk_id: &str, answer: &Answer) -> Vec<Verdict> {
+fn verdicts(settlements: &[(Settlement, u32)], chunk_id: &str, came: &Came) -> Vec<Verdict> {
     let sent: Vec<_> = settlements
         .iter()
         .map(|(settlement, newest_read)| Asked { settlement, newest_read: *newest_read })
         .collect();
-    judge(chunk_id, &sent, answer).verdicts
+    judge(chunk_id, &sent, &Answer::from(came)).verdicts
 }
 
 /// The verdict on one item, answered with what `say` makes of it.
@@ -219,7 +219,7 @@ fn the_longer_wait_asked_for_counts() {
     ] {
         let body = bytes::Bytes::from(body);
         let answer = Ok(HttpAnswer { status: 503, retry_after_ms: header, body });
-        assert_eq!(judge("c_1", &[], &answer).retry_after_ms, wanted);
+        assert_eq!(judge("c_1", &[], &Answer::from(&answer)).retry_after_ms, wanted);
     }
 }
 
@@ -241,7 +241,7 @@ fn a_200_that_says_nothing_of_an_item_is_nonsense() {
     let with = |change: fn(&mut StateResult)| {
         let mut results = good.clone();
         change(&mut results[1]);
-        is_nonsense(&request, &ok(&request, results).unwrap().body)
+        is_nonsense(&request, &Answer::from(&ok(&request, results)))
     };
     let no_change: fn(&mut StateResult) = |_| {};
     for (nonsense, change) in [
@@ -257,13 +257,14 @@ fn a_200_that_says_nothing_of_an_item_is_nonsense() {
     for (code, nonsense) in [("unknown_bet", false), ("bad_weather", true)] {
         let mut results = good.clone();
         results[1] = rejected(&request.items[1], code);
-        assert_eq!(is_nonsense(&request, &ok(&request, results).unwrap().body), nonsense);
+        assert_eq!(is_nonsense(&request, &Answer::from(&ok(&request, results))), nonsense);
     }
     let mut later = good.clone();
     (later[1].outcome, later[1].revision) = (ItemOutcome::Superseded, 5);
-    assert!(!is_nonsense(&request, &ok(&request, later).unwrap().body));
+    assert!(!is_nonsense(&request, &Answer::from(&ok(&request, later))));
     let other = r#"{"chunk_id":"c_0","ledger_epoch":"1","results":[]}"#;
     for body in ["", "<html>", "{}", "[]", other] {
-        assert!(is_nonsense(&request, body.as_bytes()), "{body}");
+        assert!(is_nonsense(&request, &Answer::from(&status(200, body))), "{body}");
+        assert!(!is_nonsense(&request, &Answer::from(&status(500, body))), "{body}");
     }
 }

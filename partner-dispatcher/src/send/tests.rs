@@ -41,8 +41,11 @@ fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Sto
     Sender::new(client, wallets, wait, Metrics::register(metrics), Stopped(1_500))
 }
 
-#[tokio::test]
-async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
+/// A chunk goes to a wallet that answers `came`, signed: the call, how it was read, the request as the wallet saw
+/// it, what it was signed with, and the metrics.
+async fn exchange(
+    came: impl FnOnce(&StateCall) -> Came,
+) -> (Came, Answer, String, Vec<(HeaderName, HeaderValue)>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
     let wallets = Peers::new(Outbound { guard, tls: None });
@@ -50,10 +53,10 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let keys = PeerKeys { ours: vec![ours.clone()], theirs: vec![theirs.verifying()] };
     wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap()), keys).unwrap();
     let call = call();
-    let good = ok(&call.request, call.request.items.iter().map(applied).collect()).unwrap();
-    let (body, bytes) = (good.body.clone(), call.bytes.clone());
+    let came = came(&call);
+    let (body, bytes) = (came.as_ref().unwrap().body.clone(), call.bytes.clone());
     let chunk_id = call.request.chunk_id.clone();
-    let signed = sign(&[ours], &chunk_id, 1, &bytes).unwrap();
+    let signed = sign(&[ours], &chunk_id, 1, &bytes).unwrap().into_iter().collect();
     let wallet = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
@@ -69,9 +72,16 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
         String::from_utf8(request).unwrap()
     });
     let metrics = telemetry::Metrics::default();
-    let answer = sender(wallets, &metrics).call(call.clone()).await;
-    assert_eq!(answer, Ok(good));
-    let request = wallet.await.unwrap();
+    let answer = sender(wallets, &metrics).call(call).await;
+    (came, answer, wallet.await.unwrap(), signed, metrics.text().unwrap())
+}
+
+#[tokio::test]
+async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
+    let good =
+        |call: &StateCall| ok(&call.request, call.request.items.iter().map(applied).collect());
+    let (came, answer, request, signed, text) = exchange(good).await;
+    assert_eq!(answer, Answer::from(&came));
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
     for header in ["api-version: 2026-11-01", "attempt: 3", "content-type: application/json"] {
         assert!(request.contains(&format!("{header}\r\n")), "{header} is not in {request}");
@@ -80,7 +90,6 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
         let header = format!("{name}: {}\r\n", value.to_str().unwrap());
         assert!(request.contains(&header), "{header} is not in {request}");
     }
-    let text = metrics.text().unwrap();
     for line in [
         "roundhouse_partner_delivery_attempts_total{partner=\"acme\",outcome=\"answered\"} 1",
         "roundhouse_partner_delivery_duration_seconds_count{partner=\"acme\"} 1",
@@ -91,11 +100,18 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
 }
 
 #[tokio::test]
+async fn a_200_that_says_nothing_acknowledges_nothing() {
+    let (_, _, _, _, text) = exchange(|call| ok(&call.request, Vec::new())).await;
+    assert!(text.contains("attempts_total{partner=\"acme\",outcome=\"nonsense\"} 1"), "{text}");
+    assert!(!text.contains("outcome=\"answered\"") && !text.contains("ack_seconds_sum{"), "{text}");
+}
+
+#[tokio::test]
 async fn without_a_wallet_nothing_is_sent_and_people_are_told() {
     let metrics = telemetry::Metrics::default();
     let before = telemetry::alarms("wallet_unknown");
     let answer = sender(Peers::default(), &metrics).call(call()).await;
-    assert_eq!(answer, Err(CallError::Unknown));
+    assert_eq!(answer, Answer::from(&Err(CallError::Unknown)));
     assert_eq!(telemetry::alarms("wallet_unknown"), before + 1);
     assert!(metrics.text().unwrap().contains("outcome=\"wallet_unknown\"} 1"));
 }

@@ -22,10 +22,11 @@ mod result;
 mod street;
 mod tail;
 mod timelines;
+pub mod trial;
 mod wallets;
 
 pub use events::{EventsPlan, EventsReport, events};
-pub use isolation::{IsolationPlan, IsolationReport, isolation};
-pub use outage::{OutagePlan, OutageReport, outage};
+pub use isolation::{IsolationPlan, IsolationReport};
+pub use outage::{OutagePlan, OutageReport};
 pub use post_bet::{PostBetPlan, PostBetReport, post_bet};
 pub use result::{ResultPlan, ResultReport, result_to_confirmed};

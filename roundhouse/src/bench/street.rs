@@ -1,22 +1,33 @@
 //! Partners whose wallets keep journals, so that the audit can read them, and the configuration of a house
 //! that knows them.
 
-use crate::audit::report::Report;
-use crate::audit::{audit, journal, load as books};
 use crate::config::Config;
 use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::processes::{Wallets, WalletsPlan};
 use crate::rig::setup;
-use crate::serve::{Opened, Roles, Running, listen};
-use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Minor units that every player begins with: no stake is ever declined.
 const OPENING_BALANCE: &str = "1000000000000";
 
+/// Which partners there are.
+#[derive(Clone, Copy, Debug)]
+pub struct StreetPlan<'a> {
+    /// The binary whose `wallet` is started.
+    pub exe: &'a Path,
+    /// How many partners, each with a wallet.
+    pub partners: usize,
+    /// How long each wallet takes to answer, in ms.
+    pub latency_ms: u64,
+    /// Seed of their keys.
+    pub seed: u64,
+    /// An empty directory.
+    pub data_dir: &'a Path,
+}
+
 /// Wallets in a process of their own, and what a house is configured with.
-pub(super) struct Street {
+pub struct Street {
     /// Keys by partner.
     pub(super) keys: BTreeMap<String, PartnerKey>,
     /// The wallets.
@@ -30,19 +41,13 @@ pub(super) struct Street {
 }
 
 impl Street {
-    /// Starts the wallets of `partners`, each answering after `latency_ms`, with journals below `data_dir`.
-    /// What the journals must survive in a bench is the end of a server, not of the machine: they are not
-    /// forced to the disk.
+    /// Starts the wallets, with journals below the directory. What these must survive in a bench is the end of a
+    /// server, not of the machine: they are not forced to the disk.
     ///
     /// # Errors
     /// If the wallets cannot be started.
-    pub(super) async fn open(
-        exe: &Path,
-        partners: usize,
-        latency_ms: u64,
-        seed: u64,
-        data_dir: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(plan: &StreetPlan<'_>) -> anyhow::Result<Self> {
+        let StreetPlan { exe, partners, latency_ms, seed, data_dir } = *plan;
         let names = setup::partner_names(partners);
         let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, seed));
         let keys: BTreeMap<String, PartnerKey> = names.iter().map(key).collect();
@@ -65,30 +70,5 @@ impl Street {
         });
         let config = setup::config(&operator_key, &with_urls.collect())?;
         Ok(Self { keys, wallets, journals, operator_key, config })
-    }
-
-    /// Runs a house on the engine that `opening` opens, lets `measure` at it, and audits all that is left behind:
-    /// log, facts and the wallets' journals.
-    ///
-    /// # Errors
-    /// If a part cannot be started or stopped or read, or `measure` fails.
-    pub(super) async fn audited<E: Opened, T>(
-        self,
-        opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
-        measure: impl AsyncFnOnce(&Self, &Running<E>) -> anyhow::Result<T>,
-    ) -> anyhow::Result<(T, Report)> {
-        let listener = listen(&self.config).await?;
-        let engine = opening(&self.config).await?;
-        let house = Running::with(&self.config, listener, engine.clone(), &Roles::all()).await?;
-        let measured = measure(&self, &house).await;
-        house.leave().await.context("the server did not stop well")?;
-        self.wallets.stop().await.context("the wallets did not stop well")?;
-        let measured = measured?;
-        eprintln!("bench: the audit reads everything");
-        let mut books = books::read(&engine, E::PARTITIONS).await?;
-        engine.close().await;
-        books.journals = Some(journal::read_all(&[self.journals])?);
-        let audit = audit(&books, true).map_err(|why| anyhow!(why))?;
-        Ok((measured, audit))
     }
 }

@@ -8,7 +8,8 @@ mod isolation;
 mod outage;
 
 use super::lines::report as print;
-use super::{EXIT_OK, Logs};
+use super::{EXIT_FINDING, EXIT_OK, Logs};
+use crate::bench::trial::{Trial, Verdict, embedded};
 use crate::bench::{EventsPlan, PostBetPlan, ResultPlan, post_bet, result_to_confirmed};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -52,6 +53,23 @@ struct Site<'a> {
     servers: Option<&'a crate::bench::cluster::Servers>,
     data_dir: &'a Path,
     json: bool,
+}
+
+impl Site<'_> {
+    /// Holds a trial, and prints what it gave.
+    async fn measure<T: Trial>(self, trial: &T) -> anyhow::Result<Outcome> {
+        #[cfg(feature = "cluster")]
+        let report = match self.servers {
+            Some(servers) => crate::bench::cluster::trial(trial, servers).await?,
+            None => embedded(trial).await?,
+        };
+        #[cfg(not(feature = "cluster"))]
+        let report = embedded(trial).await?;
+        print(&report, self.json)?;
+        let clean = report.audit().clean;
+        let code = if clean && report.held() { EXIT_OK } else { EXIT_FINDING };
+        Ok(Outcome { code, keeps: !clean })
+    }
 }
 
 /// How a bench ended.

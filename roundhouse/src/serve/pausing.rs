@@ -5,12 +5,15 @@
 //! What is said stands in `partners.v1`, and counts from there for every process. Two may say the same; the last
 //! word counts, and each of them goes on looking.
 
+mod ledger;
+
 use super::Opened;
 use super::loops::Start;
 use crate::restored::CODE;
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::partners::{Partner, Partners};
 use ingest::stakes::{Due, Stakes};
+use ledger::{Heard, heard};
 use partner_dispatcher::{Dispatcher, Health, Metrics, OwedOf, OwedQuery, PauseLimits, owed};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -86,22 +89,23 @@ impl<E: Opened> Speaker<E> {
         }
     }
 
-    /// Compares the epoch that a partner's ledger names with the one that counts (R20). The first one counts.
-    /// Nothing is said of an epoch that was heard before another one was signed off.
+    /// Says what follows from the epoch that the ledger of a partner names, which was as in `partner` when its
+    /// dispatcher was asked (R20).
     async fn ledger(&self, partner: &Partner, epoch: &str) {
-        if self.partners.get(&partner.id).is_none_or(|now| now.ledger != partner.ledger) {
-            return;
-        }
-        let Some((ledger, _)) = &partner.ledger else {
-            let word = LedgerWord { epoch: epoch.to_owned(), restored: false };
-            let reason = "the first epoch that it named".to_owned();
-            let what = PartnerWord::Ledger(word);
-            return self.say(&partner.id, what, Pauser::Deliveries, reason, None).await;
+        let Some(now) = self.partners.get(&partner.id) else { return };
+        let paused = now.betting.is_paused_by(Pauser::Restore);
+        let (then, now) = (partner.ledger.as_ref(), now.ledger.as_ref());
+        let before = match heard(then, now, paused, epoch) {
+            None => return,
+            Some(Heard::First) => {
+                let word = LedgerWord { epoch: epoch.to_owned(), restored: false };
+                let reason = "the first epoch that it named".to_owned();
+                let what = PartnerWord::Ledger(word);
+                return self.say(&partner.id, what, Pauser::Deliveries, reason, None).await;
+            }
+            Some(Heard::Other { before }) => before,
         };
-        if ledger.epoch == epoch || partner.betting.is_paused_by(Pauser::Restore) {
-            return;
-        }
-        let (before, id) = (&ledger.epoch, &partner.id);
+        let id = &partner.id;
         let reason = format!("its ledger went from epoch `{before}` to `{epoch}`");
         tracing::warn!(partner.id = %id, reason, "betting is paused until people sign the ledger off");
         let case = CaseRecord {

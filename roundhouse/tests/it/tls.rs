@@ -1,13 +1,13 @@
 //! A whole server whose wallet is called over TLS alone, and asks for our certificate: what takes bets, settles
-//! and closes goes over it, and a wallet that shows another authority's certificate is owed, not told.
+//! and closes goes over it, and a wallet that shows another certificate is owed, not told.
 
 use crate::admin::get;
 use crate::house::{House, Street, clean};
 use crate::singly::until;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use runtime::embedded::Embedded;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use std::path::PathBuf;
@@ -22,44 +22,26 @@ use tokio_rustls::TlsAcceptor;
 /// Longer than a wallet that answers needs for everything.
 const WHILE_FOREIGN: Duration = Duration::from_secs(2);
 
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
-    pem: String,
+/// A certificate that is trusted as it is.
+fn certificate(name: &str) -> CertifiedKey<KeyPair> {
+    generate_simple_self_signed([name.to_owned()]).unwrap()
 }
 
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = params.self_signed(&key).unwrap();
-        Self { pem: root.pem(), root: root.der().clone(), issuer: Issuer::new(params, key) }
-    }
-
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-
-    /// A server with a certificate of this authority, for clients with one of `clients`.
-    fn server(&self, clients: &Self) -> TlsAcceptor {
-        let (certificate, key) = self.issue("127.0.0.1");
-        let mut roots = RootCertStore::empty();
-        roots.add(clients.root.clone()).unwrap();
-        let provider = Arc::new(default_provider());
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier.build().unwrap())
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
-    }
+/// A server that shows one certificate, to clients that show the other.
+fn server(shown: &CertifiedKey<KeyPair>, client: &CertifiedKey<KeyPair>) -> TlsAcceptor {
+    let mut roots = RootCertStore::empty();
+    roots.add(client.cert.der().clone()).unwrap();
+    let provider = Arc::new(default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let key = PrivateKeyDer::try_from(shown.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![shown.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Stands before the server at `upstream`: its port, and who it is. Whoever becomes another drops every connection.
@@ -90,9 +72,11 @@ async fn before(upstream: String, first: TlsAcceptor) -> (u16, watch::Sender<Tls
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
     let mut street = Street::on::<Embedded>(1, 95, &[]).await;
-    let (ours, foreign) = (Authority::new(), Authority::new());
+    let [theirs, foreign] = [(); 2].map(|()| certificate("127.0.0.1"));
+    let [ours, unknown] = [(); 2].map(|()| certificate("roundhouse.test"));
     let wallet: http::Uri = street.wallets.urls["p01"].parse().unwrap();
-    let (port, show) = before(wallet.authority().unwrap().to_string(), ours.server(&ours)).await;
+    let (port, show) =
+        before(wallet.authority().unwrap().to_string(), server(&theirs, &ours)).await;
     street.config.partners[0].wallet_url = format!("https://127.0.0.1:{port}{}", wallet.path());
     let directory = street.directory.path().to_owned();
     let file = |name: &str, text: &str| {
@@ -100,12 +84,11 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let (certificate, key) = ours.issue("roundhouse.test");
     let wallets = &mut street.config.wallets;
     wallets.plain_http = false;
-    wallets.ca_file = file("ca.pem", &ours.pem);
-    wallets.client_certificate_file = file("client.pem", &certificate.pem());
-    wallets.client_key_file = file("client.key", &key.serialize_pem());
+    wallets.ca_file = file("ca.pem", &theirs.cert.pem());
+    wallets.client_certificate_file = file("client.pem", &ours.cert.pem());
+    wallets.client_key_file = file("client.key", &ours.signing_key.serialize_pem());
 
     let mut wagers = street.wagers("r", 2_000, 1).into_iter();
     let house = House::<Embedded>::open(&street.config).await;
@@ -114,7 +97,7 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
         until(&house.api, &mut wagers, "").await;
     }
     house.api.close("r").await.unwrap();
-    show.send_replace(foreign.server(&ours));
+    show.send_replace(server(&foreign, &ours));
     house.api.result("r", "3").await.unwrap();
     sleep(WHILE_FOREIGN).await;
     assert_eq!(house.watch.seen().owed.len(), 20, "nobody was told");
@@ -122,10 +105,10 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
     let shown = get(&admin, "/metrics", "*/*").await.1;
     let tls = "roundhouse_partner_delivery_attempts_total{partner=\"p01\",outcome=\"tls\"}";
     assert!(shown.contains(tls), "{shown}");
-    show.send_replace(ours.server(&foreign));
+    show.send_replace(server(&theirs, &unknown));
     sleep(WHILE_FOREIGN).await;
     assert_eq!(house.watch.seen().owed.len(), 20, "it does not know our certificate");
-    show.send_replace(ours.server(&ours));
+    show.send_replace(server(&theirs, &ours));
     house.settled().await;
     house.close().await;
     clean::<Embedded>(&street).await;

@@ -315,7 +315,7 @@ impl Plug for Dispatcher {
     }
 
     fn answer(answer: Answer) -> Delivered {
-        answer.http()
+        Delivered::from(&answer.http())
     }
 
     fn request(_: Request) -> OwedQuery {

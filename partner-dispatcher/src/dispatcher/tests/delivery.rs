@@ -5,6 +5,7 @@ use crate::chunk::StateCall;
 use crate::fixtures::{
     applied, ok, ok_in, rejected, settlement, settlement_of, status, superseded, won,
 };
+use crate::judge::Answer;
 use crate::limits::Limits;
 use crate::retry::HEADER_ORIG_OFFSET;
 use runtime::http::CallError;
@@ -275,7 +276,7 @@ fn owed_is_counted_until_its_end_is_durable() {
 fn an_answer_to_nothing_changes_nothing() {
     let mut rig = Rig::new();
     rig.settle(&[won("a", 3)]);
-    rig.feed(Input::Answered { token: 999, answer: Err(CallError::Timeout) });
+    rig.feed(Input::Answered { token: 999, answer: Answer::from(&Err(CallError::Timeout)) });
     rig.feed(Input::Applied { token: 998 });
     rig.feed(Input::Timer { token: 997 });
     rig.feed(Input::Loaded { token: 996, facts: Vec::new() });

@@ -3,7 +3,7 @@
 use super::rig::{MAIN, Rig, sources, tier};
 use crate::chunk::StateCall;
 use crate::fixtures::{applied, net, ok, rejected, settlement, status, superseded};
-use crate::judge::Answer;
+use crate::judge::Came;
 use crate::limits::Limits;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ impl Wallet {
     }
 
     /// Answers a call; `mood` says how badly.
-    fn answer(&mut self, call: &StateCall, mood: u16) -> Answer {
+    fn answer(&mut self, call: &StateCall, mood: u16) -> Came {
         let items = call.request.items.iter();
         match mood % 8 {
             0 => return Err(CallError::Timeout),

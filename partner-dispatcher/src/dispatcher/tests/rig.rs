@@ -3,7 +3,7 @@
 use crate::chunk::StateCall;
 use crate::dispatcher::{Dispatcher, DispatcherOptions, Owed, OwedQuery};
 use crate::fixtures::ok;
-use crate::judge::Answer;
+use crate::judge::{Answer, Came};
 use crate::limits::Limits;
 use runtime::{
     Append, Batch, Effect, Fact, FactKey, Input, Machine, Millis, Record, Scope, Source, Step,
@@ -19,7 +19,8 @@ use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-const PARTITION: u32 = 1;
+/// That of `acme`, whose bets these are.
+const PARTITION: u32 = 2;
 pub(super) const MAIN: Source = Source { topic: Topic(SETTLEMENTS), partition: PARTITION };
 pub(super) const TIER: Source = Source { topic: Topic(RETRY_5S), partition: PARTITION };
 
@@ -199,15 +200,15 @@ impl Rig {
         self.answer_with(|call| ok(&call.request, call.request.items.iter().map(&say).collect()));
     }
 
-    pub(super) fn answer_with(&mut self, say: impl Fn(&StateCall) -> Answer) {
+    pub(super) fn answer_with(&mut self, say: impl Fn(&StateCall) -> Came) {
         for (token, call) in std::mem::take(&mut self.calls) {
-            self.feed(Input::Answered { token, answer: say(&call) });
+            self.feed(Input::Answered { token, answer: Answer::from(&say(&call)) });
         }
     }
 
-    pub(super) fn answer_one(&mut self, token: u64, say: impl FnOnce(&StateCall) -> Answer) {
+    pub(super) fn answer_one(&mut self, token: u64, say: impl FnOnce(&StateCall) -> Came) {
         let call = self.calls.remove(&token).unwrap();
-        self.feed(Input::Answered { token, answer: say(&call) });
+        self.feed(Input::Answered { token, answer: Answer::from(&say(&call)) });
     }
 
     /// Answers the loads that wait, from what is durable.

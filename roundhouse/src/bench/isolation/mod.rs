@@ -11,11 +11,12 @@ pub use report::IsolationReport;
 
 use super::load::{self, Keys, Load};
 use super::report::{Machine, Memory, percentile};
-use super::street::Street;
-use crate::config::Config;
+use super::street::{Street, StreetPlan};
+use super::trial::Trial;
+use crate::audit::report::Report;
 use crate::rig::api::Api;
 use crate::rig::watch::Watch;
-use crate::serve::{Opened, Running, open};
+use crate::serve::{Opened, Running};
 use anyhow::Context;
 use partner_kit::faults::FaultSettings;
 use partner_kit::misbehaviours::Misbehaviour;
@@ -69,73 +70,71 @@ pub struct Pair {
     pub ill_p99_ms: u64,
 }
 
-/// Measures on an empty directory, and audits.
-///
-/// # Errors
-/// If a part cannot be started, a bet is not accepted, or what is owed is not confirmed in time.
-pub async fn isolation(plan: &IsolationPlan) -> anyhow::Result<IsolationReport> {
-    let in_dir = |config: &mut Config| config.storage.data_dir = plan.data_dir.join("data");
-    let opening = async |config: &Config| open::embedded(config).await;
-    isolation_on(plan, in_dir, opening).await
-}
+impl Trial for IsolationPlan {
+    type Found = (Vec<Pair>, Memory);
+    type Report = IsolationReport;
 
-/// Measures on the engine that `opening` opens, after `configure`, and audits.
-///
-/// # Errors
-/// As [`isolation`].
-pub(super) async fn isolation_on<E: Opened>(
-    plan: &IsolationPlan,
-    configure: impl FnOnce(&mut Config),
-    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
-) -> anyhow::Result<IsolationReport> {
-    let before = Machine::now(&plan.data_dir).await?;
-    let IsolationPlan { exe, wallet_latency_ms, seed, data_dir, .. } = plan;
-    let mut street =
-        Street::open(exe, plan.healthy + ILL, *wallet_latency_ms, *seed, data_dir).await?;
-    configure(&mut street.config);
-    let run = async |street: &Street, house: &Running<E>| on(plan, street, house).await;
-    let ((pairs, memory), audit) = street.audited(opening, run).await?;
-    let after = Machine::now(&plan.data_dir).await?;
-    IsolationReport::of(plan, pairs, memory, audit, [before, after])
-}
-
-async fn on<E: Opened>(
-    plan: &IsolationPlan,
-    street: &Street,
-    house: &Running<E>,
-) -> anyhow::Result<(Vec<Pair>, Memory)> {
-    let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
-    api.ready(WAIT_MAX).await?;
-    let memory = Memory::at_rest();
-    let mut healthy = street.keys.clone();
-    let mut ill = Keys::new();
-    let mut wallets = Vec::new();
-    for _ in 0..ILL {
-        let (name, key) = healthy.pop_last().context("there are too few partners")?;
-        let url = street.wallets.urls.get(&name).context("it has no wallet")?;
-        wallets.push(Api::new(url.clone(), String::new()));
-        ill.insert(name, key);
-    }
-    let each = usize::try_from(plan.seconds * RESULTS_PER_S).context("too long")?;
-    let count = each * 2 * plan.pairs;
-    let rounds = load::without_result(&api, &ill, (count, plan.ill_bets), plan.seed).await?;
-    let watch = Watch::start(house.engine().clone());
-    let scene = Scene { plan, api: &api, wallets: &wallets, watch: &watch, healthy };
-    let mut phases = rounds.chunks(each).enumerate();
-    let mut pairs = Vec::new();
-    for number in 0..plan.pairs {
-        let mut pair = Pair::default();
-        let ill_first = number % 2 == 1;
-        for is_ill in [ill_first, !ill_first] {
-            let (number, rounds) = phases.next().context("there are too few rounds")?;
-            let p99_ms = scene.phase(number, rounds, is_ill).await?;
-            let state = if is_ill { "five are ill" } else { "all are well" };
-            eprintln!("bench: phase {} of {}: {state}: {p99_ms} ms", number + 1, 2 * plan.pairs);
-            *(if is_ill { &mut pair.ill_p99_ms } else { &mut pair.well_p99_ms }) = p99_ms;
+    fn street(&self) -> StreetPlan<'_> {
+        StreetPlan {
+            exe: &self.exe,
+            partners: self.healthy + ILL,
+            latency_ms: self.wallet_latency_ms,
+            seed: self.seed,
+            data_dir: &self.data_dir,
         }
-        pairs.push(pair);
     }
-    Ok((pairs, memory.with_peak()))
+
+    async fn play<E: Opened>(
+        &self,
+        street: &Street,
+        house: &Running<E>,
+    ) -> anyhow::Result<(Vec<Pair>, Memory)> {
+        let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
+        api.ready(WAIT_MAX).await?;
+        let memory = Memory::at_rest();
+        let mut healthy = street.keys.clone();
+        let mut ill = Keys::new();
+        let mut wallets = Vec::new();
+        for _ in 0..ILL {
+            let (name, key) = healthy.pop_last().context("there are too few partners")?;
+            let url = street.wallets.urls.get(&name).context("it has no wallet")?;
+            wallets.push(Api::new(url.clone(), String::new()));
+            ill.insert(name, key);
+        }
+        let each = usize::try_from(self.seconds * RESULTS_PER_S).context("too long")?;
+        let count = each * 2 * self.pairs;
+        let rounds = load::without_result(&api, &ill, (count, self.ill_bets), self.seed).await?;
+        let watch = Watch::start(house.engine().clone());
+        let scene = Scene { plan: self, api: &api, wallets: &wallets, watch: &watch, healthy };
+        let mut phases = rounds.chunks(each).enumerate();
+        let mut pairs = Vec::new();
+        for number in 0..self.pairs {
+            let mut pair = Pair::default();
+            let ill_first = number % 2 == 1;
+            for is_ill in [ill_first, !ill_first] {
+                let (number, rounds) = phases.next().context("there are too few rounds")?;
+                let p99_ms = scene.phase(number, rounds, is_ill).await?;
+                let state = if is_ill { "five are ill" } else { "all are well" };
+                eprintln!(
+                    "bench: phase {} of {}: {state}: {p99_ms} ms",
+                    number + 1,
+                    2 * self.pairs
+                );
+                *(if is_ill { &mut pair.ill_p99_ms } else { &mut pair.well_p99_ms }) = p99_ms;
+            }
+            pairs.push(pair);
+        }
+        Ok((pairs, memory.with_peak()))
+    }
+
+    fn report(
+        &self,
+        found: (Vec<Pair>, Memory),
+        audit: Report,
+        machine: [Machine; 2],
+    ) -> anyhow::Result<IsolationReport> {
+        IsolationReport::of(self, found, audit, machine)
+    }
 }
 
 /// What a phase is played with.

@@ -3,6 +3,7 @@
 use super::{ILL, IsolationPlan, Pair};
 use crate::audit::report::Report;
 use crate::bench::report::{Machine, Memory, Thousandths, per_mille, percentile};
+use crate::bench::trial::Verdict;
 use serde::Serialize;
 use std::fmt;
 
@@ -69,8 +70,6 @@ pub struct IsolationReport {
     pub ratio_per_mille: Interval,
     /// The most that it may be; passed if the whole interval is above it.
     pub ratio_max_per_mille: u64,
-    /// Whether it is not passed.
-    pub isolated: bool,
     /// Of server and client together.
     pub memory: Memory,
     /// The audit of everything, journals included.
@@ -82,8 +81,7 @@ pub struct IsolationReport {
 impl IsolationReport {
     pub(super) fn of(
         plan: &IsolationPlan,
-        pairs: Vec<Pair>,
-        memory: Memory,
+        (pairs, memory): (Vec<Pair>, Memory),
         audit: Report,
         machine: [Machine; 2],
     ) -> anyhow::Result<Self> {
@@ -100,11 +98,21 @@ impl IsolationReport {
             pairs,
             ratio_per_mille,
             ratio_max_per_mille: RATIO_MAX_PER_MILLE,
-            isolated: ratio_per_mille.from <= RATIO_MAX_PER_MILLE,
             memory,
             audit,
             machine,
         })
+    }
+}
+
+impl Verdict for IsolationReport {
+    fn audit(&self) -> &Report {
+        &self.audit
+    }
+
+    /// Whether not all of the interval is above what the ratio may be.
+    fn held(&self) -> bool {
+        self.ratio_per_mille.from <= self.ratio_max_per_mille
     }
 }
 
@@ -130,7 +138,7 @@ impl fmt::Display for IsolationReport {
         writeln!(
             f,
             "ratio: median {median}, with 95 % or more from {from} to {to}; at most {max}: {}",
-            if self.isolated { "held" } else { "NOT HELD" }
+            if self.held() { "held" } else { "NOT HELD" }
         )?;
         writeln!(f, "{}", self.memory)?;
         write!(f, "{}", self.audit)

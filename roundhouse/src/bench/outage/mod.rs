@@ -11,11 +11,12 @@ pub use report::OutageReport;
 
 use super::load::{self, Load};
 use super::report::Machine;
-use super::street::Street;
-use crate::config::Config;
+use super::street::{Street, StreetPlan};
+use super::trial::Trial;
+use crate::audit::report::Report;
 use crate::rig::api::Api;
 use crate::rig::watch::Watch;
-use crate::serve::{Opened, Running, open};
+use crate::serve::{Opened, Running};
 use anyhow::Context;
 use http::Method;
 use partner_kit::faults::FaultSettings;
@@ -75,7 +76,7 @@ pub enum Phase {
 }
 
 /// What a run gave.
-struct Found {
+pub struct Found {
     /// When each phase began, in ms since the Unix epoch; the last is the end of the run.
     began: BTreeMap<Phase, i64>,
     /// When the last settlement owed to the one was confirmed, in ms since the Unix epoch.
@@ -87,82 +88,73 @@ struct Found {
     calls_at_once_max: usize,
 }
 
-/// Measures on an empty directory, and audits.
-///
-/// # Errors
-/// If a part cannot be started, a bet is not accepted, or what is owed is not confirmed in time.
-pub async fn outage(plan: &OutagePlan) -> anyhow::Result<OutageReport> {
-    let in_dir = |config: &mut Config| config.storage.data_dir = plan.data_dir.join("data");
-    let opening = async |config: &Config| open::embedded(config).await;
-    outage_on(plan, in_dir, opening).await
-}
+impl Trial for OutagePlan {
+    type Found = Found;
+    type Report = OutageReport;
 
-/// Measures on the engine that `opening` opens, after `configure`, and audits.
-///
-/// # Errors
-/// As [`outage`].
-pub(super) async fn outage_on<E: Opened>(
-    plan: &OutagePlan,
-    configure: impl FnOnce(&mut Config),
-    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
-) -> anyhow::Result<OutageReport> {
-    let before = Machine::now(&plan.data_dir).await?;
-    let OutagePlan { exe, wallet_latency_ms, seed, data_dir, .. } = plan;
-    let mut street =
-        Street::open(exe, plan.others + 1, *wallet_latency_ms, *seed, data_dir).await?;
-    configure(&mut street.config);
-    let run = async |street: &Street, house: &Running<E>| on(plan, street, house).await;
-    let (found, audit) = street.audited(opening, run).await?;
-    let after = Machine::now(&plan.data_dir).await?;
-    OutageReport::of(plan, &found, audit, [before, after])
-}
+    fn street(&self) -> StreetPlan<'_> {
+        StreetPlan {
+            exe: &self.exe,
+            partners: self.others + 1,
+            latency_ms: self.wallet_latency_ms,
+            seed: self.seed,
+            data_dir: &self.data_dir,
+        }
+    }
 
-async fn on<E: Opened>(
-    plan: &OutagePlan,
-    street: &Street,
-    house: &Running<E>,
-) -> anyhow::Result<Found> {
-    let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
-    api.ready(WAIT_MAX).await?;
-    let mut keys = street.keys.clone();
-    let (name, key) = keys.pop_last().context("there is no partner")?;
-    let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
-    let wallet = Api::new(wallet.clone(), String::new());
-    let watch = Watch::start(house.engine().clone());
-    let (away, bets) = (BTreeMap::from([(name, key)]), plan.owed / plan.rounds);
-    let count = plan.control_rounds + plan.rounds;
-    let rounds = load::without_result(&api, &away, (count, bets), plan.seed).await?;
+    async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
+        let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
+        api.ready(WAIT_MAX).await?;
+        let mut keys = street.keys.clone();
+        let (name, key) = keys.pop_last().context("there is no partner")?;
+        let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
+        let wallet = Api::new(wallet.clone(), String::new());
+        let watch = Watch::start(house.engine().clone());
+        let (away, bets) = (BTreeMap::from([(name, key)]), self.owed / self.rounds);
+        let count = self.control_rounds + self.rounds;
+        let rounds = load::without_result(&api, &away, (count, bets), self.seed).await?;
 
-    let stop = CancellationToken::new();
-    let others = Load {
-        api: api.clone(),
-        keys: Arc::new(keys),
-        bets: plan.bets,
-        every: Duration::from_millis(plan.every_ms),
-        seed: plan.seed,
-        name: "other".to_owned(),
-    };
-    let load = tokio::spawn(others.run(stop.clone()));
-    let (control, owed) = rounds.split_at(plan.control_rounds);
-    let script = Script { plan, api: &api, wallet: &wallet, watch: &watch, control, owed, bets };
-    let played = script.play().await;
-    stop.cancel();
-    let said_at = load.await.context("the load broke down")??;
-    let (began, drained_at) = played?;
-    anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
-    let others = said_at
-        .iter()
-        .map(|(round, said_at)| Ok((*said_at, last(&watch, round, plan.bets)?)))
-        .collect::<anyhow::Result<_>>()?;
-    let stats = wallet.call(Method::GET, "/stats", "", None).await?;
-    let calls_at_once = stats.body["state_calls_at_once_max"].as_u64();
-    Ok(Found {
-        began,
-        drained_at,
-        others,
-        calls_at_once: calls_at_once.context("the wallet does not say what it answered")?,
-        calls_at_once_max: street.config.dispatcher.chunks_in_flight_max,
-    })
+        let stop = CancellationToken::new();
+        let others = Load {
+            api: api.clone(),
+            keys: Arc::new(keys),
+            bets: self.bets,
+            every: Duration::from_millis(self.every_ms),
+            seed: self.seed,
+            name: "other".to_owned(),
+        };
+        let load = tokio::spawn(others.run(stop.clone()));
+        let (control, owed) = rounds.split_at(self.control_rounds);
+        let script =
+            Script { plan: self, api: &api, wallet: &wallet, watch: &watch, control, owed, bets };
+        let played = script.play().await;
+        stop.cancel();
+        let said_at = load.await.context("the load broke down")??;
+        let (began, drained_at) = played?;
+        anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
+        let others = said_at
+            .iter()
+            .map(|(round, said_at)| Ok((*said_at, last(&watch, round, self.bets)?)))
+            .collect::<anyhow::Result<_>>()?;
+        let stats = wallet.call(Method::GET, "/stats", "", None).await?;
+        let calls_at_once = stats.body["state_calls_at_once_max"].as_u64();
+        Ok(Found {
+            began,
+            drained_at,
+            others,
+            calls_at_once: calls_at_once.context("the wallet does not say what it answered")?,
+            calls_at_once_max: street.config.dispatcher.chunks_in_flight_max,
+        })
+    }
+
+    fn report(
+        &self,
+        found: Found,
+        audit: Report,
+        machine: [Machine; 2],
+    ) -> anyhow::Result<OutageReport> {
+        OutageReport::of(self, &found, audit, machine)
+    }
 }
 
 /// When the last of a round's `bets` was confirmed, in ms since the Unix epoch.

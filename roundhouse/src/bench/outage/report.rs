@@ -3,6 +3,7 @@
 use super::{Found, OutagePlan, Phase};
 use crate::audit::report::Report;
 use crate::bench::report::{Machine, Spread, Thousandths, per_mille, word};
+use crate::bench::trial::Verdict;
 use anyhow::Context;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -86,9 +87,15 @@ impl OutageReport {
             machine,
         })
     }
+}
+
+impl Verdict for OutageReport {
+    fn audit(&self) -> &Report {
+        &self.audit
+    }
 
     /// Whether the wallet was never called more often at once than it may be.
-    pub fn limit_held(&self) -> bool {
+    fn held(&self) -> bool {
         u64::try_from(self.calls_at_once_max).is_ok_and(|max| self.calls_at_once <= max)
     }
 }
@@ -160,7 +167,7 @@ impl fmt::Display for OutageReport {
             "calls at once at the one's wallet: {}; at most {}: {}",
             self.calls_at_once,
             self.calls_at_once_max,
-            if self.limit_held() { "held" } else { "NOT HELD" }
+            if self.held() { "held" } else { "NOT HELD" }
         )?;
         writeln!(
             f,

@@ -1,8 +1,7 @@
 //! `roundhouse bench isolation`.
 
-use super::{Outcome, Site, print};
-use crate::bench::{IsolationPlan, isolation};
-use crate::cli::{EXIT_FINDING, EXIT_OK};
+use super::{Outcome, Site};
+use crate::bench::IsolationPlan;
 use anyhow::Context;
 
 const EXAMPLES: &str = "\
@@ -63,15 +62,5 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
         data_dir: site.data_dir.to_owned(),
         exe: std::env::current_exe().context("this binary is not to be found")?,
     };
-    #[cfg(feature = "cluster")]
-    let report = match site.servers {
-        Some(servers) => crate::bench::cluster::isolation(&plan, servers).await?,
-        None => isolation(&plan).await?,
-    };
-    #[cfg(not(feature = "cluster"))]
-    let report = isolation(&plan).await?;
-    print(&report, site.json)?;
-    let clean = report.audit.clean;
-    let code = if clean && report.isolated { EXIT_OK } else { EXIT_FINDING };
-    Ok(Outcome { code, keeps: !clean })
+    site.measure(&plan).await
 }

@@ -1,8 +1,7 @@
 //! `roundhouse bench outage`.
 
-use super::{Outcome, Site, print};
-use crate::bench::{OutagePlan, outage};
-use crate::cli::{EXIT_FINDING, EXIT_OK};
+use super::{Outcome, Site};
+use crate::bench::OutagePlan;
 use anyhow::Context;
 
 const EXAMPLES: &str = "\
@@ -68,15 +67,5 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
         data_dir: site.data_dir.to_owned(),
         exe: std::env::current_exe().context("this binary is not to be found")?,
     };
-    #[cfg(feature = "cluster")]
-    let report = match site.servers {
-        Some(servers) => crate::bench::cluster::outage(&plan, servers).await?,
-        None => outage(&plan).await?,
-    };
-    #[cfg(not(feature = "cluster"))]
-    let report = outage(&plan).await?;
-    print(&report, site.json)?;
-    let clean = report.audit.clean;
-    let code = if clean && report.limit_held() { EXIT_OK } else { EXIT_FINDING };
-    Ok(Outcome { code, keeps: !clean })
+    site.measure(&plan).await
 }

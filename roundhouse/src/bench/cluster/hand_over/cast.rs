@@ -2,7 +2,7 @@
 
 use super::HandOverPlan;
 use crate::bench::cluster::ground::Ground;
-use crate::bench::street::Street;
+use crate::bench::street::{Street, StreetPlan};
 use crate::rig::api::Api;
 use crate::rig::keys::PartnerKey;
 use crate::rig::processes::{ServerProcess, Wallets};
@@ -41,7 +41,14 @@ impl Cast {
     /// If one of them cannot be started.
     pub(super) async fn open(plan: &HandOverPlan, ground: &Ground) -> anyhow::Result<Self> {
         let HandOverPlan { exe, partners, wallet_latency_ms, seed, data_dir, .. } = plan;
-        let street = Street::open(exe, *partners, *wallet_latency_ms, *seed, data_dir).await?;
+        let street = Street::open(&StreetPlan {
+            exe,
+            partners: *partners,
+            latency_ms: *wallet_latency_ms,
+            seed: *seed,
+            data_dir,
+        })
+        .await?;
         let Street { keys, wallets, journals, operator_key, config } = street;
         let file = data_dir.join("settler.toml");
         setup::write(&config, engine_of(ground), &file)?;

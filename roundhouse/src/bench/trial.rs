@@ -1,0 +1,89 @@
+//! A whole house put on trial: played with over HTTP, stopped, and audited with all that it left behind.
+
+use super::report::Machine;
+use super::street::{Street, StreetPlan};
+use crate::audit::report::Report;
+use crate::audit::{audit, journal, load as books};
+use crate::config::Config;
+use crate::serve::{Opened, Roles, Running, listen, open};
+use anyhow::{Context, anyhow};
+use serde::Serialize;
+use std::fmt::Display;
+
+/// What is done to a house.
+pub trait Trial {
+    /// What playing gives.
+    type Found;
+    /// What is told of it.
+    type Report: Verdict;
+
+    /// The partners, and where everything is kept.
+    fn street(&self) -> StreetPlan<'_>;
+
+    /// Plays until all is at rest.
+    ///
+    /// # Errors
+    /// If a bet is not accepted, or what is owed is not confirmed in time.
+    fn play<E: Opened>(
+        &self,
+        street: &Street,
+        house: &Running<E>,
+    ) -> impl Future<Output = anyhow::Result<Self::Found>>;
+
+    /// Makes the report; `machine` is how it was before and after.
+    ///
+    /// # Errors
+    /// If what was found says nothing.
+    fn report(
+        &self,
+        found: Self::Found,
+        audit: Report,
+        machine: [Machine; 2],
+    ) -> anyhow::Result<Self::Report>;
+}
+
+/// How a trial ended.
+pub trait Verdict: Serialize + Display {
+    /// The audit of everything, journals included.
+    fn audit(&self) -> &Report;
+    /// Whether the limit that the trial is about was held.
+    fn held(&self) -> bool;
+}
+
+/// Holds a trial on the embedded engine, in an empty directory.
+///
+/// # Errors
+/// If a part cannot be started, stopped or read, or playing fails.
+pub async fn embedded<T: Trial>(trial: &T) -> anyhow::Result<T::Report> {
+    let data_dir = trial.street().data_dir.join("data");
+    let in_dir = |config: &mut Config| config.storage.data_dir = data_dir;
+    on(trial, in_dir, async |config| open::embedded(config).await).await
+}
+
+/// Holds a trial on the engine that `opening` opens, after `configure`.
+///
+/// # Errors
+/// As [`embedded`].
+pub(super) async fn on<T: Trial, E: Opened>(
+    trial: &T,
+    configure: impl FnOnce(&mut Config),
+    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
+) -> anyhow::Result<T::Report> {
+    let plan = trial.street();
+    let before = Machine::now(plan.data_dir).await?;
+    let mut street = Street::open(&plan).await?;
+    configure(&mut street.config);
+    let listener = listen(&street.config).await?;
+    let engine = opening(&street.config).await?;
+    let house = Running::with(&street.config, listener, engine.clone(), &Roles::all()).await?;
+    let found = trial.play(&street, &house).await;
+    house.leave().await.context("the server did not stop well")?;
+    street.wallets.stop().await.context("the wallets did not stop well")?;
+    let found = found?;
+    eprintln!("bench: the audit reads everything");
+    let mut books = books::read(&engine, E::PARTITIONS).await?;
+    engine.close().await;
+    books.journals = Some(journal::read_all(&[street.journals])?);
+    let audit = audit(&books, true).map_err(|why| anyhow!(why))?;
+    trial.report(found, audit, [before, Machine::now(plan.data_dir).await?])
+}
