@@ -3,16 +3,19 @@
 
 use crate::dispatcher::OwedOf;
 use runtime::Millis;
-use schemas::PartnerId;
+use schemas::{Currency, PartnerId};
 use std::collections::BTreeMap;
 
 /// What a partner may have failed to confirm while bets are taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PauseLimits {
     /// Ms since its oldest void that failed first went to a tier.
     pub void_ms_max: u64,
     /// Rounds of which something failed.
     pub failed_rounds_max: usize,
+    /// What settlements that failed would have it give its players, in minor units by currency; no limit for a
+    /// currency that is not here.
+    pub failed_units_max: BTreeMap<Currency, i64>,
 }
 
 /// How long it must be within its limits before bets are taken again, in ms: a partner that comes and goes is
@@ -78,14 +81,21 @@ impl Health {
 
     /// What is above the limits, in words.
     fn excess(&self, now: Millis, owed: &OwedOf) -> Option<String> {
-        let limits = self.limits;
+        let limits = &self.limits;
         let void_ms = owed.void_failing_since.map_or(0, |since| now.saturating_sub(since));
         if limits.void_ms_max < u64::try_from(void_ms).unwrap_or(0) {
             let s = void_ms / 1_000;
             return Some(format!("a void has not been confirmed for {s} s"));
         }
         let rounds = owed.failed_rounds;
-        (limits.failed_rounds_max < rounds).then(|| format!("{rounds} rounds are not confirmed"))
+        if limits.failed_rounds_max < rounds {
+            return Some(format!("{rounds} rounds are not confirmed"));
+        }
+        owed.failed_units.iter().find_map(|(currency, units)| {
+            let most = limits.failed_units_max.get(currency)?;
+            (i128::from(*most) < *units)
+                .then(|| format!("{units} minor units of {currency} are not confirmed"))
+        })
     }
 }
 
@@ -93,7 +103,10 @@ impl Health {
 mod tests {
     use super::*;
 
-    const LIMITS: PauseLimits = PauseLimits { void_ms_max: 60_000, failed_rounds_max: 3 };
+    fn limits() -> PauseLimits {
+        let failed_units_max = BTreeMap::from([("EUR".parse().unwrap(), 100)]);
+        PauseLimits { void_ms_max: 60_000, failed_rounds_max: 3, failed_units_max }
+    }
 
     fn void(since: Millis) -> OwedOf {
         OwedOf { void_failing_since: Some(since), ..OwedOf::default() }
@@ -105,7 +118,7 @@ mod tests {
 
     /// What is said of a partner of which nothing was said.
     fn first(now: Millis, owed: &OwedOf) -> Option<String> {
-        let said = Health::new(LIMITS).judge(now, &"acme".parse().unwrap(), owed, false);
+        let said = Health::new(limits()).judge(now, &"acme".parse().unwrap(), owed, false);
         said.map(|verdict| {
             assert!(verdict.paused);
             verdict.reason
@@ -119,13 +132,21 @@ mod tests {
         assert_eq!(told, "a void has not been confirmed for 60 s");
         assert_eq!(first(0, &rounds(3)), None);
         assert_eq!(first(0, &rounds(4)).unwrap(), "4 rounds are not confirmed");
+        let money = |currency: &str, units| OwedOf {
+            failed_units: BTreeMap::from([(currency.parse().unwrap(), units)]),
+            ..OwedOf::default()
+        };
+        assert_eq!(first(0, &money("EUR", 100)), None);
+        let told = first(0, &money("EUR", 101)).unwrap();
+        assert_eq!(told, "101 minor units of EUR are not confirmed");
+        assert_eq!(first(0, &money("USD", 1_000)), None, "nobody set a limit");
         let owed = OwedOf { oldest_void_at: Some(0), tiers: [9; 5], ..OwedOf::default() };
         assert_eq!(first(1_000_000, &owed), None, "nothing of it failed");
     }
 
     #[test]
     fn it_goes_on_only_after_a_while_within_the_limits() {
-        let (mut health, acme) = (Health::new(LIMITS), "acme".parse().unwrap());
+        let (mut health, acme) = (Health::new(limits()), "acme".parse().unwrap());
         let mut judge = |now, owed, paused| health.judge(now, &acme, &owed, paused);
         assert_eq!(judge(0, rounds(9), true), None);
         assert_eq!(judge(1_000, rounds(3), true), None);

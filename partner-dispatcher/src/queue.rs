@@ -6,7 +6,8 @@ use crate::limits::Limits;
 use runtime::Millis;
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
-use schemas::{BetId, RoundId};
+use schemas::settlements::Settlement;
+use schemas::{BetId, Currency, RoundId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The order in which free slots are filled: money that must go back first.
@@ -29,42 +30,80 @@ pub(crate) struct Queue {
     pub(crate) drain: Option<Drain>,
     /// In each tier, the offset below which records were read ahead.
     pub(crate) drained_to: [u64; TIERS],
-    /// The rounds of what failed and was put into a tier.
-    pub(crate) failed: FailedRounds,
+    /// What failed and was put into a tier.
+    pub(crate) failed: Failed,
 }
 
-/// Rounds of which something failed, was put into a tier and was not read again yet, with how many records
-/// of each. It only serves to tell how many rounds there are: enough are kept for that, and after a
-/// takeover those of the owner before are missing until the heads have come to them.
-#[derive(Debug, Default)]
-pub(crate) struct FailedRounds(BTreeMap<RoundId, u64>);
+/// What failed, by round.
+///
+/// It only serves to tell how many rounds there are and how much money: rounds enough are kept for that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failed(BTreeMap<RoundId, FailedOf>);
 
-impl FailedRounds {
+/// What failed of one round.
+#[derive(Clone, Debug, Default)]
+struct FailedOf {
+    records: u64,
+    /// What the partner was to give its players, in minor units.
+    units: BTreeMap<Currency, i128>,
+}
+
+impl Failed {
     /// Rounds kept. Nobody asks by how much a partner is beyond the handful at which its betting is paused.
     const KEPT_MAX: usize = 100;
 
-    pub(crate) fn put(&mut self, round: RoundId) {
+    pub(crate) fn put(&mut self, settlement: &Settlement) {
+        let round = settlement.bet.round();
         if self.0.len() < Self::KEPT_MAX || self.0.contains_key(&round) {
-            *self.0.entry(round).or_default() += 1;
+            let of = self.0.entry(round).or_default();
+            of.records += 1;
+            *of.units.entry(settlement.stake.currency).or_default() += settlement.credit();
         }
     }
 
-    pub(crate) fn read(&mut self, round: &RoundId) {
-        if let Some(records) = self.0.get_mut(round) {
-            *records -= 1;
-            if *records == 0 {
-                self.0.remove(round);
-            }
+    /// Something of this round failed that is counted elsewhere.
+    pub(crate) fn name(&mut self, round: RoundId) {
+        self.0.entry(round).or_default();
+    }
+
+    /// Takes back what was put. What the owner of the partition before put is not known here.
+    pub(crate) fn take(&mut self, settlement: &Settlement) {
+        let round = settlement.bet.round();
+        let Some(of) = self.0.get_mut(&round) else { return };
+        of.records -= 1;
+        if of.records == 0 {
+            self.0.remove(&round);
+        } else if let Some(units) = of.units.get_mut(&settlement.stake.currency) {
+            *units = (*units - settlement.credit()).max(0);
         }
     }
 
-    /// All of them were read ahead.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &RoundId> {
-        self.0.keys()
+    /// With what failed elsewhere.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (round, failed) in &other.0 {
+            let of = self.0.entry(round.clone()).or_default();
+            of.records += failed.records;
+            for (currency, units) in &failed.units {
+                *of.units.entry(*currency).or_default() += units;
+            }
+        }
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What the partner was to give its players, in minor units.
+    pub(crate) fn units(&self) -> BTreeMap<Currency, i128> {
+        let mut sums = BTreeMap::new();
+        for (currency, units) in self.0.values().flat_map(|of| &of.units) {
+            *sums.entry(*currency).or_default() += units;
+        }
+        sums
     }
 }
 

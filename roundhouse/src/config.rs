@@ -23,8 +23,10 @@ pub use wallets::Wallets;
 use check::check;
 use layers::Layers;
 use read::read;
+use schemas::Currency;
 use serde::{Deserialize, Serialize};
 use show::show;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -186,6 +188,8 @@ pub struct Pausing {
     pub void_s: u64,
     /// Rounds of which something may have failed and be unconfirmed.
     pub failed_rounds: usize,
+    /// What may have failed to be given to players, payouts and stakes, in minor units by currency.
+    pub failed_units_max: BTreeMap<Currency, i64>,
     /// Requests for stakes in a row, over at least 3 s, that nobody answers.
     pub failed_stakes: u32,
 }

@@ -158,6 +158,13 @@ impl Settlement {
         format!("{}/{}", self.bet, self.revision)
     }
 
+    /// What the partner is to give the player, payout or stake, in minor units; 0 where it is to give nothing or to
+    /// take something back.
+    pub fn credit(&self) -> i128 {
+        let net = |target: Target| target.net(self.stake.units);
+        (net(self.target) - net(self.previous)).max(0)
+    }
+
     /// The result version; 0 for a final void.
     pub fn result_version(&self) -> u32 {
         self.revision.saturating_sub(2)

@@ -2,10 +2,11 @@
 //!
 //! They stay up for the next test binary; `target/stack/containers` names them for `stack down`.
 
-use crate::launch::{free_port, local};
+use crate::launch::free_port;
 use crate::search::Way;
 use crate::{CqlServer, Servers, StackError, docker, probe, say};
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use testcontainers::core::{ContainerPort, IntoContainerPort};
@@ -57,6 +58,10 @@ fn start_both(dir: &Path) -> Result<(u16, u16), StackError> {
     start(dir, KAFKA, kafka, |image| kafka_request(image, kafka, peer))?;
     start(dir, STORE, store, |image| store_request(image, store))?;
     Ok((kafka, store))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// Inside it listens at the port that is mapped, so that what it advertises is true outside too.

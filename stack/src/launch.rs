@@ -27,6 +27,23 @@ pub(crate) struct Member {
     pub peer_port: u16,
 }
 
+impl Member {
+    /// Where clients connect.
+    pub(crate) fn address(&self, product: Product) -> SocketAddr {
+        SocketAddr::from((self.host(product), self.client_port))
+    }
+
+    /// Clients of a store take it that all its nodes listen at one port: each has a host of its own.
+    fn host(&self, product: Product) -> Ipv4Addr {
+        match product {
+            Product::Kafka => Ipv4Addr::LOCALHOST,
+            Product::Cassandra => {
+                Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) - 1 + u32::from(self.id))
+            }
+        }
+    }
+}
+
 /// All that is needed to start one server, as often as it is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
@@ -64,7 +81,13 @@ impl Cluster {
             // Without its state file, or of another version: nothing here can be started again.
             fs::remove_dir_all(dir).map_err(StackError::io("remove", dir))?;
         }
-        let member = |id| Ok(Member { id, client_port: free_port()?, peer_port: free_port()? });
+        let mut ports = (free_port()?, free_port()?);
+        let member = |id| {
+            if product == Product::Kafka && 1 < id {
+                ports = (free_port()?, free_port()?);
+            }
+            Ok(Member { id, client_port: ports.0, peer_port: ports.1 })
+        };
         let members = (1..=members.unwrap_or(1)).map(member).collect::<Result<_, StackError>>()?;
         let chosen = Self { product, version: product.version().to_owned(), members };
         fs::create_dir_all(dir).map_err(StackError::io("make", dir))?;
@@ -107,7 +130,7 @@ impl Cluster {
                 arguments
             }
             Product::Cassandra => {
-                write("cassandra.yaml", cassandra_yaml(member))?;
+                write("cassandra.yaml", cassandra_yaml(member.host(self.product), member))?;
                 write("logback.xml", LOGBACK.to_owned())?;
                 let mut arguments = words(&[&mark, "-Xmx768m", "-XX:TieredStopAtLevel=1"]);
                 arguments.push(format!("-javaagent:{}/jamm-0.4.0.jar", lib.display()));
@@ -129,7 +152,7 @@ impl Cluster {
         Ok(Launch {
             product: self.product,
             dir: home,
-            address: local(member.client_port),
+            address: member.address(self.product),
             java: java.to_owned(),
             arguments,
         })
@@ -163,10 +186,6 @@ share.coordinator.state.topic.min.isr={in_sync}
     }
 }
 
-pub(crate) fn local(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
 pub(crate) fn member_dir(dir: &Path, member: &Member) -> PathBuf {
     dir.join(member.id.to_string())
 }
@@ -187,7 +206,8 @@ fn format_log(java: &Path, lib: &Path, home: &Path) -> Result<(), StackError> {
     jars::run(command.arg(home.join("server.properties")), "formatting Kafka's log directory")
 }
 
-fn cassandra_yaml(member: &Member) -> String {
+/// The first node is the seed of all.
+fn cassandra_yaml(host: Ipv4Addr, member: &Member) -> String {
     let (client, peer) = (member.client_port, member.peer_port);
     format!(
         "cluster_name: roundhouse-tests
@@ -198,9 +218,9 @@ endpoint_snitch: SimpleSnitch
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
     parameters: [{{ seeds: '127.0.0.1:{peer}' }}]
-listen_address: 127.0.0.1
+listen_address: {host}
 storage_port: {peer}
-rpc_address: 127.0.0.1
+rpc_address: {host}
 native_transport_port: {client}
 # Answers after the fsync, which is what durable means; the default answers before it.
 commitlog_sync: group
@@ -238,7 +258,7 @@ fn words(texts: &[&str]) -> Vec<String> {
 /// Sixteen bytes in base64: "roundhouse-tests".
 const CLUSTER_ID: &str = "cm91bmRob3VzZS10ZXN0cw";
 
-/// One node that waits for no other.
+/// A node that waits for no other.
 const CASSANDRA_ALONE: [&str; 4] = [
     "-Dcassandra-foreground=yes",
     "-Dcassandra.ring_delay_ms=100",

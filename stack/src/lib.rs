@@ -10,8 +10,8 @@
 //! Shared servers stay up for the next test binary, with their data: a test uses topics and keyspaces
 //! with names of its own. `cargo xtask stack down` stops them.
 //!
-//! [`native_kafka`], [`native_kafka_cluster`] and [`native_cassandra`] start servers for one test alone,
-//! to be killed, stopped and started again.
+//! [`native_kafka`] and [`native_cassandra`], or several of each, start servers for one test alone, to be killed,
+//! stopped and started again.
 //!
 //! A tool for development: no service depends on it. Everything here blocks. Linux only: whether a
 //! server runs is read from `/proc`.
@@ -65,7 +65,7 @@ pub fn servers() -> &'static Servers {
 /// # Errors
 /// If it cannot be had or does not answer; the sentence says what to do.
 pub fn native_kafka(dir: &Path) -> Result<NativeServer, StackError> {
-    private(dir, Product::Kafka, 1).and_then(only)
+    native_kafka_cluster(dir, 1).and_then(only)
 }
 
 /// So many brokers of a test's own, each a controller too, as [`native_kafka`].
@@ -73,7 +73,13 @@ pub fn native_kafka(dir: &Path) -> Result<NativeServer, StackError> {
 /// # Errors
 /// If one cannot be had or does not answer; the sentence says what to do.
 pub fn native_kafka_cluster(dir: &Path, brokers: u16) -> Result<Vec<NativeServer>, StackError> {
-    private(dir, Product::Kafka, brokers)
+    let mut servers = private(dir, Product::Kafka, brokers)?;
+    for server in &mut servers {
+        // A broker answers once most of them do.
+        server.spawn()?;
+    }
+    servers.iter_mut().try_for_each(NativeServer::wait_ready)?;
+    Ok(servers)
 }
 
 /// A store of a test's own; it answers when this returns. What is in `dir` from an earlier start is
@@ -82,25 +88,28 @@ pub fn native_kafka_cluster(dir: &Path, brokers: u16) -> Result<Vec<NativeServer
 /// # Errors
 /// If it cannot be had or does not answer; the sentence says what to do.
 pub fn native_cassandra(dir: &Path) -> Result<NativeServer, StackError> {
-    private(dir, Product::Cassandra, 1).and_then(only)
+    native_cassandra_cluster(dir, 1).and_then(only)
+}
+
+/// So many nodes of a store of a test's own, as [`native_cassandra`]. Their addresses differ in the host.
+///
+/// # Errors
+/// If one cannot be had or does not answer; the sentence says what to do.
+pub fn native_cassandra_cluster(dir: &Path, nodes: u16) -> Result<Vec<NativeServer>, StackError> {
+    let mut servers = private(dir, Product::Cassandra, nodes)?;
+    // One after the other: of two that come at once neither knows where the other stands in the ring.
+    servers.iter_mut().try_for_each(NativeServer::start)?;
+    Ok(servers)
 }
 
 fn private(dir: &Path, product: Product, members: u16) -> Result<Vec<NativeServer>, StackError> {
     std::fs::create_dir_all(dir).map_err(StackError::io("make", dir))?;
     let dir = dir.canonicalize().map_err(StackError::io("find", dir))?.join(product.word());
-    let launches = {
-        let _one_at_a_time = shared::lock(&home())?;
-        let lib = jars::lib(&home(), product)?;
-        launch::Cluster::load_or_choose(&dir, product, Some(members))?.launches(&dir, &lib)?
-    };
-    let mut servers: Vec<NativeServer> = launches.into_iter().map(NativeServer::new).collect();
-    for server in &mut servers {
-        server.spawn()?;
-    }
-    for server in &mut servers {
-        server.wait_ready()?;
-    }
-    Ok(servers)
+    let _one_at_a_time = shared::lock(&home())?;
+    let lib = jars::lib(&home(), product)?;
+    let launches =
+        launch::Cluster::load_or_choose(&dir, product, Some(members))?.launches(&dir, &lib)?;
+    Ok(launches.into_iter().map(NativeServer::new).collect())
 }
 
 fn only(mut servers: Vec<NativeServer>) -> Result<NativeServer, StackError> {

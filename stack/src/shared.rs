@@ -204,7 +204,7 @@ pub fn status() -> Vec<ServerStatus> {
         let dir = home().join(product.word());
         let Some(cluster) = Cluster::load(&dir) else { continue };
         for member in &cluster.members {
-            let address = launch::local(member.client_port);
+            let address = member.address(product);
             let answers = match product {
                 Product::Kafka => probe::kafka_brokers(address).map(drop),
                 Product::Cassandra => probe::cql(address).map(drop),

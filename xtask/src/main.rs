@@ -36,7 +36,7 @@ enum Chore {
         #[arg(long, default_value_t = 10)]
         seeds: u32,
     },
-    /// Kill, stop and shake processes, broker and store under load; not a cent may be amiss.
+    /// Kill, stop and shake processes, brokers and nodes under load; not a cent may be amiss.
     Chaos {
         /// For how long.
         #[arg(long, default_value_t = 5)]
@@ -44,12 +44,21 @@ enum Chore {
         /// Seed of what happens.
         #[arg(long, default_value_t = 4)]
         seed: u64,
+        /// Brokers and nodes: one of each, or three with every record and row on all three.
+        #[arg(long, value_enum, default_value = "one")]
+        servers: Servers,
     },
     /// Kafka and Cassandra for tests, as plain processes.
     Stack {
         #[command(subcommand)]
         command: stack::StackCommand,
     },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Servers {
+    One,
+    Three,
 }
 
 struct Step {
@@ -133,7 +142,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test { steps } => test(&steps),
         Chore::Bless => bless(),
         Chore::Demos { bets, seeds } => demos(bets, seeds),
-        Chore::Chaos { minutes, seed } => chaos(minutes, seed),
+        Chore::Chaos { minutes, seed, servers } => chaos(minutes, seed, servers),
         Chore::Stack { command } => stack::run(&command),
     }
 }
@@ -202,11 +211,15 @@ fn demos(bets: u32, seeds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn chaos(minutes: u64, seed: u64) -> anyhow::Result<()> {
+fn chaos(minutes: u64, seed: u64, servers: Servers) -> anyhow::Result<()> {
     let mut test = Command::new("cargo");
     // Of the whole workspace, as the other tests are built: another choice of features builds all anew.
     test.args(["test", "--workspace", "--features", "runtime/cluster,roundhouse/cluster"]);
-    test.args(["--profile", "sim", "--test", "chaos", "--", "--nocapture"]);
+    let named = match servers {
+        Servers::One => "on_one_of_each",
+        Servers::Three => "on_three_of_each",
+    };
+    test.args(["--profile", "sim", "--test", "chaos", "--", "--nocapture", named]);
     test.env("ROUNDHOUSE_TEST_CHAOS_SECONDS", (minutes * 60).to_string());
     run(test.env("ROUNDHOUSE_TEST_SEED", seed.to_string()))
 }

@@ -76,7 +76,7 @@ impl Dispatcher {
             let unread = &mut of.tier_unread[tier.index()];
             *unread = unread.saturating_sub(1);
             if item.retried_since.is_some() {
-                of.queue(traffic).failed.read(&item.settlement.bet.round());
+                of.queue(traffic).failed.take(&item.settlement);
             }
         }
         match (self.book.read(item), tier) {

@@ -1,13 +1,14 @@
 //! What is owed to each partner, for whoever asks.
 
 use super::{Dispatcher, home};
-use crate::book::Stage;
+use crate::book::{Item, Stage};
 use crate::breaker::Circuit;
+use crate::queue::{Failed, Partner};
 use runtime::{Handles, Millis};
 use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
-use schemas::{PartnerId, RoundId};
-use std::collections::{BTreeMap, BTreeSet};
+use schemas::{Currency, PartnerId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Asks a dispatcher what it owes, and tells it what else is known of its partners.
@@ -54,6 +55,9 @@ pub struct OwedOf {
     pub void_failing_since: Option<Millis>,
     /// Rounds of which something failed and has no durable end. What is parked does not count.
     pub failed_rounds: usize,
+    /// What these settlements that failed would have it give its players, payouts and stakes, in minor units by
+    /// currency. Too little beyond a hundred rounds, and for a while after a takeover or a drain that broke off.
+    pub failed_units: BTreeMap<Currency, i128>,
 }
 
 /// What the dispatchers of this process owe, of so many partitions. A dispatcher that is gone owes nothing here; its
@@ -70,7 +74,7 @@ impl Dispatcher {
     pub(super) fn owed(&mut self, query: &OwedQuery) -> Owed {
         self.note_restored(&query.restored);
         let mut partners: BTreeMap<PartnerId, OwedOf> = BTreeMap::new();
-        let mut failed: BTreeMap<PartnerId, BTreeSet<RoundId>> = BTreeMap::new();
+        let mut failed: BTreeMap<PartnerId, Failed> = BTreeMap::new();
         for (name, partner) in &self.partners {
             let circuits = partner.queues().map(|(of, queue)| (of, queue.breaker.circuit()));
             let owed = OwedOf {
@@ -81,14 +85,19 @@ impl Dispatcher {
                 ..OwedOf::default()
             };
             partners.insert(name.clone(), owed);
-            let rounds = partner.queues().flat_map(|(_, queue)| queue.failed.iter().cloned());
-            failed.insert(name.clone(), rounds.collect());
+            let all = failed.entry(name.clone()).or_default();
+            partner.queues().for_each(|(_, queue)| all.join(&queue.failed));
         }
-        for (_, item) in self.book.iter() {
+        for (id, item) in self.book.iter() {
             let (partner, traffic) = home(item);
             let failing_since = item.retried_since.filter(|_| item.stage != Stage::Ending);
             if failing_since.is_some() {
-                failed.entry(partner.clone()).or_default().insert(item.settlement.bet.round());
+                let failed = failed.entry(partner.clone()).or_default();
+                if self.counts_in_tier(id, item) {
+                    failed.name(item.settlement.bet.round());
+                } else {
+                    failed.put(&item.settlement);
+                }
             }
             let owed = partners.entry(partner).or_default();
             if traffic == Traffic::Void {
@@ -109,10 +118,22 @@ impl Dispatcher {
                 owed.oldest_void_at = earlier(owed.oldest_void_at, Some(item.settlement.caused_at));
             }
         }
-        for (partner, rounds) in failed {
-            partners.entry(partner).or_default().failed_rounds = rounds.len();
+        for (partner, failed) in failed {
+            let owed = partners.entry(partner).or_default();
+            (owed.failed_rounds, owed.failed_units) = (failed.rounds(), failed.units());
         }
         Owed { partition: self.options.partition, partners }
+    }
+
+    /// True if the money of an item that failed is counted with the records of its tier.
+    fn counts_in_tier(&self, id: u64, item: &Item) -> bool {
+        if item.stage == Stage::Moving {
+            return self.writer.is_on_its_way(id);
+        }
+        let (partner, traffic) = home(item);
+        let mut queues = self.partners.get(&partner).into_iter().flat_map(Partner::queues);
+        let drained = queues.any(|(of, queue)| of == traffic && queue.drain.is_some());
+        item.places.is_empty() && (drained || !item.ahead)
     }
 }
 

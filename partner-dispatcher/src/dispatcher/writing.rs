@@ -33,6 +33,11 @@ impl Writer {
     pub(super) fn note(&mut self, place: Place, output: Output) {
         self.waiting.push_back((Subject::Record(place), output));
     }
+
+    /// Whether the end of this item is being made durable just now.
+    pub(super) fn is_on_its_way(&self, item: u64) -> bool {
+        self.on_its_way.as_ref().is_some_and(|(_, items)| items.contains(&item))
+    }
 }
 
 impl Dispatcher {
@@ -86,13 +91,13 @@ impl Dispatcher {
             return;
         };
         let ((name, traffic), tier) = (home(item), item.tier);
-        let failed = item.retried_since.map(|_| item.settlement.bet.round());
+        let failed = item.retried_since.map(|_| item.settlement.clone());
         let partner = self.partner(&name);
         if let Some(tier) = tier {
             partner.tier_unread[tier.index()] += 1;
         }
-        if let Some(round) = failed {
-            partner.queue(traffic).failed.put(round);
+        if let Some(settlement) = failed {
+            partner.queue(traffic).failed.put(&settlement);
         }
     }
 

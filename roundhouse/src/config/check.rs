@@ -71,6 +71,9 @@ impl Findings {
                 self.add(path, "must be at least 1");
             }
         }
+        for (currency, _) in pausing.failed_units_max.iter().filter(|(_, most)| **most < 1) {
+            self.add(format!("pausing.failed_units_max.{currency}"), "must be at least 1");
+        }
         if storage.retention_days < RETENTION_DAYS_MIN {
             let text = format!(
                 "is {}; it must be at least {RETENTION_DAYS_MIN}, because corrections come for 30 days \

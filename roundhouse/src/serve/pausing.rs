@@ -135,6 +135,7 @@ pub(super) fn deliveries<E: Opened>(
     let mut health = Health::new(PauseLimits {
         void_ms_max: pausing.void_s.saturating_mul(1_000),
         failed_rounds_max: pausing.failed_rounds,
+        failed_units_max: pausing.failed_units_max.clone(),
     });
     let shown: Family<Paused, Gauge> = start.metrics.register(
         "partner_betting_paused",

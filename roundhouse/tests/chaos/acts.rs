@@ -26,8 +26,13 @@ pub(crate) enum Act {
     Freeze(Service, usize, Duration),
     /// SIGTERM and start, several times in a row: the groups do not come to rest.
     Shake(Service, u64),
-    KillBroker(Duration),
-    KillStore(Duration),
+    /// `kill -9` of one of the brokers, and its start after a while.
+    KillBroker(usize, Duration),
+    /// The same of a node of the store.
+    KillNode(usize, Duration),
+    /// SIGSTOP: its connections stay, and it says nothing.
+    FreezeBroker(usize, Duration),
+    FreezeNode(usize, Duration),
     KillWallets,
     /// Nothing: what was disturbed finds its way back.
     Calm(Duration),
@@ -39,8 +44,10 @@ impl Act {
             Self::Kill(..) => "kills",
             Self::Freeze(..) => "freezes",
             Self::Shake(..) => "storms",
-            Self::KillBroker(_) => "broker kills",
-            Self::KillStore(_) => "store kills",
+            Self::KillBroker(..) => "broker kills",
+            Self::KillNode(..) => "node kills",
+            Self::FreezeBroker(..) => "broker freezes",
+            Self::FreezeNode(..) => "node freezes",
             Self::KillWallets => "wallet kills",
             Self::Calm(_) => "calms",
         }
@@ -62,15 +69,20 @@ impl Acts {
         Duration::from_millis(least + self.random.below(most - least + 1))
     }
 
+    fn below(&mut self, count: usize) -> usize {
+        usize::try_from(self.random.below(u64::try_from(count).unwrap())).unwrap()
+    }
+
     fn process(&mut self) -> (Service, usize) {
-        let below = |random: &mut SplitMix, count: usize| {
-            usize::try_from(random.below(u64::try_from(count).unwrap())).unwrap()
-        };
-        (SERVICES[below(&mut self.random, SERVICES.len())], below(&mut self.random, OF_EACH))
+        (SERVICES[self.below(SERVICES.len())], self.below(OF_EACH))
+    }
+
+    fn server(&mut self) -> usize {
+        self.below(usize::from(u8::MAX))
     }
 
     pub(crate) fn next(&mut self) -> Act {
-        let act = match self.random.below(20) {
+        let act = match self.random.below(22) {
             0..=5 => {
                 let (service, index) = self.process();
                 Act::Kill(service, index, self.between(0, 3_000))
@@ -83,9 +95,11 @@ impl Acts {
                 let (service, _) = self.process();
                 Act::Shake(service, 2 + self.random.below(3))
             }
-            12 => Act::KillBroker(self.between(500, 6_000)),
-            13 => Act::KillStore(self.between(500, 6_000)),
-            14 => Act::KillWallets,
+            12 => Act::KillBroker(self.server(), self.between(500, 6_000)),
+            13 => Act::KillNode(self.server(), self.between(500, 6_000)),
+            14 => Act::FreezeBroker(self.server(), self.between(1_000, 15_000)),
+            15 => Act::FreezeNode(self.server(), self.between(1_000, 15_000)),
+            16 => Act::KillWallets,
             _ => Act::Calm(self.between(2_000, 8_000)),
         };
         *self.counts.entry(act.kind()).or_default() += 1;

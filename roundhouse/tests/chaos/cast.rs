@@ -1,7 +1,8 @@
-//! Servers and processes of the chaos: a broker, a store, two processes of each service, wallets.
+//! Servers and processes of the chaos: brokers, nodes of a store, two processes of each service, wallets.
 
 use crate::acts::{Act, OF_EACH, SERVICES, Service};
 use crate::house::{EXE, OPERATOR_KEY, Street, WAIT_MAX, on_servers};
+use roundhouse::config::Profile;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::processes::{ServerProcess, free_ports};
 use roundhouse::rig::setup;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use toml::{Table, Value};
 
 const PARTNERS: usize = 10;
 /// What every process logs: its troubles, and the steps of its start.
@@ -51,8 +53,8 @@ const STORM_PAUSE: Duration = Duration::from_millis(400);
 /// Everything on the stage.
 pub(crate) struct Cast {
     pub(crate) street: Street,
-    broker: Server,
-    store: Server,
+    brokers: Vec<Server>,
+    nodes: Vec<Server>,
     config: PathBuf,
     processes: BTreeMap<(Service, usize), Process>,
 }
@@ -73,34 +75,33 @@ struct Process {
 }
 
 impl Cast {
-    pub(crate) async fn open(seed: u64) -> Self {
+    /// `members` brokers and as many nodes.
+    pub(crate) async fn open(seed: u64, members: u16) -> Self {
         let mut street = Street::open(PARTNERS, seed, FAULTS).await;
-        let directory = street.directory.path();
-        let broker = stack::native_kafka(&directory.join("kafka")).unwrap();
-        let store = stack::native_cassandra(&directory.join("store")).unwrap();
-        let (kafka_at, store_at) = (broker.address(), store.address());
-        let (broker, store) = (Arc::new(Mutex::new(broker)), Arc::new(Mutex::new(store)));
-        on(&store, |store| store.spawn().unwrap()).await;
-        on(&broker, |broker| broker.start().unwrap()).await;
-        on(&store, |store| store.wait_ready().unwrap()).await;
+        let directory = street.directory.path().to_owned();
+        let start = move || {
+            let brokers = stack::native_kafka_cluster(&directory.join("kafka"), members).unwrap();
+            (brokers, stack::native_cassandra_cluster(&directory.join("store"), members).unwrap())
+        };
+        let (brokers, nodes) = tokio::task::spawn_blocking(start).await.unwrap();
+        let at = |servers: &[NativeServer]| -> Vec<String> {
+            servers.iter().map(|server| server.address().to_string()).collect()
+        };
         let config = &mut street.config;
-        on_servers(config, &kafka_at.to_string(), &store_at.to_string()).await;
-        config.cluster.instance = "watch".to_owned();
-        let further = format!(
-            "engine = {{ kind = \"cluster\" }}\n\
-             dispatcher = {{ call_ms_max = 1000 }}\n\
-             [cluster]\n\
-             profile = \"single\"\n\
-             brokers = \"{kafka_at}\"\n\
-             store_nodes = [\"{store_at}\"]\n\
-             namespace = \"{}\"\n\
-             keyspace = \"{}\"\n",
-            config.cluster.namespace, config.cluster.keyspace
-        );
+        let profile = if members == 1 { Profile::Single } else { Profile::Cluster };
+        on_servers(config, profile, &at(&brokers).join(","), at(&nodes)).await;
+        config.cluster.instance.clear();
+        let mut further: Table = "dispatcher = { call_ms_max = 1000 }".parse().unwrap();
+        further.insert("engine".to_owned(), Value::try_from(&config.engine).unwrap());
+        further.insert("cluster".to_owned(), Value::try_from(&config.cluster).unwrap());
         let path = street.directory.path().join("roundhouse.toml");
-        setup::write(&street.config, further.parse().unwrap(), &path).unwrap();
-        let config = path;
-        let mut cast = Self { street, broker, store, config, processes: BTreeMap::new() };
+        setup::write(&street.config, further, &path).unwrap();
+        street.config.cluster.instance = "watch".to_owned();
+        let shared = |servers: Vec<NativeServer>| {
+            servers.into_iter().map(|server| Arc::new(Mutex::new(server))).collect()
+        };
+        let (brokers, nodes, config) = (shared(brokers), shared(nodes), path);
+        let mut cast = Self { street, brokers, nodes, config, processes: BTreeMap::new() };
         for service in SERVICES {
             for index in 0..OF_EACH {
                 cast.start(service, index).await;
@@ -167,8 +168,12 @@ impl Cast {
                     sleep(STORM_PAUSE).await;
                 }
             }
-            Act::KillBroker(away) => kill_and_start(&self.broker, away).await,
-            Act::KillStore(away) => kill_and_start(&self.store, away).await,
+            Act::KillBroker(which, away) => {
+                kill_and_start(one_of(&self.brokers, which), away).await
+            }
+            Act::KillNode(which, away) => kill_and_start(one_of(&self.nodes, which), away).await,
+            Act::FreezeBroker(which, long) => freeze(one_of(&self.brokers, which), long).await,
+            Act::FreezeNode(which, long) => freeze(one_of(&self.nodes, which), long).await,
             Act::KillWallets => self.street.wallets.kill_and_restart().await.unwrap(),
             Act::Calm(long) => sleep(long).await,
         }
@@ -227,6 +232,16 @@ impl Process {
         }
         Self { server, arguments, thaws_at: None }
     }
+}
+
+fn one_of(servers: &[Server], which: usize) -> &Server {
+    &servers[which % servers.len()]
+}
+
+async fn freeze(server: &Server, long: Duration) {
+    on(server, |server| server.stop_signal().unwrap()).await;
+    sleep(long).await;
+    on(server, |server| server.cont_signal().unwrap()).await;
 }
 
 async fn kill_and_start(server: &Server, away: Duration) {

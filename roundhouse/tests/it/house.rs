@@ -18,7 +18,7 @@ use roundhouse::rig::processes::{Wallets, WalletsPlan};
 use roundhouse::rig::setup;
 use roundhouse::rig::watch::Watch;
 use roundhouse::serve::{Opened, Roles, Running, listen, open};
-use runtime::cluster::{self, Cluster, StoreOptions, store, topics};
+use runtime::cluster::{Cluster, StoreOptions, store, topics};
 use runtime::embedded::Embedded;
 use runtime::{Clock, SystemClock};
 use schemas::bets::{Bet, BetEvent, BetSaid};
@@ -161,7 +161,7 @@ impl Ground for Cluster {
     /// Topics and tables of its own on the servers that all tests share.
     async fn prepare(config: &mut Config) {
         let servers = tokio::task::spawn_blocking(stack::servers).await.unwrap();
-        on_servers(config, &servers.kafka, &servers.store).await;
+        on_servers(config, Profile::Single, &servers.kafka, vec![servers.store.clone()]).await;
     }
 
     async fn open(config: &Config) -> Self {
@@ -174,27 +174,32 @@ impl Ground for Cluster {
 }
 
 /// Makes topics and tables of its own on these servers and sets `config` to them.
-pub(crate) async fn on_servers(config: &mut Config, brokers: &str, store_node: &str) {
+pub(crate) async fn on_servers(
+    config: &mut Config,
+    profile: Profile,
+    brokers: &str,
+    store_nodes: Vec<String>,
+) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("t{}_{number}_{}", std::process::id(), SystemClock.now());
     config.engine.kind = EngineKind::Cluster;
-    config.cluster.profile = Profile::Single;
+    config.cluster.profile = profile;
     config.cluster.brokers = brokers.to_owned();
-    config.cluster.store_nodes = vec![store_node.to_owned()];
+    config.cluster.store_nodes = store_nodes;
     config.cluster.given_addresses_only = true;
     config.cluster.namespace = format!("{name}.");
     config.cluster.keyspace = name.clone();
     config.cluster.instance = name;
     let kafka = topics::Kafka { brokers: brokers.to_owned(), properties: BTreeMap::new() };
     let catalogue = engine::catalogue_cluster().in_namespace(&config.cluster.namespace);
-    topics::apply(&kafka, cluster::Profile::Single, &catalogue).await.unwrap();
+    topics::apply(&kafka, open::profile(&config.cluster), &catalogue).await.unwrap();
     let options = StoreOptions {
         nodes: config.cluster.store_nodes.clone(),
         keyspace: config.cluster.keyspace.clone(),
         given_addresses_only: true,
     };
-    store::migrate(&options, cluster::Profile::Single).await.unwrap();
+    store::migrate(&options, open::profile(&config.cluster)).await.unwrap();
 }
 
 /// A server in this process.

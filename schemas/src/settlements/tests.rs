@@ -20,6 +20,24 @@ fn revisions() {
     assert_eq!(of(7).id(), format!("{}/7", a_bet().id));
 }
 
+#[test]
+fn a_credit_is_what_the_partner_is_to_give() {
+    use Target::{Held, Settled, Voided};
+    let stake = i128::from(a_bet().stake.units);
+    for (previous, target, credit) in [
+        (Held, Settled(3_125), 3_125),
+        (Held, Settled(0), 0),
+        (Held, Voided, stake),
+        (Settled(0), Settled(40), 40),
+        (Settled(50), Settled(40), 0),
+        (Settled(0), Held, 0),
+        (Voided, Settled(0), 0),
+    ] {
+        let one = Settlement::of(&a_bet(), 4, previous, target, Reason::ResultCorrected, 1);
+        assert_eq!(one.credit(), credit, "{previous:?} -> {target:?}");
+    }
+}
+
 type Change = fn(&mut SettlementRecord);
 
 #[test]

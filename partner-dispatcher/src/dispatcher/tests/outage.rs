@@ -2,7 +2,7 @@
 
 use super::rig::{MAIN, Rig, TIER, sources, tier};
 use crate::breaker::Circuit;
-use crate::fixtures::{applied, settlement_of, status, won};
+use crate::fixtures::{STAKE, applied, settlement_of, status, won};
 use crate::limits::Limits;
 use crate::retry::{HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED};
 use planted::Bug;
@@ -281,48 +281,57 @@ fn what_is_replayed_is_sent_once_and_is_parked_no_more() {
 
 /// What pauses a partner's betting: what failed, not what is new, from the first move to a tier until its end is durable.
 #[test]
-fn what_failed_is_told_by_rounds_and_by_the_oldest_void() {
+fn what_failed_is_told_by_rounds_money_and_the_oldest_void() {
     let of = |round: u32, revision| {
-        let target = if revision == 2 { Target::Voided } else { Target::Settled(0) };
+        let target = if revision == 2 { Target::Voided } else { Target::Settled(70) };
         let mut one = settlement_of("acme", "x", revision, target);
         one.bet = format!("r_{round}:x").parse().unwrap();
         one
     };
     let told = |rig: &mut Rig| {
         let owed = rig.owed().partners[&acme()].clone();
-        (owed.failed_rounds, owed.void_failing_since)
+        let units = owed.failed_units.get(&"EUR".parse().unwrap()).copied().unwrap_or_default();
+        (owed.failed_rounds, owed.void_failing_since, units)
     };
+    let all = 2 * 70 + i128::from(STAKE);
     let mut rig = Rig::with(LIMITS);
     rig.settle(&[of(1, 3), of(2, 3), of(3, 2)]);
-    assert_eq!(told(&mut rig), (0, None), "nothing of it failed");
+    assert_eq!(told(&mut rig), (0, None, 0), "nothing of it failed");
     let failed_at = rig.now + 250;
     rig.answer_with(|_| Err(CallError::Timeout));
     rig.advance(250);
     rig.answer_with(|_| Err(CallError::Timeout));
-    assert_eq!(told(&mut rig), (3, Some(failed_at)), "on their way to the tier");
+    assert_eq!(told(&mut rig), (3, Some(failed_at), all), "on their way to the tier");
     rig.apply();
-    assert_eq!(told(&mut rig).0, 3, "nobody has read them there");
+    assert_eq!(told(&mut rig), (3, None, all), "nobody has read them there");
     rig.read(TIER);
-    assert_eq!(told(&mut rig), (3, Some(failed_at)), "they rest");
+    assert_eq!(told(&mut rig), (3, Some(failed_at), all), "they rest");
     // Another owner knows as much once it has read the tier.
     rig.crash();
     rig.read(TIER);
-    assert_eq!(told(&mut rig), (3, Some(failed_at)));
+    assert_eq!(told(&mut rig), (3, Some(failed_at), all));
     rig.advance(5_000);
     rig.load();
     rig.answer(applied);
-    assert_eq!(told(&mut rig), (0, None), "their end is on its way");
+    assert_eq!(told(&mut rig), (0, None, 0), "their end is on its way");
     rig.apply();
-    assert_eq!(told(&mut rig), (0, None));
+    assert_eq!(told(&mut rig), (0, None, 0));
 }
 
 #[test]
 fn rounds_that_were_drained_count_no_more_before_the_heads_have_come_to_them() {
     let mut rig = down(20);
-    assert_eq!(rig.owed().partners[&acme()].failed_rounds, 1);
+    let failed = |rig: &mut Rig| {
+        let owed = rig.owed().partners.remove(&acme()).unwrap();
+        (owed.failed_rounds, owed.failed_units.into_values().sum::<i128>())
+    };
+    assert_eq!(failed(&mut rig).0, 1);
+    let (_, units) = failed(&mut rig);
+    assert!(0 < units);
     rig.advance(5_000);
     rig.answer(applied);
+    assert!(failed(&mut rig).1 <= units, "what is read ahead counts once");
     drain(&mut rig);
     assert_eq!(rig.owed().partners[&acme()].tiers[0], 20, "the head has read nothing");
-    assert_eq!(rig.owed().partners[&acme()].failed_rounds, 0);
+    assert_eq!(failed(&mut rig), (0, 0));
 }

@@ -40,8 +40,8 @@ const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Questions to Kafka that wait at once, each on a thread: a process that takes over all partitions has
 /// hundreds.
 const ASKING_MAX: usize = 16;
-/// Pause before a coordinator that is not ready is asked again.
-const COORDINATOR_PAUSE: Duration = Duration::from_millis(50);
+/// Pause before a leader or coordinator that is being moved is asked again.
+const MOVE_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether members have left.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
 
@@ -53,7 +53,7 @@ pub(super) struct Kafka {
     producer: Producer,
     fetchers: Fetchers,
     /// Asks for ends of partitions.
-    asker: BaseConsumer<Said>,
+    asker: Mutex<Arc<BaseConsumer<Said>>>,
     /// One permit for each question that waits on a thread.
     asking: Arc<Semaphore>,
     /// Asks for the offsets of a group.
@@ -98,7 +98,7 @@ impl Kafka {
             producer: Producer::new(&options, Arc::clone(&names))?,
             fetchers: Fetchers::new(&options, Arc::clone(&names)),
             names,
-            asker: settings::fetcher(&options).create_with_context(Said)?,
+            asker: Mutex::new(Arc::new(settings::fetcher(&options).create_with_context(Said)?)),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             askers: Mutex::default(),
             members: Mutex::default(),
@@ -151,16 +151,32 @@ impl Kafka {
 
     pub(super) async fn range(self: &Arc<Self>, source: Source) -> Result<(u64, u64), EngineError> {
         self.not_closed()?;
-        let asked = blocking(self, move |kafka| {
-            let partition = i32::try_from(source.partition).unwrap_or(i32::MAX);
-            kafka.asker.fetch_watermarks(
-                kafka.names.topic(source.topic),
-                partition,
-                ANSWER_WAIT_MAX,
-            )
-        });
+        let asked = blocking(self, move |kafka| kafka.ends(source));
         let (low, end) = asked.await.map_err(|error| unavailable(source, &error))?;
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(end).unwrap_or(0)))
+    }
+
+    /// Blocks.
+    fn ends(&self, source: Source) -> KafkaResult<(i64, i64)> {
+        let topic = self.names.topic(source.topic);
+        let partition = i32::try_from(source.partition).unwrap_or(i32::MAX);
+        patiently(&LEADER_MOVES, || {
+            let asker = Arc::clone(&self.asker());
+            let asked = asker.fetch_watermarks(topic, partition, ANSWER_WAIT_MAX);
+            let code = asked.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+            if code == Some(RDKafkaErrorCode::UnknownPartition) {
+                // It has forgotten this partition while leaders moved, and would not ask for it any more.
+                let mut shared = self.asker();
+                if Arc::ptr_eq(&shared, &asker) {
+                    *shared = Arc::new(settings::fetcher(&self.options).create_with_context(Said)?);
+                }
+            }
+            asked
+        })
+    }
+
+    fn asker(&self) -> MutexGuard<'_, Arc<BaseConsumer<Said>>> {
+        self.asker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn stored(
@@ -195,7 +211,8 @@ impl Kafka {
             names.topic(source.topic),
             i32::try_from(source.partition).unwrap_or(i32::MAX),
         );
-        let found = patiently(|| asker.committed_offsets(list.clone(), ANSWER_WAIT_MAX))?;
+        let ask = || asker.committed_offsets(list.clone(), ANSWER_WAIT_MAX);
+        let found = patiently(&COORDINATOR_MOVES, ask)?;
         Ok(match found.elements().first().map(|one| (one.offset(), one.error())) {
             Some((Offset::Offset(offset), Ok(()))) => u64::try_from(offset).ok(),
             Some((_, Err(error))) => return Err(error),
@@ -275,22 +292,35 @@ fn unavailable(source: Source, error: &KafkaError) -> EngineError {
     EngineError::Unavailable(format!("{source}: {error}"))
 }
 
-/// Asks again for a while where the group's coordinator is only just being made or moved. Blocks.
-fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
-    const PASSING: [RDKafkaErrorCode; 4] = [
-        RDKafkaErrorCode::NotCoordinator,
-        RDKafkaErrorCode::CoordinatorLoadInProgress,
-        RDKafkaErrorCode::CoordinatorNotAvailable,
-        RDKafkaErrorCode::WaitingForCoordinator,
-    ];
+/// The coordinator of a group is only just being made, or moved.
+const COORDINATOR_MOVES: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::NotCoordinator,
+    RDKafkaErrorCode::CoordinatorLoadInProgress,
+    RDKafkaErrorCode::CoordinatorNotAvailable,
+    RDKafkaErrorCode::WaitingForCoordinator,
+];
+
+/// A partition has another leader, or the one that was asked does not know yet that it leads.
+const LEADER_MOVES: [RDKafkaErrorCode; 7] = [
+    RDKafkaErrorCode::NotLeaderForPartition,
+    RDKafkaErrorCode::LeaderNotAvailable,
+    RDKafkaErrorCode::FencedLeaderEpoch,
+    RDKafkaErrorCode::UnknownLeaderEpoch,
+    RDKafkaErrorCode::OffsetNotAvailable,
+    RDKafkaErrorCode::UnknownTopicOrPartition,
+    RDKafkaErrorCode::UnknownPartition,
+];
+
+/// Asks again for a while after an answer that is `passing`. Blocks.
+fn patiently<T>(passing: &[RDKafkaErrorCode], ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
     let until = Instant::now() + ANSWER_WAIT_MAX;
     loop {
         let asked = ask();
         let code = asked.as_ref().err().and_then(KafkaError::rdkafka_error_code);
-        if !code.is_some_and(|code| PASSING.contains(&code)) || until < Instant::now() {
+        if !code.is_some_and(|code| passing.contains(&code)) || until < Instant::now() {
             return asked;
         }
-        std::thread::sleep(COORDINATOR_PAUSE);
+        std::thread::sleep(MOVE_PAUSE);
     }
 }
 

@@ -117,10 +117,13 @@ impl Client {
 
     fn metadata(&self) -> Result<Metadata, TopicsError> {
         // Of all topics: asking a producer's client for one that is missing would have it made.
-        self.admin.inner().fetch_metadata(None, ANSWER_MAX).map_err(|source| {
-            let last = last_words(&self.config);
-            TopicsError::NoBroker { brokers: self.brokers.clone(), last, source: Box::new(source) }
-        })
+        let metadata = self.admin.inner().fetch_metadata(None, ANSWER_MAX);
+        metadata.map_err(|source| self.no_broker(source))
+    }
+
+    fn no_broker(&self, source: KafkaError) -> TopicsError {
+        let last = last_words(&self.config);
+        TopicsError::NoBroker { brokers: self.brokers.clone(), last, source: Box::new(source) }
     }
 
     pub(super) fn read(&self, topics: &[Topic]) -> Result<Found, TopicsError> {
@@ -236,11 +239,13 @@ impl Client {
         within: Duration,
     ) -> Result<(), TopicsError> {
         let until = Instant::now() + within;
-        let asker: BaseConsumer =
-            self.config.create().map_err(|source| TopicsError::Client(Box::new(source)))?;
         let mut silent = partitions.to_vec();
         loop {
-            let metadata = self.metadata()?;
+            // A new one each time: it keeps what a broker told it that had not heard of a topic yet.
+            let asker: BaseConsumer =
+                self.config.create().map_err(|source| TopicsError::Client(Box::new(source)))?;
+            let metadata = asker.fetch_metadata(None, ANSWER_MAX);
+            let metadata = metadata.map_err(|source| self.no_broker(source))?;
             let answered =
                 answered(&asker, silent.iter().filter(|source| led(&metadata, **source)));
             silent.retain(|source| !answered.contains(source));
