@@ -24,6 +24,8 @@ const PARTNERS: usize = 20;
 const PARTNERS_OF_POINTS: [usize; 3] = [1, PARTNERS, 1_000];
 /// Bets of the rounds whose partners become more, if runs have so many.
 const ROUND_BETS: usize = 10_000;
+/// Bets that are settled at most before anything is measured: the first run of a process is dearer.
+const WARM_UP: usize = 10_000;
 /// Bets of the smallest round.
 const ROUND_BETS_MIN: usize = 1_000;
 
@@ -92,12 +94,12 @@ impl Bench for GrowthPlan {
         let grid = Grid::of(self.bets_max);
         let mut points = grid.points();
         let mut costs: BTreeMap<Point, Vec<Cost>> = BTreeMap::new();
+        let round_bets = WARM_UP.min(grid.settlements);
+        let warm_up = Point { partners: PARTNERS, round_bets };
+        self.run(warm_up, round_bets, grounds).await?;
         for run in 0..self.runs {
             for point in &points {
-                let ground = grounds.make().await?;
-                let cost = self.run(*point, grid.settlements, &ground).await;
-                ground.drop_all().await;
-                let cost = cost?;
+                let cost = self.run(*point, grid.settlements, grounds).await?;
                 eprintln!(
                     "bench: run {}: {} partners, {} bets a round: {} s of cpu in {} s",
                     run + 1,
@@ -116,7 +118,19 @@ impl Bench for GrowthPlan {
 }
 
 impl GrowthPlan {
-    async fn run<G: Ground>(
+    async fn run<G: Grounds>(
+        &self,
+        point: Point,
+        settlements: usize,
+        grounds: &G,
+    ) -> anyhow::Result<Cost> {
+        let ground = grounds.make().await?;
+        let cost = self.on(point, settlements, &ground).await;
+        ground.drop_all().await;
+        cost
+    }
+
+    async fn on<G: Ground>(
         &self,
         point: Point,
         settlements: usize,
