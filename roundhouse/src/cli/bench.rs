@@ -129,11 +129,6 @@ struct Outcome {
 
 impl Outcome {
     const MEASURED: Self = Self { code: EXIT_OK, keeps: false };
-
-    /// Of two benches.
-    fn and(self, other: Self) -> Self {
-        Self { code: self.code.max(other.code), keeps: self.keeps || other.keeps }
-    }
 }
 
 pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {

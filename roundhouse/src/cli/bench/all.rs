@@ -1,8 +1,9 @@
 //! `roundhouse bench all`.
 
-use super::{Outcome, Row, Site, measure as measure_row};
-use anyhow::Context;
-use clap::Parser;
+use super::{Outcome, Site, exe};
+use crate::cli::{EXIT_FINDING, EXIT_OK};
+use anyhow::{Context, bail};
+use tokio::process::Command;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,36 +23,35 @@ pub(in crate::cli) struct Flags {
     /// Bets of a run of `settle` and of `growth`
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     bets: u32,
-    /// As little of each as shows that it runs, in about two minutes; the figures say nothing
+    /// As little of each as shows that it runs, in about three minutes; the figures say nothing
     #[arg(long)]
     quick: bool,
 }
 
-/// A bench as it is written on the command line.
-#[derive(Debug, Parser)]
-#[command(name = "bench", no_binary_name = true)]
-struct Line {
-    #[command(subcommand)]
-    row: Row,
-}
-
-/// Measures and prints, each in a directory of its own.
+/// Measures and prints, each in a process and a directory of its own: what one bench leaves in memory must not count
+/// in the next.
 pub(super) async fn measure(flags: &Flags, site: Site<'_>) -> anyhow::Result<Outcome> {
     #[cfg(feature = "cluster")]
-    let shared = site.servers.is_some();
+    let (shared, engine) =
+        (site.servers.is_some(), site.servers.map(super::engine::arguments).unwrap_or_default());
     #[cfg(not(feature = "cluster"))]
-    let shared = false;
+    let (shared, engine) = (false, Vec::<String>::new());
     let mut outcome = Outcome::MEASURED;
     for line in if flags.quick { quick() } else { full(flags.bets, shared) } {
         eprintln!("bench: {line}");
         let (name, _) = line.split_once(' ').unwrap_or((&line, ""));
-        let data_dir = site.data_dir.join(name);
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("{} cannot be made", data_dir.display()))?;
-        let Line { row } = Line::try_parse_from(line.split_whitespace())?;
-        let site = Site { data_dir: &data_dir, ..site };
-        let measured = Box::pin(measure_row(row, site)).await;
-        outcome = outcome.and(measured.with_context(|| line.clone())?);
+        let mut command = Command::new(exe()?);
+        command.arg("bench").args(line.split_whitespace()).args(&engine);
+        command.arg("--data-dir").arg(site.data_dir.join(name));
+        if site.json {
+            command.arg("--json");
+        }
+        let ended = command.kill_on_drop(true).status().await.context("no process")?;
+        match ended.code().map(u8::try_from) {
+            Some(Ok(EXIT_OK)) => {}
+            Some(Ok(EXIT_FINDING)) => outcome = Outcome { code: EXIT_FINDING, keeps: true },
+            Some(_) | None => bail!("`bench {line}` could not be measured: {ended}"),
+        }
     }
     Ok(outcome)
 }
@@ -91,9 +91,18 @@ fn quick() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Row;
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
     use std::collections::BTreeSet;
+
+    /// A bench as it is written on the command line.
+    #[derive(Debug, Parser)]
+    #[command(no_binary_name = true)]
+    struct Line {
+        #[command(subcommand)]
+        row: Row,
+    }
 
     #[test]
     fn all_is_every_bench_once() {

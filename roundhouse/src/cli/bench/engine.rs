@@ -52,7 +52,59 @@ impl Flags {
     }
 }
 
+/// The flags that name these servers.
+pub(super) fn arguments(servers: &Servers) -> Vec<String> {
+    let Servers { profile, brokers, properties, store_nodes, given_addresses_only } = servers;
+    let profile = match profile {
+        Profile::Cluster => "cluster",
+        Profile::Single => "single",
+    };
+    let nodes = store_nodes.join(",");
+    let known = ["--engine", "cluster", "--profile", profile];
+    let places = ["--brokers", brokers.as_str(), "--store-nodes", &nodes];
+    let mut arguments: Vec<String> =
+        known.into_iter().chain(places).map(ToOwned::to_owned).collect();
+    for (name, value) in properties {
+        arguments.extend(["--property".to_owned(), format!("{name}={value}")]);
+    }
+    if *given_addresses_only {
+        arguments.push("--given-addresses-only".to_owned());
+    }
+    arguments
+}
+
 fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    #[command(no_binary_name = true)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn servers_are_named_as_they_were() {
+        let given = [
+            "--engine=cluster",
+            "--profile=single",
+            "--brokers=a:1,b:2",
+            "--store-nodes=c:3,d:4",
+            "--property=linger.ms=3",
+            "--property=acks=all",
+            "--given-addresses-only",
+        ];
+        let servers = Line::try_parse_from(given).unwrap().flags.servers().unwrap();
+        let again = Line::try_parse_from(arguments(&servers)).unwrap().flags.servers().unwrap();
+        assert_eq!(format!("{again:?}"), format!("{servers:?}"));
+        assert_eq!(servers.properties.len(), 2);
+        assert!(Line::try_parse_from(["--engine=embedded"]).unwrap().flags.servers().is_none());
+    }
 }
