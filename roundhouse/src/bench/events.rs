@@ -1,12 +1,13 @@
 //! `bench events`: `GET /bet-maker/events`, beside a program that answers the same bytes with no logic.
 
 use super::client::{self, Load, Requests};
+use super::ground::{Bench, Ground, Grounds};
 use super::house::{House, SEED, WAIT_MAX};
 use super::report::{Machine, Memory, Spread, Thousandths, median, per_mille, word};
 use crate::config::Config;
 use crate::rig::keys::PartnerKey;
 use crate::rig::setup;
-use crate::serve::{Opened, open};
+use crate::serve::Opened;
 use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
@@ -94,60 +95,56 @@ pub struct EventsReport {
     pub machine: [Machine; 2],
 }
 
-/// Measures on the embedded engine.
-///
-/// # Errors
-/// As [`events_on`].
-pub async fn events(plan: &EventsPlan) -> anyhow::Result<EventsReport> {
-    let in_dir = |config: &mut Config| config.storage.data_dir = plan.data_dir.clone();
-    events_on(plan, in_dir, async |config: &Config| open::embedded(config).await).await
+impl Bench for EventsPlan {
+    type Report = EventsReport;
+
+    async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<EventsReport> {
+        let before = Machine::now(&self.data_dir).await?;
+        let ground = grounds.make().await?;
+        let measured = self.runs(&ground).await;
+        ground.leave(false, &self.data_dir).await;
+        let (pairs, bytes, memory) = measured?;
+        let per_s_median = median(pairs.iter().map(|[ours, _]| ours.per_s).collect());
+        let ratio = |[ours, plain]: &[EventsRun; 2]| per_mille(ours.per_s, plain.per_s);
+        Ok(EventsReport {
+            events: self.events,
+            bytes,
+            connections: self.connections,
+            per_s_median,
+            rate_per_mille_median: median(pairs.iter().map(ratio).collect()),
+            floor_per_s: FLOOR_PER_S,
+            floor_met: FLOOR_PER_S <= per_s_median,
+            pairs,
+            memory,
+            machine: [before, Machine::now(&self.data_dir).await?],
+        })
+    }
 }
 
-/// Measures on the engine that `opening` opens, after `configure`.
-///
-/// # Errors
-/// If a part cannot be started, or an answer is not 200.
-pub(super) async fn events_on<E: Opened>(
-    plan: &EventsPlan,
-    configure: impl FnOnce(&mut Config),
-    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
-) -> anyhow::Result<EventsReport> {
-    let before = Machine::now(&plan.data_dir).await?;
-    let configured = |config: &mut Config| {
-        configure(config);
-        with_simple_apis(config);
-    };
-    let house = House::start(&plan.exe, 1, 0, configured, opening).await?;
-    offer(&house, plan.events).await?;
-    let body = listed(&house, plan.events).await?;
-    let plain = plain(body.clone()).await?;
-    let measure = async |address: SocketAddr| -> anyhow::Result<EventsRun> {
-        client::send(address, List, plan.connections, WARM_UP).await?;
-        let time = Duration::from_secs(plan.seconds);
-        Ok(EventsRun::of(&client::send(address, List, plan.connections, time).await?))
-    };
-    let mut pairs = Vec::new();
-    for pair in 0..plan.pairs {
-        let runs = [measure(house.running.address).await?, measure(plain).await?];
-        let [ours, limit] = runs.map(|run| run.per_s);
-        eprintln!("bench: pair {}: {ours} answers/s, plain {limit}", pair + 1);
-        pairs.push(runs);
+impl EventsPlan {
+    /// The runs, the bytes of an answer, and memory.
+    async fn runs<G: Ground>(
+        &self,
+        ground: &G,
+    ) -> anyhow::Result<(Vec<[EventsRun; 2]>, usize, Memory)> {
+        let house = House::start(&self.exe, 1, 0, ground, with_simple_apis).await?;
+        offer(&house, self.events).await?;
+        let body = listed(&house, self.events).await?;
+        let plain = plain(body.clone()).await?;
+        let measure = async |address: SocketAddr| -> anyhow::Result<EventsRun> {
+            client::send(address, List, self.connections, WARM_UP).await?;
+            let time = Duration::from_secs(self.seconds);
+            Ok(EventsRun::of(&client::send(address, List, self.connections, time).await?))
+        };
+        let mut pairs = Vec::new();
+        for pair in 0..self.pairs {
+            let runs = [measure(house.running.address).await?, measure(plain).await?];
+            let [ours, limit] = runs.map(|run| run.per_s);
+            eprintln!("bench: pair {}: {ours} answers/s, plain {limit}", pair + 1);
+            pairs.push(runs);
+        }
+        Ok((pairs, body.len(), house.close().await?))
     }
-    let memory = house.close().await?;
-    let per_s_median = median(pairs.iter().map(|[ours, _]| ours.per_s).collect());
-    let ratio = |[ours, plain]: &[EventsRun; 2]| per_mille(ours.per_s, plain.per_s);
-    Ok(EventsReport {
-        events: plan.events,
-        bytes: body.len(),
-        connections: plan.connections,
-        per_s_median,
-        rate_per_mille_median: median(pairs.iter().map(ratio).collect()),
-        floor_per_s: FLOOR_PER_S,
-        floor_met: FLOOR_PER_S <= per_s_median,
-        pairs,
-        memory,
-        machine: [before, Machine::now(&plan.data_dir).await?],
-    })
 }
 
 struct List;

@@ -1,12 +1,13 @@
 //! What a bench runs against: wallets that answer from memory, and the server in this process.
 
+use super::ground::Ground;
 use super::report::Memory;
 use super::wallets::MemoryWallets;
 use crate::config::Config;
 use crate::rig::api::Api;
 use crate::rig::keys::{PartnerKey, secret};
 use crate::rig::setup;
-use crate::serve::{Opened, Roles, Running, listen, open};
+use crate::serve::{Opened, Roles, Running, listen};
 use anyhow::Context;
 use runtime::embedded::Embedded;
 use std::collections::BTreeMap;
@@ -34,25 +35,8 @@ pub(super) struct House<E: Opened = Embedded> {
     pub(super) memory: Memory,
 }
 
-impl House {
-    /// Starts everything on an empty directory.
-    ///
-    /// # Errors
-    /// If a part of it cannot be started.
-    pub(super) async fn open(
-        exe: &Path,
-        data_dir: &Path,
-        partners: usize,
-        latency_ms: u64,
-    ) -> anyhow::Result<Self> {
-        let in_dir = |config: &mut Config| config.storage.data_dir = data_dir.to_owned();
-        let opening = async |config: &Config| open::embedded(config).await;
-        Self::start(exe, partners, latency_ms, in_dir, opening).await
-    }
-}
-
 impl<E: Opened> House<E> {
-    /// Starts everything on the engine that `opening` opens, after `configure`.
+    /// Starts everything on `ground`, after `configure`.
     ///
     /// # Errors
     /// If a part of it cannot be started.
@@ -60,8 +44,8 @@ impl<E: Opened> House<E> {
         exe: &Path,
         partners: usize,
         latency_ms: u64,
+        ground: &impl Ground<Engine = E>,
         configure: impl FnOnce(&mut Config),
-        opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
     ) -> anyhow::Result<Self> {
         let names = setup::partner_names(partners);
         let key = |name: &String| (name.clone(), PartnerKey::of_seed(name, SEED));
@@ -76,9 +60,10 @@ impl<E: Opened> House<E> {
         // The plain program plays rounds of its own with the same bets at the same wallets, which then say
         // something else of them than the log does.
         config.reconciler.close_after_s = CLOSE_AFTER_S;
+        ground.configure(&mut config);
         configure(&mut config);
         let listener = listen(&config).await?;
-        let engine = opening(&config).await?;
+        let engine = ground.open().await?;
         let running = Running::with(&config, listener, engine, &Roles::all()).await?;
         let api = Api::new(format!("http://{}", running.address), operator_key);
         api.ready(WAIT_MAX).await?;

@@ -1,10 +1,9 @@
 //! `plain-deliver`: what bringing a round's settlements to the partners costs with no logic.
 //!
-//! Appends as many bytes as the settlements of each partition have, one fsync a partition; posts chunks
-//! of the same items to the same wallets, over one connection a chunk; appends as many bytes as the
-//! delivery records have, with one fsync. Nothing is graded, matched, judged or remembered.
+//! Writes settlements and records of deliveries as each engine's plain program does
+//! ([`Plain`](super::plain::Plain)); between them posts chunks of the same items to the same wallets, over one
+//! connection a chunk. Nothing is graded, matched, judged or remembered.
 
-use super::journal::PlainJournal;
 use super::tail::Taken;
 use super::wallets::MemoryWallets;
 use anyhow::Context;
@@ -25,33 +24,23 @@ const CHUNK_ITEMS: usize = 500;
 const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// A round's work, made ready before the clock runs.
+/// A round's posts, made ready before the clock runs.
 pub(super) struct PlainRound {
-    /// Bytes of the settlements of each partition.
-    settlements: BTreeMap<u32, usize>,
     /// Address and body of each chunk.
     chunks: Vec<(Uri, Bytes)>,
     /// What they are signed with.
     platform: SecretKey,
-    /// Bytes of the delivery records.
-    deliveries: usize,
 }
 
 impl PlainRound {
-    /// The same work as these records stand for. Each item goes one revision higher, so that the wallets
+    /// The same posts as these records stand for. Each item goes one revision higher, so that the wallets
     /// write a row for it once more.
     ///
     /// # Errors
     /// If a record cannot be read.
-    pub(super) fn of(
-        settlements: &[Taken],
-        deliveries: &[Taken],
-        wallets: &MemoryWallets,
-    ) -> anyhow::Result<Self> {
-        let mut by_partition = BTreeMap::<u32, usize>::new();
+    pub(super) fn of(settlements: &[Taken], wallets: &MemoryWallets) -> anyhow::Result<Self> {
         let mut by_partner = BTreeMap::<String, Vec<StateItem>>::new();
         for record in settlements {
-            *by_partition.entry(record.partition).or_default() += record.bytes;
             let due = Settlement::decode(&record.value).context("a settlement cannot be read")?;
             by_partner.entry(due.partner.to_string()).or_default().push(item(&due));
         }
@@ -63,26 +52,7 @@ impl PlainRound {
                 chunks.push((url.clone(), body(items)?));
             }
         }
-        let deliveries = deliveries.iter().map(|record| record.bytes).sum();
-        let platform = wallets.platform.clone();
-        Ok(Self { settlements: by_partition, chunks, platform, deliveries })
-    }
-
-    /// Does the work.
-    ///
-    /// # Errors
-    /// If the disk says no or a wallet does not answer with 200.
-    pub(super) async fn run(
-        &self,
-        journal: &PlainJournal,
-        client: &HttpClient,
-    ) -> anyhow::Result<Vec<Bytes>> {
-        for bytes in self.settlements.values() {
-            journal.append(*bytes).await?;
-        }
-        let answers = self.post(client).await?;
-        journal.append(self.deliveries).await?;
-        Ok(answers)
+        Ok(Self { chunks, platform: wallets.platform.clone() })
     }
 
     /// Posts every chunk; the answers.

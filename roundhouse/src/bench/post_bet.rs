@@ -1,6 +1,8 @@
 //! `bench post-bet`: bets a second over keep-alive connections, beside `plain-post`.
 
 use super::client::{self, Bets, Load};
+use super::directory::{DataDir, Directory};
+use super::ground::{Ground, Grounds};
 use super::house::House;
 use super::journal::PlainJournal;
 use super::plain_post::{BetBytes, Journal, PlainPost};
@@ -110,7 +112,27 @@ pub struct PostBetReport {
 /// If a part cannot be started, or a bet is not accepted.
 pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
     let before = Machine::now(&plan.data_dir).await?;
-    let house = House::open(&plan.exe, &plan.data_dir, 1, 0).await?;
+    let ground = Directory::new(&plan.data_dir).make().await?;
+    let measured = on(plan, &ground).await;
+    ground.leave(false, &plan.data_dir).await;
+    let (pairs, bytes, memory) = measured?;
+    let per_s_median = median(pairs.iter().map(|pair| pair.roundhouse.per_s).collect());
+    Ok(PostBetReport {
+        connections: plan.connections,
+        seconds: plan.seconds,
+        bytes,
+        per_s_median,
+        rate_per_mille_median: median(pairs.iter().map(|pair| pair.rate_per_mille).collect()),
+        floor_per_s: FLOOR_PER_S,
+        floor_met: FLOOR_PER_S <= per_s_median,
+        pairs,
+        memory,
+        machine: [before, Machine::now(&plan.data_dir).await?],
+    })
+}
+
+async fn on(plan: &PostBetPlan, ground: &DataDir) -> anyhow::Result<(Vec<Pair>, BetBytes, Memory)> {
+    let house = House::start(&plan.exe, 1, 0, ground, |_| ()).await?;
     let (partner, key) = house.keys.first_key_value().context("there is no partner")?;
     let wallet = house.wallets.urls.get(partner).cloned().unwrap_or_default();
     let (mut pairs, mut bytes) = (Vec::new(), BetBytes::default());
@@ -140,20 +162,7 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         let rate_per_mille = per_mille(measured.per_s, plain.per_s);
         pairs.push(Pair { roundhouse: measured, plain_post: plain, rate_per_mille });
     }
-    let memory = house.close().await?;
-    let per_s_median = median(pairs.iter().map(|pair| pair.roundhouse.per_s).collect());
-    Ok(PostBetReport {
-        connections: plan.connections,
-        seconds: plan.seconds,
-        bytes,
-        per_s_median,
-        rate_per_mille_median: median(pairs.iter().map(|pair| pair.rate_per_mille).collect()),
-        floor_per_s: FLOOR_PER_S,
-        floor_met: FLOOR_PER_S <= per_s_median,
-        pairs,
-        memory,
-        machine: [before, Machine::now(&plan.data_dir).await?],
-    })
+    Ok((pairs, bytes, house.close().await?))
 }
 
 /// What each player sends along, and the first one's token.

@@ -56,6 +56,9 @@ impl fmt::Display for Thousandths {
     }
 }
 
+/// Said where an engine has no floor for what was measured.
+pub(super) const NO_FLOOR: &str = "no floor on this engine";
+
 /// How a floor was met.
 pub(super) fn word(met: bool) -> &'static str {
     if met { "met" } else { "not met" }

@@ -15,11 +15,7 @@ const RECORDS_MAX: usize = 1_000;
 
 /// A record as it was taken.
 #[derive(Clone, Debug)]
-#[cfg_attr(
-    not(feature = "cluster"),
-    expect(dead_code, reason = "some of it is for the benches of the cluster engine")
-)]
-pub(super) struct Taken {
+pub struct Taken {
     /// The partition.
     pub(super) partition: u32,
     /// When this reader got it.
@@ -119,7 +115,6 @@ async fn read(mut reader: impl Reader, partition: u32, shared: Arc<Shared>) {
 ///
 /// # Errors
 /// What the engine says.
-#[cfg(feature = "cluster")]
 pub(super) async fn first(
     engine: &impl RecordLog,
     topic: &'static str,

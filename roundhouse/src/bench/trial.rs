@@ -1,11 +1,11 @@
 //! A whole house put on trial: played with over HTTP, stopped, and audited with all that it left behind.
 
+use super::ground::{Ground, Grounds};
 use super::report::Machine;
 use super::street::{Street, StreetPlan};
 use crate::audit::report::Report;
 use crate::audit::{audit, journal, load as books};
-use crate::config::Config;
-use crate::serve::{Opened, Roles, Running, listen, open};
+use crate::serve::{Opened, Roles, Running, listen};
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 use std::fmt::Display;
@@ -50,38 +50,32 @@ pub trait Verdict: Serialize + Display {
     fn held(&self) -> bool;
 }
 
-/// Holds a trial on the embedded engine, in an empty directory.
+/// Holds a trial. What it leaves stays to be looked at if the audit finds something.
 ///
 /// # Errors
 /// If a part cannot be started, stopped or read, or playing fails.
-pub async fn embedded<T: Trial>(trial: &T) -> anyhow::Result<T::Report> {
-    let data_dir = trial.street().data_dir.join("data");
-    let in_dir = |config: &mut Config| config.storage.data_dir = data_dir;
-    on(trial, in_dir, async |config| open::embedded(config).await).await
+pub async fn hold<T: Trial, G: Grounds>(trial: &T, grounds: &G) -> anyhow::Result<T::Report> {
+    let ground = grounds.make().await?;
+    let report = on(trial, &ground).await;
+    let amiss = report.as_ref().is_ok_and(|report| !report.audit().clean);
+    ground.leave(amiss, trial.street().data_dir).await;
+    report
 }
 
-/// Holds a trial on the engine that `opening` opens, after `configure`.
-///
-/// # Errors
-/// As [`embedded`].
-pub(super) async fn on<T: Trial, E: Opened>(
-    trial: &T,
-    configure: impl FnOnce(&mut Config),
-    opening: impl AsyncFnOnce(&Config) -> anyhow::Result<E>,
-) -> anyhow::Result<T::Report> {
+async fn on<T: Trial, G: Ground>(trial: &T, ground: &G) -> anyhow::Result<T::Report> {
     let plan = trial.street();
     let before = Machine::now(plan.data_dir).await?;
     let mut street = Street::open(&plan).await?;
-    configure(&mut street.config);
+    ground.configure(&mut street.config);
     let listener = listen(&street.config).await?;
-    let engine = opening(&street.config).await?;
+    let engine = ground.open().await?;
     let house = Running::with(&street.config, listener, engine.clone(), &Roles::all()).await?;
     let found = trial.play(&street, &house).await;
     house.leave().await.context("the server did not stop well")?;
     street.wallets.stop().await.context("the wallets did not stop well")?;
     let found = found?;
     eprintln!("bench: the audit reads everything");
-    let mut books = books::read(&engine, E::PARTITIONS).await?;
+    let mut books = books::read(&engine, G::Engine::PARTITIONS).await?;
     engine.close().await;
     books.journals = Some(journal::read_all(&[street.journals])?);
     let audit = audit(&books, true).map_err(|why| anyhow!(why))?;

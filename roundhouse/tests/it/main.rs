@@ -21,6 +21,7 @@ macro_rules! on_every_engine {
 
 mod admin;
 mod bad_input;
+mod bench;
 mod cases;
 mod clients;
 mod clock;

@@ -1,22 +1,24 @@
-//! Topics and a keyspace that nobody else uses, on servers that are there already.
+//! Grounds of this engine: topics and a keyspace that nobody else uses, on servers that are there already.
 
+use super::plain::Drivers;
+use super::plain_settler::DriversSettler;
+use crate::bench::ground::{Bound, Floors, Ground, Grounds};
+use crate::bench::settling::Settled;
+use crate::config::Config;
 use crate::engine::{catalogue_cluster, groups};
 use anyhow::Context;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use runtime::cluster::{Cluster, ClusterOptions, Profile, StoreOptions, store, topics};
-use runtime::{Clock, RecordLog, Source, SystemClock, Topic};
+use runtime::{Clock, SystemClock};
 use schemas::catalogue::TOPICS;
 use schemas::outgoing::Partitions;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
-/// How often ends and offsets are looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(200);
 /// The topics of one lane.
 pub(super) const LANES: u32 = Partitions::CLUSTER.lanes;
 
@@ -37,33 +39,86 @@ pub struct Servers {
 
 /// A namespace and a keyspace of this run.
 #[derive(Clone, Debug)]
-pub(super) struct Ground {
+pub struct ClusterGround {
     pub(super) servers: Servers,
     pub(super) namespace: String,
     pub(super) keyspace: String,
 }
 
-impl Ground {
+impl Grounds for Servers {
+    type Ground = ClusterGround;
+
     /// Makes every topic and the keyspace.
-    ///
-    /// # Errors
-    /// If the servers say no.
-    pub(super) async fn make(servers: &Servers) -> anyhow::Result<Self> {
+    async fn make(&self) -> anyhow::Result<ClusterGround> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stamp = format!("{}-{number}", SystemClock.now());
-        let ground = Self {
-            servers: servers.clone(),
+        let ground = ClusterGround {
+            servers: self.clone(),
             namespace: format!("bench-{stamp}."),
             keyspace: format!("bench_{}", stamp.replace('-', "_")),
         };
-        let kafka = topics::Kafka { brokers: servers.brokers.clone(), properties: BTreeMap::new() };
+        let kafka = topics::Kafka { brokers: self.brokers.clone(), properties: BTreeMap::new() };
         let catalogue = catalogue_cluster().in_namespace(&ground.namespace);
-        topics::apply(&kafka, servers.profile, &catalogue).await.context("no topics")?;
-        store::migrate(&ground.store(), servers.profile).await.context("no keyspace")?;
+        topics::apply(&kafka, self.profile, &catalogue).await.context("no topics")?;
+        store::migrate(&ground.store(), self.profile).await.context("no keyspace")?;
         Ok(ground)
     }
+}
 
+impl Ground for ClusterGround {
+    const ENGINE: &'static str = "Kafka and CQL";
+    const FLOORS: Floors = Floors {
+        confirmed_us: 1_000_000,
+        topic_us: Some(Bound { floor: 56_000, goal: 25_000 }),
+        outcomes_per_core_s: Some(Bound { floor: 105_000, goal: 500_000 }),
+    };
+    // Each look asks the brokers for the end of every partition.
+    const LOOK_PERIOD: Duration = Duration::from_millis(200);
+    type Engine = Cluster;
+    type Plain = Drivers;
+    type PlainSettler = DriversSettler;
+
+    fn configure(&self, _config: &mut Config) {}
+
+    async fn open(&self) -> anyhow::Result<Cluster> {
+        self.open_as("bench").await
+    }
+
+    async fn plain(&self) -> anyhow::Result<Drivers> {
+        Drivers::open(self).await
+    }
+
+    async fn plain_settler(
+        &self,
+        _engine: &Cluster,
+        round: Settled,
+    ) -> anyhow::Result<DriversSettler> {
+        DriversSettler::of(self, round).await
+    }
+
+    async fn drop_all(self) {
+        if let Err(error) = self.try_drop().await {
+            let (namespace, keyspace) = (&self.namespace, &self.keyspace);
+            eprintln!("bench: left topics {namespace}* and keyspace {keyspace}: {error:#}");
+        }
+    }
+
+    async fn leave(self, amiss: bool, journals: &Path) {
+        if amiss {
+            eprintln!(
+                "bench: topics {}* and keyspace {} are left, and {}",
+                self.namespace,
+                self.keyspace,
+                journals.display()
+            );
+        } else {
+            self.drop_all().await;
+        }
+    }
+}
+
+impl ClusterGround {
     fn store(&self) -> StoreOptions {
         StoreOptions {
             nodes: self.servers.store_nodes.clone(),
@@ -72,11 +127,11 @@ impl Ground {
         }
     }
 
-    /// Opens the engine.
+    /// Opens the engine for the process of this name.
     ///
     /// # Errors
     /// If it refuses the servers.
-    pub(super) async fn open(&self, instance: &str) -> anyhow::Result<Cluster> {
+    pub(super) async fn open_as(&self, instance: &str) -> anyhow::Result<Cluster> {
         let options = ClusterOptions {
             profile: self.servers.profile,
             brokers: self.servers.brokers.clone(),
@@ -92,29 +147,6 @@ impl Ground {
     /// The topic as Kafka knows it.
     pub(super) fn topic(&self, topic: &str) -> String {
         format!("{}{topic}", self.namespace)
-    }
-
-    /// Leaves everything where the audit found something, also the directory of the journals; else as
-    /// [`Self::drop_all`].
-    pub(super) async fn drop_unless(self, amiss: bool, journals: &Path) {
-        if amiss {
-            eprintln!(
-                "bench: topics {}* and keyspace {} are left, and {}",
-                self.namespace,
-                self.keyspace,
-                journals.display()
-            );
-        } else {
-            self.drop_all().await;
-        }
-    }
-
-    /// Deletes the topics and the keyspace; says so where it cannot.
-    pub(super) async fn drop_all(self) {
-        if let Err(error) = self.try_drop().await {
-            let (namespace, keyspace) = (&self.namespace, &self.keyspace);
-            eprintln!("bench: left topics {namespace}* and keyspace {keyspace}: {error:#}");
-        }
     }
 
     async fn try_drop(&self) -> anyhow::Result<()> {
@@ -133,61 +165,4 @@ impl Ground {
         session.query_unpaged(drop.as_str(), ()).await.context("the keyspace stays")?;
         Ok(())
     }
-}
-
-/// Records in all partitions of a topic that were ever appended.
-pub(super) async fn count(engine: &Cluster, topic: &'static str) -> anyhow::Result<u64> {
-    let topic = Topic(topic);
-    let mut sum = 0;
-    for partition in 0..engine.partitions(topic) {
-        sum += engine.range(Source { topic, partition }).await?.1;
-    }
-    Ok(sum)
-}
-
-/// Waits until a topic has `wanted` records.
-///
-/// # Errors
-/// If it does not get them in time.
-pub(super) async fn reached(
-    engine: &Cluster,
-    topic: &'static str,
-    wanted: u64,
-    wait_max: Duration,
-) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    loop {
-        let found = count(engine, topic).await?;
-        if wanted <= found {
-            return Ok(());
-        }
-        let waited = begun.elapsed();
-        anyhow::ensure!(waited < wait_max, "{found} of {wanted} records of {topic} came in time");
-        sleep(LOOK_PERIOD).await;
-    }
-}
-
-/// Waits until `group` has stored the end of every partition of `topic`: all that was said is done.
-///
-/// # Errors
-/// If it does not in time.
-pub(super) async fn caught_up(
-    engine: &Cluster,
-    group: &'static str,
-    topic: &'static str,
-    wait_max: Duration,
-) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    let topic = Topic(topic);
-    for partition in 0..engine.partitions(topic) {
-        let source = Source { topic, partition };
-        while engine.stored(group, source).await?.unwrap_or(0) < engine.range(source).await?.1 {
-            anyhow::ensure!(
-                begun.elapsed() < wait_max,
-                "{group} does not reach the end of {source}"
-            );
-            sleep(LOOK_PERIOD).await;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The plain programs' log: librdkafka with the settings of the engine and nothing between.
 
-use super::ground::{Ground, LANES};
+use super::ground::{ClusterGround, LANES};
 use crate::bench::tail::Taken;
 use anyhow::Context;
 use rdkafka::TopicPartitionList;
@@ -41,7 +41,7 @@ impl ProducerContext for Count {
 }
 
 /// The settings of the engine's producer.
-fn config(ground: &Ground) -> ClientConfig {
+fn config(ground: &ClusterGround) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &ground.servers.brokers)
@@ -83,7 +83,7 @@ impl PlainAppends {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn open(ground: &Ground, topic: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(ground: &ClusterGround, topic: &str) -> anyhow::Result<Self> {
         let kafka: ThreadedProducer<Tell> = config(ground).create_with_context(Tell)?;
         kafka.client().fetch_watermarks(topic, 0, ANSWER_WAIT_MAX)?;
         Ok(Self { kafka: Arc::new(kafka), topic: topic.to_owned() })
@@ -116,7 +116,7 @@ impl PlainProducer {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn open(ground: &Ground, topic: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(ground: &ClusterGround, topic: &str) -> anyhow::Result<Self> {
         let count = Count::default();
         let kafka: ThreadedProducer<Count> = config(ground).create_with_context(count.clone())?;
         for partition in 0..i32::try_from(LANES)? {
@@ -180,7 +180,11 @@ impl PlainConsumer {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(super) fn open(ground: &Ground, topic: &str, beginning: bool) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        ground: &ClusterGround,
+        topic: &str,
+        beginning: bool,
+    ) -> anyhow::Result<Self> {
         let kafka: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &ground.servers.brokers)
             .set("socket.nagle.disable", "true")

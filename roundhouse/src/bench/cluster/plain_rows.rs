@@ -1,6 +1,6 @@
 //! The plain programs' store: rows made before the clock runs, in unlogged batches of one partition.
 
-use super::ground::Ground;
+use super::ground::ClusterGround;
 use anyhow::Context;
 use runtime::Fact;
 use scylla::client::session::Session;
@@ -42,7 +42,7 @@ impl AddressTranslator for Given {
 ///
 /// # Errors
 /// If no node answers.
-pub(super) async fn connect(ground: &Ground) -> anyhow::Result<Session> {
+pub(super) async fn connect(ground: &ClusterGround) -> anyhow::Result<Session> {
     let servers = &ground.servers;
     let mut builder = SessionBuilder::new().known_nodes(&servers.store_nodes);
     if servers.given_addresses_only {
@@ -57,12 +57,12 @@ pub(super) async fn connect(ground: &Ground) -> anyhow::Result<Session> {
 
 /// Rows of one partition of the table.
 #[derive(Clone, Debug)]
-pub(super) struct RowBatch {
+pub struct RowBatch {
     facts: Vec<Fact>,
 }
 
 /// The same rows in the same batches as the engine makes of them.
-pub(super) fn batches(scopes: Vec<Vec<Fact>>) -> Vec<Arc<RowBatch>> {
+pub(super) fn batches(scopes: &[Vec<Fact>]) -> Vec<Arc<RowBatch>> {
     let mut batches = Vec::new();
     for facts in scopes {
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -73,7 +73,7 @@ pub(super) fn batches(scopes: Vec<Vec<Fact>>) -> Vec<Arc<RowBatch>> {
                 bytes = 0;
             }
             bytes += size;
-            batch.push(fact);
+            batch.push(fact.clone());
         }
         if !batch.is_empty() {
             batches.push(Arc::new(RowBatch { facts: batch }));
@@ -93,7 +93,7 @@ pub(super) struct PlainRows {
 impl PlainRows {
     /// # Errors
     /// If the store cannot be reached.
-    pub(super) async fn open(ground: &Ground) -> anyhow::Result<Self> {
+    pub(super) async fn open(ground: &ClusterGround) -> anyhow::Result<Self> {
         let session = connect(ground).await?;
         let insert = format!(
             "INSERT INTO {}.facts (group_name, topic, topic_partition, lane, subject, kind, \

@@ -1,9 +1,10 @@
 //! `bench post-bet` on this engine: bets that come at a fixed rate, whatever becomes of those before them.
 //! Beside it `plain-post`, which produces as many bytes with librdkafka where the embedded one fsyncs.
 
-use super::ground::{Ground, Servers};
+use super::ground::{ClusterGround, Servers};
 use super::plain_kafka::PlainAppends;
 use crate::bench::client::{self, Bets, Pace};
+use crate::bench::ground::{Ground, Grounds};
 use crate::bench::house::House;
 use crate::bench::plain_post::{Journal, PlainPost};
 use crate::bench::post_bet::{BETTING_MS, Pair, PostBetPlan, Run, authorize, bearers, sample};
@@ -51,7 +52,7 @@ pub async fn post_at_rate(
     servers: &Servers,
 ) -> anyhow::Result<RateReport> {
     let before = Machine::now(&plan.data_dir).await?;
-    let ground = Ground::make(servers).await?;
+    let ground = servers.make().await?;
     let measured = on(plan, rate, &ground).await;
     ground.drop_all().await;
     let (pairs, memory) = measured?;
@@ -71,9 +72,12 @@ pub async fn post_at_rate(
     })
 }
 
-async fn on(plan: &PostBetPlan, rate: u64, ground: &Ground) -> anyhow::Result<(Vec<Pair>, Memory)> {
-    let opening = async |_: &_| ground.open("bench-house").await;
-    let house = House::start(&plan.exe, 1, 0, |_| (), opening).await?;
+async fn on(
+    plan: &PostBetPlan,
+    rate: u64,
+    ground: &ClusterGround,
+) -> anyhow::Result<(Vec<Pair>, Memory)> {
+    let house = House::start(&plan.exe, 1, 0, ground, |_| ()).await?;
     let (partner, key) = house.keys.first_key_value().context("there is no partner")?;
     let wallet = house.wallets.urls.get(partner).cloned().unwrap_or_default();
     let at = ground.clone();

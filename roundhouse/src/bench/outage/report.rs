@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The most that draining may take after the return, in ms.
-const DRAINED_FLOOR_MS: u64 = 30_000;
+/// Settlements a second that must be confirmed behind the return, until nothing is owed.
+const DRAINED_FLOOR_PER_S: u64 = 10_000;
 
 /// What the others noticed in one phase.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +44,10 @@ pub struct OutageReport {
     pub wallet_latency_ms: u64,
     /// From the return to the last confirmation of what was owed, in ms.
     pub drained_ms: u64,
-    /// The most it may be, in ms.
-    pub floor_ms: u64,
+    /// Settlements confirmed a second meanwhile, rounded down.
+    pub drained_per_s: u64,
+    /// The least it may be.
+    pub floor_per_s: u64,
     /// Whether it is.
     pub floor_met: bool,
     /// The most calls that the one's wallet answered at once.
@@ -69,17 +71,20 @@ impl OutageReport {
     ) -> anyhow::Result<Self> {
         let back = found.began.get(&Phase::Back).context("it never came back")?;
         let drained_ms = u64::try_from(found.drained_at - back).unwrap_or_default();
+        let owed = plan.owed / plan.rounds * plan.rounds;
+        let drained_per_s = per_s(owed, drained_ms);
         Ok(Self {
             what: "outage",
             others: plan.others,
-            owed: plan.owed / plan.rounds * plan.rounds,
+            owed,
             away_s: plan.away_s,
             bets: plan.bets,
             every_ms: plan.every_ms,
             wallet_latency_ms: plan.wallet_latency_ms,
             drained_ms,
-            floor_ms: DRAINED_FLOOR_MS,
-            floor_met: drained_ms <= DRAINED_FLOOR_MS,
+            drained_per_s,
+            floor_per_s: DRAINED_FLOOR_PER_S,
+            floor_met: DRAINED_FLOOR_PER_S <= drained_per_s,
             calls_at_once: found.calls_at_once,
             calls_at_once_max: found.calls_at_once_max,
             phases: phases(&found.began, &found.others),
@@ -98,6 +103,12 @@ impl Verdict for OutageReport {
     fn held(&self) -> bool {
         u64::try_from(self.calls_at_once_max).is_ok_and(|max| self.calls_at_once <= max)
     }
+}
+
+/// So many in so many ms, by the second.
+fn per_s(count: usize, took_ms: u64) -> u64 {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    count.saturating_mul(1_000).checked_div(took_ms.max(1)).unwrap_or_default()
 }
 
 /// Sorts rounds into the phases that their results were said in.
@@ -171,9 +182,10 @@ impl fmt::Display for OutageReport {
         )?;
         writeln!(
             f,
-            "all confirmed {} s after its return; floor: {} s: {}",
+            "all confirmed {} s after its return, {}/s; floor: {}/s: {}",
             Thousandths(self.drained_ms),
-            self.floor_ms / 1_000,
+            self.drained_per_s,
+            self.floor_per_s,
             word(self.floor_met)
         )?;
         write!(f, "{}", self.audit)
@@ -183,6 +195,12 @@ impl fmt::Display for OutageReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drain_is_told_by_the_second() {
+        assert_eq!(per_s(1_000_000, 100_000), DRAINED_FLOOR_PER_S);
+        assert_eq!(per_s(7, 0), 7_000);
+    }
 
     #[test]
     fn a_round_belongs_to_the_phase_in_which_its_result_was_said() {

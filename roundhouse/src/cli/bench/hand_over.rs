@@ -1,10 +1,9 @@
 //! `roundhouse bench hand-over`.
 
-use super::{Outcome, print};
-use crate::bench::cluster::{HandOverPlan, Servers, hand_over};
+use super::{Outcome, Site, exe, print};
+use crate::bench::cluster::{HandOverPlan, hand_over};
 use crate::cli::{EXIT_FINDING, EXIT_OK};
-use anyhow::Context;
-use std::path::Path;
+use anyhow::{Context, bail};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,14 +63,14 @@ pub(in crate::cli) struct Flags {
 }
 
 /// Measures and prints.
-pub(super) async fn measure(
-    flags: Flags,
-    servers: Servers,
-    data_dir: &Path,
-    json: bool,
-) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outcome> {
+    let Some(servers) = site.servers else {
+        bail!(
+            "this is measured on Kafka and a CQL store: add --engine cluster, --brokers, --store-nodes"
+        );
+    };
     let plan = HandOverPlan {
-        servers,
+        servers: servers.clone(),
         settlers: usize::from(flags.settlers),
         partners: usize::from(flags.partners),
         wallet_latency_ms: flags.wallet_latency_ms,
@@ -83,11 +82,11 @@ pub(super) async fn measure(
         step_s: flags.step_s,
         kill: flags.kill,
         seed: flags.seed,
-        data_dir: data_dir.to_owned(),
-        exe: std::env::current_exe().context("this binary is not to be found")?,
+        data_dir: site.data_dir.to_owned(),
+        exe: exe()?,
     };
     let report = hand_over(&plan).await?;
-    print(&report, json)?;
+    print(&report, site.json)?;
     let bound = flags.fail_above.map_or(u64::MAX, |times| times.saturating_mul(1_000));
     let clean = report.audit.clean;
     let code = if clean && report.p99_per_mille <= bound { EXIT_OK } else { EXIT_FINDING };

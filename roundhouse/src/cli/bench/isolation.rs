@@ -1,6 +1,6 @@
 //! `roundhouse bench isolation`.
 
-use super::{Outcome, Site};
+use super::{Outcome, Site, exe};
 use crate::bench::IsolationPlan;
 use anyhow::Context;
 
@@ -60,7 +60,7 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
         wallet_latency_ms: flags.wallet_latency_ms,
         seed: flags.seed,
         data_dir: site.data_dir.to_owned(),
-        exe: std::env::current_exe().context("this binary is not to be found")?,
+        exe: exe()?,
     };
-    site.measure(&plan).await
+    site.hold(&plan).await
 }

@@ -1,7 +1,7 @@
 //! The processes: wallets with journals, a house with every role but the settler's, and settlers.
 
 use super::HandOverPlan;
-use crate::bench::cluster::ground::Ground;
+use crate::bench::cluster::ground::ClusterGround;
 use crate::bench::street::{Street, StreetPlan};
 use crate::rig::api::Api;
 use crate::rig::keys::PartnerKey;
@@ -39,7 +39,7 @@ impl Cast {
     ///
     /// # Errors
     /// If one of them cannot be started.
-    pub(super) async fn open(plan: &HandOverPlan, ground: &Ground) -> anyhow::Result<Self> {
+    pub(super) async fn open(plan: &HandOverPlan, ground: &ClusterGround) -> anyhow::Result<Self> {
         let HandOverPlan { exe, partners, wallet_latency_ms, seed, data_dir, .. } = plan;
         let street = Street::open(&StreetPlan {
             exe,
@@ -53,7 +53,7 @@ impl Cast {
         let file = data_dir.join("settler.toml");
         setup::write(&config, engine_of(ground), &file)?;
         let listener = listen(&config).await?;
-        let engine = ground.open("bench-house").await?;
+        let engine = ground.open_as("bench-house").await?;
         let roles = Role::value_variants().iter().copied().filter(|role| *role != Role::Settler);
         let roles: Roles = roles.collect();
         let house = Running::with(&config, listener, engine, &roles).await?;
@@ -144,7 +144,7 @@ fn arguments(config: &Path, number: usize) -> Vec<String> {
 }
 
 /// The tables of a configuration file that say where the ground is.
-fn engine_of(ground: &Ground) -> Table {
+fn engine_of(ground: &ClusterGround) -> Table {
     let servers = &ground.servers;
     let profile = match servers.profile {
         Profile::Cluster => "cluster",

@@ -13,10 +13,12 @@ mod report;
 
 pub use report::HandOverReport;
 
-use super::ground::{Ground, Servers, caught_up, count};
+use super::ground::{ClusterGround, Servers};
 use crate::audit::report::Report;
 use crate::audit::{audit, journal, load as books};
 use crate::bench::client::micros;
+use crate::bench::ground::{Ground, Grounds};
+use crate::bench::progress::{Wait, caught_up, count};
 use crate::bench::report::Machine;
 use crate::bench::tail::{Tail, Taken};
 use crate::engine::SETTLER;
@@ -38,7 +40,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait until the first settler has every partition.
-const OWNED_WAIT_MAX: Duration = Duration::from_secs(60);
+const OWNED: Wait =
+    Wait { max: Duration::from_secs(60), period: <ClusterGround as Ground>::LOOK_PERIOD };
 /// Longest wait, behind the last round, until nothing is undecided or owed.
 const REST_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Longest wait for records that stand in the log.
@@ -85,10 +88,10 @@ pub struct HandOverPlan {
 /// If a part cannot be started or ends by itself, or nothing was confirmed in a phase.
 pub async fn hand_over(plan: &HandOverPlan) -> anyhow::Result<HandOverReport> {
     let before = Machine::now(&plan.data_dir).await?;
-    let ground = Ground::make(&plan.servers).await?;
+    let ground = plan.servers.make().await?;
     let found = on(plan, &ground).await;
     let amiss = found.as_ref().is_ok_and(|found| !found.audit.clean);
-    ground.drop_unless(amiss, &plan.data_dir).await;
+    ground.leave(amiss, &plan.data_dir).await;
     let after = Machine::now(&plan.data_dir).await?;
     HandOverReport::of(plan, found?, [before, after])
 }
@@ -101,11 +104,11 @@ struct Found {
     audit: Report,
 }
 
-async fn on(plan: &HandOverPlan, ground: &Ground) -> anyhow::Result<Found> {
+async fn on(plan: &HandOverPlan, ground: &ClusterGround) -> anyhow::Result<Found> {
     let mut cast = Cast::open(plan, ground).await?;
     cast.start(1).await?;
     let engine = cast.engine().clone();
-    caught_up(&engine, SETTLER, BETS, OWNED_WAIT_MAX).await?;
+    caught_up(&engine, SETTLER, BETS, OWNED).await?;
     let tail = Tail::start(&engine, DELIVERIES).await?;
     let begun = Instant::now();
     let stop = CancellationToken::new();

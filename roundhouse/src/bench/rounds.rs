@@ -1,6 +1,5 @@
 //! Rounds as they stand in `bets.v1`, made without ingest, herald and wallets.
 
-use super::ground::LANES;
 use anyhow::Context;
 use partner_kit::faults::SplitMix;
 use runtime::{Append, Clock, SystemClock};
@@ -9,6 +8,7 @@ use schemas::outgoing::{self, Partitions};
 use schemas::rounds::Outcome;
 use schemas::{BetId, Currency, Money, Odds, PartnerId, RoundId};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Bets of one partner between whose intents and answers no other record stands.
 const UNDER_WAY: usize = 50;
@@ -23,6 +23,7 @@ const ASKED_MS: i64 = 4_000;
 
 /// Makes rounds of bets of the same partners.
 pub(super) struct Maker {
+    partitions: Partitions,
     partners: Vec<PartnerId>,
     currency: Currency,
     random: SplitMix,
@@ -31,26 +32,38 @@ pub(super) struct Maker {
 impl Maker {
     /// # Errors
     /// Never, for the names of [`crate::rig::setup`].
-    pub(super) fn new(partners: usize, seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn new(partitions: Partitions, partners: usize, seed: u64) -> anyhow::Result<Self> {
         let names = crate::rig::setup::partner_names(partners);
         let partners = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
         let currency = crate::rig::setup::CURRENCY.parse()?;
-        Ok(Self { partners, currency, random: SplitMix::new(seed) })
+        Ok(Self { partitions, partners, currency, random: SplitMix::new(seed) })
     }
 
-    /// `opened`, then `count` intents and their approvals, then `closed`.
+    /// `opened`, in every partition.
     ///
     /// # Errors
     /// If a record cannot be encoded.
-    pub(super) fn closed(&mut self, round: &RoundId, count: usize) -> anyhow::Result<Vec<Append>> {
+    pub(super) fn opened(&self, round: &RoundId) -> anyhow::Result<Vec<Append>> {
         let game = "die".to_owned();
         let selections = SELECTIONS.iter().map(|(name, _)| name.parse());
         let selections = selections.collect::<Result<_, _>>()?;
         let opened = MarkerBody::Opened { game, rules_version: 1, selections };
-        let mut records = marker(round, 1, opened)?;
+        self.marker(round, 1, &opened)
+    }
+
+    /// The intents of these bets, and their approvals.
+    ///
+    /// # Errors
+    /// If a record cannot be encoded.
+    pub(super) fn bets(
+        &mut self,
+        round: &RoundId,
+        numbers: Range<usize>,
+    ) -> anyhow::Result<Vec<Append>> {
+        let mut records = Vec::new();
         let mut answers: BTreeMap<u32, Vec<Append>> = BTreeMap::new();
-        for index in 0..count {
-            let (intent, answer) = self.bet(round, index)?;
+        for number in numbers {
+            let (intent, answer) = self.bet(round, number)?;
             let waiting = answers.entry(intent.partition).or_default();
             records.push(intent);
             waiting.push(answer);
@@ -59,8 +72,15 @@ impl Maker {
             }
         }
         records.extend(answers.into_values().flatten());
-        records.extend(marker(round, 2, MarkerBody::Closed)?);
         Ok(records)
+    }
+
+    /// `closed`, in every partition.
+    ///
+    /// # Errors
+    /// If a record cannot be encoded.
+    pub(super) fn closed(&self, round: &RoundId) -> anyhow::Result<Vec<Append>> {
+        self.marker(round, 2, &MarkerBody::Closed)
     }
 
     /// The first result, in every partition.
@@ -69,7 +89,7 @@ impl Maker {
     /// If a record cannot be encoded.
     pub(super) fn result(&mut self, round: &RoundId) -> anyhow::Result<Vec<Append>> {
         let outcome = Outcome::Game((1 + self.random.below(6)).to_string());
-        marker(round, 3, MarkerBody::Version { version: 1, outcome })
+        self.marker(round, 3, &MarkerBody::Version { version: 1, outcome })
     }
 
     fn bet(&mut self, round: &RoundId, index: usize) -> anyhow::Result<(Append, Append)> {
@@ -93,20 +113,25 @@ impl Maker {
             placed_at,
         };
         let (id, content) = (bet.id.clone(), bet.content_hash());
-        let lane = Partitions::CLUSTER.of_partner(&partner);
+        let lane = self.partitions.of_partner(&partner);
         let answer = BetSaid::Answer { bet: id, partner, content, answer: HoldAnswer::Approved };
         let intent = BetSaid::Intent(Intent { bet, expires_at: placed_at + ASKED_MS });
         Ok((said(round, intent, placed_at, lane)?, said(round, answer, placed_at, lane)?))
     }
-}
 
-fn marker(round: &RoundId, number: u32, body: MarkerBody) -> anyhow::Result<Vec<Append>> {
-    let at = SystemClock.now();
-    let marker = |lane| {
-        let body = body.clone();
-        said(round, BetSaid::Marker(Marker { number, body }), at, lane)
-    };
-    (0..LANES).map(marker).collect()
+    fn marker(
+        &self,
+        round: &RoundId,
+        number: u32,
+        body: &MarkerBody,
+    ) -> anyhow::Result<Vec<Append>> {
+        let at = SystemClock.now();
+        let marker = |lane| {
+            let body = body.clone();
+            said(round, BetSaid::Marker(Marker { number, body }), at, lane)
+        };
+        (0..self.partitions.lanes).map(marker).collect()
+    }
 }
 
 fn said(round: &RoundId, said: BetSaid, at: i64, lane: u32) -> anyhow::Result<Append> {

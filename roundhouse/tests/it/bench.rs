@@ -1,0 +1,47 @@
+//! Benches that need no journals, as small as they can be: what they measure is measured elsewhere, that they run
+//! and check what they count is shown here.
+
+use crate::house::EXE;
+use roundhouse::serve::Opened;
+use serde_json::Value;
+use std::process::Command;
+
+on_every_engine!(benches_run_small);
+
+/// The flags that say where the engine is.
+async fn engine<E: Opened>() -> Vec<String> {
+    if !E::SHARED {
+        return Vec::new();
+    }
+    let servers = tokio::task::spawn_blocking(stack::servers).await.unwrap();
+    let kinds = ["--engine", "cluster", "--profile", "single", "--given-addresses-only"];
+    let places = ["--brokers", &servers.kafka, "--store-nodes", &servers.store];
+    kinds.into_iter().chain(places).map(str::to_owned).collect()
+}
+
+async fn benches_run_small<E: Opened>() {
+    let engine = engine::<E>().await;
+    let report = |line: &str| -> Value {
+        let mut command = Command::new(EXE);
+        command.arg("bench").args(line.split_whitespace()).arg("--json").args(&engine);
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}: {errors}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+
+    let growth = report("growth --bets-max 1000 --runs 1");
+    assert_eq!(growth["points"].as_array().unwrap().len(), 3, "{growth}");
+    assert_eq!(growth["settlements"], 1_000, "{growth}");
+
+    let settle = report("settle --bets 1");
+    assert_eq!(settle["bets"], 10_000, "a round is settled whole: {settle}");
+    assert_eq!(settle["floor_met"].is_boolean(), E::SHARED, "{settle}");
+
+    let topic = report("result-to-topic --bets 50 --rounds 1");
+    assert_eq!(topic["rounds"], 1, "{topic}");
+
+    let corrected = report("correct-old --bets 50 --rounds 2");
+    let sent = corrected["settlements"].as_u64().unwrap();
+    assert!(0 < sent && sent < 50, "the differences alone are sent: {corrected}");
+}
