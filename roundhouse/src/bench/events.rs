@@ -73,6 +73,8 @@ impl EventsRun {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventsReport {
+    /// Which bench.
+    pub what: &'static str,
     /// Events in the list.
     pub events: usize,
     /// Bytes of an answer's body.
@@ -107,6 +109,7 @@ impl Bench for EventsPlan {
         let per_s_median = median(pairs.iter().map(|[ours, _]| ours.per_s).collect());
         let ratio = |[ours, plain]: &[EventsRun; 2]| per_mille(ours.per_s, plain.per_s);
         Ok(EventsReport {
+            what: "events",
             events: self.events,
             bytes,
             connections: self.connections,
@@ -216,8 +219,8 @@ impl fmt::Display for EventsReport {
         let [before, after] = &self.machine;
         writeln!(
             f,
-            "events: a list of {}, {} bytes, over {} connections",
-            self.events, self.bytes, self.connections
+            "{}: a list of {}, {} bytes, over {} connections",
+            self.what, self.events, self.bytes, self.connections
         )?;
         writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(f, "plain answers the same bytes; no logic")?;

@@ -84,6 +84,8 @@ pub struct Pair {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct PostBetReport {
+    /// Which bench.
+    pub what: &'static str,
     /// Keep-alive connections.
     pub connections: usize,
     /// Length of each run, in s.
@@ -118,6 +120,7 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
     let (pairs, bytes, memory) = measured?;
     let per_s_median = median(pairs.iter().map(|pair| pair.roundhouse.per_s).collect());
     Ok(PostBetReport {
+        what: "post-bet",
         connections: plan.connections,
         seconds: plan.seconds,
         bytes,
@@ -252,7 +255,7 @@ impl fmt::Display for PostBetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [before, after] = &self.machine;
         let BetBytes { intent, answer, decision } = self.bytes;
-        writeln!(f, "post-bet: {} connections, {} s a run", self.connections, self.seconds)?;
+        writeln!(f, "{}: {} connections, {} s a run", self.what, self.connections, self.seconds)?;
         writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(
             f,

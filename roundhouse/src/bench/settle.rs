@@ -65,6 +65,8 @@ pub struct Pair {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct SettleReport {
+    /// Which bench.
+    pub what: &'static str,
     /// The engine.
     pub engine: &'static str,
     /// Bets of a run.
@@ -115,6 +117,7 @@ impl Bench for SettlePlan {
         let per_core_s_median = of(|pair| pair.settler.per_core_s);
         let wanted = G::Ground::FLOORS.outcomes_per_core_s;
         Ok(SettleReport {
+            what: "settle",
             engine: G::Ground::ENGINE,
             bets: self.rounds()?.bets_in_all(),
             plain_does: <G::Ground as Ground>::PlainSettler::DOES,
@@ -158,7 +161,7 @@ impl SettlePlan {
 impl fmt::Display for SettleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [before, after] = &self.machine;
-        writeln!(f, "settle ({}): {} bets that wait in the log", self.engine, self.bets)?;
+        writeln!(f, "{} ({}): {} bets that wait in the log", self.what, self.engine, self.bets)?;
         writeln!(f, "before: {before}\nafter:  {after}\n{}; no logic", self.plain_does)?;
         writeln!(f, "{:<14}{:>16}{:>10}{:>10}", "", "outcomes/core-s", "cpu s", "ms")?;
         for pair in &self.pairs {

@@ -43,6 +43,8 @@ pub struct TopicPlan {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct TopicReport {
+    /// Which bench.
+    pub what: &'static str,
     /// The engine.
     pub engine: &'static str,
     /// Bets of each round.
@@ -84,6 +86,7 @@ impl Bench for TopicPlan {
         let ratios = times.iter().map(|(ours, plain)| per_mille(*ours, *plain)).collect();
         let wanted = G::Ground::FLOORS.topic_us;
         Ok(TopicReport {
+            what: "result-to-topic",
             engine: G::Ground::ENGINE,
             bets: self.bets,
             rounds: self.rounds,
@@ -142,8 +145,8 @@ impl fmt::Display for TopicReport {
         let [before, after] = &self.machine;
         writeln!(
             f,
-            "result-to-topic ({}): {} rounds of {} bets",
-            self.engine, self.rounds, self.bets
+            "{} ({}): {} rounds of {} bets",
+            self.what, self.engine, self.rounds, self.bets
         )?;
         writeln!(f, "before: {before}\nafter:  {after}\n{}; no logic", self.plain_does)?;
         writeln!(f, "{:<14}{:>10}{:>10}{:>10}", "", "p50 ms", "p95 ms", "max ms")?;

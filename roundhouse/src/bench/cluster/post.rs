@@ -22,6 +22,8 @@ const FLOOR_US: u64 = 50_000;
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct RateReport {
+    /// Which bench.
+    pub what: &'static str,
     /// Bets a second.
     pub rate: u64,
     /// Length of each run, in s.
@@ -60,6 +62,7 @@ pub async fn post_at_rate(
     let p99_us_median = median(pairs.iter().map(p99).collect());
     let ratio = |pair: &Pair| per_mille(p99(pair), pair.plain_post.latency.p99_us);
     Ok(RateReport {
+        what: "post-bet",
         rate,
         seconds: plan.seconds,
         p99_us_median,
@@ -129,7 +132,7 @@ async fn run(
 impl fmt::Display for RateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [before, after] = &self.machine;
-        writeln!(f, "post-bet: {} bets a second, {} s a run", self.rate, self.seconds)?;
+        writeln!(f, "{}: {} bets a second, {} s a run", self.what, self.rate, self.seconds)?;
         writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
         writeln!(
             f,

@@ -23,7 +23,7 @@ pub(in crate::cli) struct Flags {
     /// Bets of a run of `settle` and of `growth`
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     bets: u32,
-    /// As little of each as shows that it runs, in about three minutes; the figures say nothing
+    /// As little of each as shows that it runs, in a few minutes; the figures say nothing
     #[arg(long)]
     quick: bool,
 }
