@@ -54,6 +54,12 @@ struct OwedItems {
     traffic: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Units {
+    partner: String,
+    currency: String,
+}
+
 type Histograms = Family<Of, Histogram, fn() -> Histogram>;
 
 /// The metrics of all dispatchers of a process. Cheap to clone; clones count together.
@@ -66,6 +72,7 @@ pub struct Metrics {
     backlog: Family<Backlog, Gauge>,
     circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
+    failed_units: Family<Units, Gauge>,
     oldest_void: Family<Of, Gauge<f64, AtomicU64>>,
 }
 
@@ -117,6 +124,11 @@ impl Metrics {
                 "Settlements parked since their dispatcher started and not answered since",
                 Family::default(),
             ),
+            failed_units: metrics.register(
+                "partner_failed_minor_units",
+                "What settlements that failed would give the players of a partner, in minor units",
+                Family::default(),
+            ),
             oldest_void: metrics.register(
                 "partner_oldest_void_timestamp_seconds",
                 "When the oldest void without a durable end was caused, since the Unix epoch; 0 for none",
@@ -148,6 +160,8 @@ impl Metrics {
             // A partner has one lane and so one partition.
             partners.extend(&one.partners);
         }
+        // Else a currency of which nothing failed any more would stand as it was.
+        self.failed_units.clear();
         let nothing = OwedOf::default();
         for gone in before.iter().filter(|partner| !partners.contains_key(partner)) {
             self.show_one(gone, &nothing);
@@ -177,6 +191,10 @@ impl Metrics {
             self.backlog.get_or_create(&backlog).set(gauge(count));
         }
         self.parked.get_or_create(&of(partner)).set(gauge(owed.parked));
+        for (currency, units) in &owed.failed_units {
+            let labels = Units { partner: partner.to_string(), currency: currency.to_string() };
+            self.failed_units.get_or_create(&labels).set(i64::try_from(*units).unwrap_or(i64::MAX));
+        }
         let oldest_void = u64::try_from(owed.oldest_void_at.unwrap_or(0)).unwrap_or(0);
         let oldest_void = Duration::from_millis(oldest_void).as_secs_f64();
         self.oldest_void.get_or_create(&of(partner)).set(oldest_void);

@@ -62,7 +62,7 @@ impl Failed {
     }
 
     /// Something of this round failed that is counted elsewhere.
-    pub(crate) fn name(&mut self, round: RoundId) {
+    pub(crate) fn mention(&mut self, round: RoundId) {
         self.0.entry(round).or_default();
     }
 
@@ -70,7 +70,7 @@ impl Failed {
     pub(crate) fn take(&mut self, settlement: &Settlement) {
         let round = settlement.bet.round();
         let Some(of) = self.0.get_mut(&round) else { return };
-        of.records -= 1;
+        of.records = of.records.saturating_sub(1);
         if of.records == 0 {
             self.0.remove(&round);
         } else if let Some(units) = of.units.get_mut(&settlement.stake.currency) {

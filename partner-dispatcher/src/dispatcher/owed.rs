@@ -3,7 +3,7 @@
 use super::{Dispatcher, home};
 use crate::book::{Item, Stage};
 use crate::breaker::Circuit;
-use crate::queue::{Failed, Partner};
+use crate::queue::Failed;
 use runtime::{Handles, Millis};
 use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
@@ -56,7 +56,8 @@ pub struct OwedOf {
     /// Rounds of which something failed and has no durable end. What is parked does not count.
     pub failed_rounds: usize,
     /// What these settlements that failed would have it give its players, payouts and stakes, in minor units by
-    /// currency. Too little beyond a hundred rounds, and for a while after a takeover or a drain that broke off.
+    /// currency, of each only the difference to the state before. Roughly: too little beyond a hundred rounds, and after
+    /// a takeover, a drain or a correction of what was not confirmed, until the heads have come on.
     pub failed_units: BTreeMap<Currency, i128>,
 }
 
@@ -94,7 +95,7 @@ impl Dispatcher {
             if failing_since.is_some() {
                 let failed = failed.entry(partner.clone()).or_default();
                 if self.counts_in_tier(id, item) {
-                    failed.name(item.settlement.bet.round());
+                    failed.mention(item.settlement.bet.round());
                 } else {
                     failed.put(&item.settlement);
                 }
@@ -125,15 +126,10 @@ impl Dispatcher {
         Owed { partition: self.options.partition, partners }
     }
 
-    /// True if the money of an item that failed is counted with the records of its tier.
+    /// True if the money of an item that failed is counted with a record of it in a tier: one that was read ahead,
+    /// or kept as a probe, has none of its own here.
     fn counts_in_tier(&self, id: u64, item: &Item) -> bool {
-        if item.stage == Stage::Moving {
-            return self.writer.is_on_its_way(id);
-        }
-        let (partner, traffic) = home(item);
-        let mut queues = self.partners.get(&partner).into_iter().flat_map(Partner::queues);
-        let drained = queues.any(|(of, queue)| of == traffic && queue.drain.is_some());
-        item.places.is_empty() && (drained || !item.ahead)
+        item.places.is_empty() || item.stage == Stage::Moving && self.writer.is_on_its_way(id)
     }
 }
 

@@ -10,14 +10,14 @@ use crate::offsets::Place;
 use crate::output::Output;
 use runtime::{Batch, Effect};
 use schemas::frame::FrameError;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What waits to become durable, and what is on its way.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     waiting: VecDeque<(Subject, Output)>,
     /// The token of the batch on its way, and the items it ends.
-    on_its_way: Option<(u64, Vec<u64>)>,
+    on_its_way: Option<(u64, BTreeSet<u64>)>,
 }
 
 /// Whose output it is.
@@ -59,7 +59,7 @@ impl Dispatcher {
             return;
         }
         let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
-        let mut ids = Vec::with_capacity(count);
+        let mut ids = BTreeSet::new();
         let (mut facts, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for _ in 0..count {
             let Some((subject, output)) = self.writer.waiting.pop_front() else { break };
@@ -69,7 +69,7 @@ impl Dispatcher {
                 Subject::Item(id) => {
                     self.count_in_tier(id);
                     self.book.goes(id);
-                    ids.push(id);
+                    ids.insert(id);
                 }
                 Subject::Record(place) => self.book.offsets.done(place),
             }

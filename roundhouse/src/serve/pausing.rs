@@ -9,6 +9,7 @@ mod ledger;
 
 use super::Opened;
 use super::loops::Start;
+use crate::config::Pausing;
 use crate::restored::CODE;
 use ingest::authorize::{Authorize, AuthorizeOptions};
 use ingest::partners::{Partner, Partners};
@@ -125,18 +126,21 @@ impl<E: Opened> Speaker<E> {
     }
 }
 
+fn limits(pausing: &Pausing) -> PauseLimits {
+    PauseLimits {
+        void_ms_max: pausing.void_s.saturating_mul(1_000),
+        failed_rounds_max: pausing.failed_rounds,
+        failed_units_max: pausing.failed_units_max.clone(),
+    }
+}
+
 /// Looks at what the dispatchers of this process owe, shows it, and pauses partners by it, until `stop`.
 pub(super) fn deliveries<E: Opened>(
     start: &mut Start<'_, E>,
     handles: Handles<Dispatcher>,
     metrics: Metrics,
 ) {
-    let pausing = &start.config.pausing;
-    let mut health = Health::new(PauseLimits {
-        void_ms_max: pausing.void_s.saturating_mul(1_000),
-        failed_rounds_max: pausing.failed_rounds,
-        failed_units_max: pausing.failed_units_max.clone(),
-    });
+    let mut health = Health::new(limits(&start.config.pausing));
     let shown: Family<Paused, Gauge> = start.metrics.register(
         "partner_betting_paused",
         "1 where the betting of a partner's players is paused, by who has it paused",
@@ -256,5 +260,21 @@ async fn rest(stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(PERIOD) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limits;
+    use crate::config::{Config, Overrides};
+
+    #[test]
+    fn limits_are_those_of_the_configuration() {
+        let mut pausing = Config::load(None, Vec::new(), Overrides::default()).unwrap().pausing;
+        let of = limits(&pausing);
+        assert_eq!((of.void_ms_max, of.failed_rounds_max), (60_000, 3));
+        assert!(of.failed_units_max.is_empty());
+        pausing.failed_units_max.insert("EUR".parse().unwrap(), 700);
+        assert_eq!(limits(&pausing).failed_units_max, pausing.failed_units_max);
     }
 }

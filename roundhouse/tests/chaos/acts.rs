@@ -1,7 +1,7 @@
 //! What happens, drawn from a seed.
 
 use partner_kit::faults::SplitMix;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -57,12 +57,20 @@ impl Act {
 /// The sequence of a seed.
 pub(crate) struct Acts {
     random: SplitMix,
+    opening: VecDeque<Act>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 impl Acts {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: SplitMix::new(seed), counts: BTreeMap::new() }
+        // Not left to chance, and first: a broker is away for longer than its session.
+        let opening = [
+            Act::KillBroker(0, Duration::from_secs(15)),
+            Act::KillNode(1, Duration::from_secs(3)),
+            Act::FreezeBroker(2, Duration::from_secs(5)),
+            Act::FreezeNode(0, Duration::from_secs(3)),
+        ];
+        Self { random: SplitMix::new(seed), opening: opening.into(), counts: BTreeMap::new() }
     }
 
     fn between(&mut self, least: u64, most: u64) -> Duration {
@@ -82,7 +90,13 @@ impl Acts {
     }
 
     pub(crate) fn next(&mut self) -> Act {
-        let act = match self.random.below(22) {
+        let act = self.opening.pop_front().unwrap_or_else(|| self.drawn());
+        *self.counts.entry(act.kind()).or_default() += 1;
+        act
+    }
+
+    fn drawn(&mut self) -> Act {
+        match self.random.below(22) {
             0..=5 => {
                 let (service, index) = self.process();
                 Act::Kill(service, index, self.between(0, 3_000))
@@ -101,9 +115,7 @@ impl Acts {
             15 => Act::FreezeNode(self.server(), self.between(1_000, 15_000)),
             16 => Act::KillWallets,
             _ => Act::Calm(self.between(2_000, 8_000)),
-        };
-        *self.counts.entry(act.kind()).or_default() += 1;
-        act
+        }
     }
 }
 

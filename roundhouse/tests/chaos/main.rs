@@ -56,8 +56,8 @@ async fn play(members: u16, seconds: u64) {
     let seconds = from_environment("ROUNDHOUSE_TEST_CHAOS_SECONDS", seconds);
     let seed = from_environment("ROUNDHOUSE_TEST_SEED", SEED);
     eprintln!("chaos: {seconds} s, seed {seed}, {members} brokers and nodes");
-    let begun = Instant::now();
     let mut cast = Cast::open(seed, members).await;
+    let begun = Instant::now();
     let stop = CancellationToken::new();
     let load = load::start(&cast, seed, &stop);
     let mut acts = Acts::new(seed);

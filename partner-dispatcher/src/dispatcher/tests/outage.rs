@@ -318,6 +318,27 @@ fn what_failed_is_told_by_rounds_money_and_the_oldest_void() {
     assert_eq!(told(&mut rig), (0, None, 0));
 }
 
+/// Its record rests in a tier and a copy of it is sent as a probe, again and again.
+#[test]
+fn money_that_failed_counts_once_however_often_it_is_tried() {
+    let mut rig = Rig::with(LIMITS);
+    let one = bets(1);
+    rig.settle(&one);
+    let (mut counted, mut probed) = (0, 0);
+    for _ in 0..200 {
+        rig.answer_with(|_| Err(CallError::Timeout));
+        rig.advance(5_000);
+        rig.load();
+        read_all(&mut rig);
+        let owed = rig.owed().partners[&acme()].clone();
+        let units: i128 = owed.failed_units.values().sum();
+        assert!(units == 0 || units == one[0].credit(), "{units}");
+        counted += usize::from(units != 0);
+        probed += usize::from(circuit(&mut rig) != Circuit::Closed);
+    }
+    assert!(190 < counted && 100 < probed, "{counted} {probed}");
+}
+
 #[test]
 fn rounds_that_were_drained_count_no_more_before_the_heads_have_come_to_them() {
     let mut rig = down(20);

@@ -40,6 +40,10 @@ const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Questions to Kafka that wait at once, each on a thread: a process that takes over all partitions has
 /// hundreds.
 const ASKING_MAX: usize = 16;
+/// Longest wait for one answer of a leader, which may be gone.
+const LEADER_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Shortest time between two clients for questions: each has threads and connections of its own.
+const ASKER_AGE_MIN: Duration = Duration::from_secs(1);
 /// Pause before a leader or coordinator that is being moved is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether members have left.
@@ -53,7 +57,7 @@ pub(super) struct Kafka {
     producer: Producer,
     fetchers: Fetchers,
     /// Asks for ends of partitions.
-    asker: Mutex<Arc<BaseConsumer<Said>>>,
+    asker: Mutex<Asker>,
     /// One permit for each question that waits on a thread.
     asking: Arc<Semaphore>,
     /// Asks for the offsets of a group.
@@ -62,6 +66,19 @@ pub(super) struct Kafka {
     generation: Arc<AtomicU64>,
     now: Arc<dyn Fn() -> u64 + Send + Sync>,
     closed: AtomicBool,
+}
+
+/// A client for questions, and since when it is the one.
+struct Asker {
+    client: Arc<BaseConsumer<Said>>,
+    since: Instant,
+}
+
+impl Asker {
+    fn new(options: &ClusterOptions) -> KafkaResult<Self> {
+        let client = settings::fetcher(options).create_with_context(Said)?;
+        Ok(Self { client: Arc::new(client), since: Instant::now() })
+    }
 }
 
 #[derive(Default)]
@@ -98,7 +115,7 @@ impl Kafka {
             producer: Producer::new(&options, Arc::clone(&names))?,
             fetchers: Fetchers::new(&options, Arc::clone(&names)),
             names,
-            asker: Mutex::new(Arc::new(settings::fetcher(&options).create_with_context(Said)?)),
+            asker: Mutex::new(Asker::new(&options)?),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             askers: Mutex::default(),
             members: Mutex::default(),
@@ -110,7 +127,8 @@ impl Kafka {
         });
         let reached = blocking(&kafka, |kafka| {
             let topics = kafka.catalogue.topics().map(|spec| kafka.names.topic(spec.topic));
-            kafka.producer.reach(&topics.collect(), ANSWER_WAIT_MAX)
+            let topics = topics.collect();
+            kafka.patiently(&LEADER_MOVES, |wait_max| kafka.producer.reach(&topics, wait_max))
         });
         reached.await.map(|()| kafka)
     }
@@ -160,23 +178,38 @@ impl Kafka {
     fn ends(&self, source: Source) -> KafkaResult<(i64, i64)> {
         let topic = self.names.topic(source.topic);
         let partition = i32::try_from(source.partition).unwrap_or(i32::MAX);
-        patiently(&LEADER_MOVES, || {
-            let asker = Arc::clone(&self.asker());
-            let asked = asker.fetch_watermarks(topic, partition, ANSWER_WAIT_MAX);
+        self.patiently(&LEADER_MOVES, |wait_max| {
+            let asker = Arc::clone(&self.asker().client);
+            let asked = asker.fetch_watermarks(topic, partition, wait_max.min(LEADER_WAIT_MAX));
             let code = asked.as_ref().err().and_then(KafkaError::rdkafka_error_code);
-            if code == Some(RDKafkaErrorCode::UnknownPartition) {
-                // It has forgotten this partition while leaders moved, and would not ask for it any more.
-                let mut shared = self.asker();
-                if Arc::ptr_eq(&shared, &asker) {
-                    *shared = Arc::new(settings::fetcher(&self.options).create_with_context(Said)?);
-                }
+            if code.is_some_and(|code| LEADER_FORGOTTEN.contains(&code)) {
+                self.replace_asker(&asker)?;
             }
             asked
         })
     }
 
-    fn asker(&self) -> MutexGuard<'_, Arc<BaseConsumer<Said>>> {
+    fn asker(&self) -> MutexGuard<'_, Asker> {
         self.asker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client keeps for minutes that a partition has no leader, or one that is gone, and asks nobody again.
+    fn replace_asker(&self, stale: &Arc<BaseConsumer<Said>>) -> KafkaResult<()> {
+        let mut asker = self.asker();
+        if Arc::ptr_eq(&asker.client, stale) && ASKER_AGE_MIN <= asker.since.elapsed() {
+            *asker = Asker::new(&self.options)?;
+        }
+        Ok(())
+    }
+
+    /// Asks again for a while after an answer that is `passing`, until this is closed. `ask` is told how long it
+    /// may wait. Blocks.
+    fn patiently<T>(
+        &self,
+        passing: &[RDKafkaErrorCode],
+        ask: impl Fn(Duration) -> KafkaResult<T>,
+    ) -> KafkaResult<T> {
+        patiently(passing, ANSWER_WAIT_MAX, || self.closed.load(Ordering::Acquire), ask)
     }
 
     pub(super) async fn stored(
@@ -211,8 +244,8 @@ impl Kafka {
             names.topic(source.topic),
             i32::try_from(source.partition).unwrap_or(i32::MAX),
         );
-        let ask = || asker.committed_offsets(list.clone(), ANSWER_WAIT_MAX);
-        let found = patiently(&COORDINATOR_MOVES, ask)?;
+        let ask = |wait_max| asker.committed_offsets(list.clone(), wait_max);
+        let found = self.patiently(&COORDINATOR_MOVES, ask)?;
         Ok(match found.elements().first().map(|one| (one.offset(), one.error())) {
             Some((Offset::Offset(offset), Ok(()))) => u64::try_from(offset).ok(),
             Some((_, Err(error))) => return Err(error),
@@ -277,13 +310,17 @@ impl Kafka {
             tokio::time::sleep(LOOK_PERIOD).await;
         }
         self.closed.store(true, Ordering::Release);
-        let closed = blocking(self, |kafka| {
+        let kafka = Arc::clone(self);
+        // Without a permit: it would wait for all questions.
+        let closed = tokio::task::spawn_blocking(move || {
             let flushed = kafka.producer.flush(CLOSE_WAIT_MAX);
             kafka.fetchers.stop();
             flushed
         });
-        if let Err(error) = closed.await {
-            tracing::warn!(%error, "records in flight were cut off");
+        match closed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "records in flight were cut off"),
+            Err(error) => tracing::error!(%error, "the end broke down"),
         }
     }
 }
@@ -300,8 +337,8 @@ const COORDINATOR_MOVES: [RDKafkaErrorCode; 4] = [
     RDKafkaErrorCode::WaitingForCoordinator,
 ];
 
-/// A partition has another leader, or the one that was asked does not know yet that it leads.
-const LEADER_MOVES: [RDKafkaErrorCode; 7] = [
+/// A partition has another leader, or is only just getting one: what was answered may be otherwise soon.
+const LEADER_MOVES: [RDKafkaErrorCode; 9] = [
     RDKafkaErrorCode::NotLeaderForPartition,
     RDKafkaErrorCode::LeaderNotAvailable,
     RDKafkaErrorCode::FencedLeaderEpoch,
@@ -309,15 +346,31 @@ const LEADER_MOVES: [RDKafkaErrorCode; 7] = [
     RDKafkaErrorCode::OffsetNotAvailable,
     RDKafkaErrorCode::UnknownTopicOrPartition,
     RDKafkaErrorCode::UnknownPartition,
+    RDKafkaErrorCode::OperationTimedOut,
+    RDKafkaErrorCode::BrokerTransportFailure,
 ];
 
-/// Asks again for a while after an answer that is `passing`. Blocks.
-fn patiently<T>(passing: &[RDKafkaErrorCode], ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
-    let until = Instant::now() + ANSWER_WAIT_MAX;
+/// What a client answers that may not know who leads now, and would not ask.
+const LEADER_FORGOTTEN: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::LeaderNotAvailable,
+    RDKafkaErrorCode::UnknownPartition,
+    RDKafkaErrorCode::OperationTimedOut,
+    RDKafkaErrorCode::BrokerTransportFailure,
+];
+
+fn patiently<T>(
+    passing: &[RDKafkaErrorCode],
+    wait_max: Duration,
+    given_up: impl Fn() -> bool,
+    ask: impl Fn(Duration) -> KafkaResult<T>,
+) -> KafkaResult<T> {
+    let until = Instant::now() + wait_max;
     loop {
-        let asked = ask();
+        let left = until.saturating_duration_since(Instant::now());
+        let asked = ask(left.max(MOVE_PAUSE));
         let code = asked.as_ref().err().and_then(KafkaError::rdkafka_error_code);
-        if !code.is_some_and(|code| passing.contains(&code)) || until < Instant::now() {
+        let passes = code.is_some_and(|code| passing.contains(&code));
+        if !passes || until <= Instant::now() || given_up() {
             return asked;
         }
         std::thread::sleep(MOVE_PAUSE);
@@ -358,5 +411,38 @@ fn options_for_tests(brokers: &str) -> ClusterOptions {
             keyspace: String::new(),
             given_addresses_only: true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn what_passes_is_asked_again_and_nothing_else() {
+        let failed = |code| Err(KafkaError::MetadataFetch(code));
+        let ask_of = |answers: &[KafkaResult<u8>], wait_ms, given_up| {
+            let asked = Cell::new(0);
+            let told = patiently(
+                &LEADER_MOVES,
+                Duration::from_millis(wait_ms),
+                || given_up,
+                |_| {
+                    asked.set(asked.get() + 1);
+                    answers[(asked.get() - 1).min(answers.len() - 1)].clone()
+                },
+            );
+            (told.ok(), asked.get())
+        };
+        let moved = failed(RDKafkaErrorCode::NotLeaderForPartition);
+        let lost = failed(RDKafkaErrorCode::UnknownPartition);
+        let refused = failed(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert_eq!(ask_of(&[Ok(1)], 5_000, false), (Some(1), 1));
+        assert_eq!(ask_of(&[moved.clone(), lost, Ok(3)], 5_000, false), (Some(3), 3));
+        assert_eq!(ask_of(&[refused, Ok(2)], 5_000, false), (None, 1));
+        assert_eq!(ask_of(&[moved.clone(), Ok(2)], 5_000, true), (None, 1), "closed");
+        let (told, asked) = ask_of(&[moved], 120, false);
+        assert!(told.is_none() && 2 <= asked, "{asked} times");
     }
 }

@@ -2,7 +2,6 @@
 
 use super::names::Names;
 use super::settings::{self, NEW_WORK_RECORDS_MAX};
-use super::{LEADER_MOVES, patiently};
 use crate::cluster::ClusterOptions;
 use crate::{Append, EngineError};
 use rdkafka::client::ClientContext;
@@ -116,7 +115,7 @@ impl Producer {
             }
         }
         for (topic, partition) in led_by.into_values() {
-            patiently(&LEADER_MOVES, || client.fetch_watermarks(topic, partition, wait_max))?;
+            client.fetch_watermarks(topic, partition, wait_max)?;
         }
         Ok(())
     }
