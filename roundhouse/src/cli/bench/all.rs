@@ -16,7 +16,7 @@ Exit codes:
   1  measured, and money is amiss or a limit is passed (outage, isolation)
   2  something could not be measured; what comes behind it was not tried";
 
-/// Every bench of this engine, one report after the other: about an hour
+/// Every bench that has a floor, one report after the other: an hour or two
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Flags {
