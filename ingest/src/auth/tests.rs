@@ -216,6 +216,7 @@ fn who_changed_is_told_by_name() {
         (&before[1..], "removed: ann"),
         (&[("ann", "A", &[Propose]), before[1], before[2]], "key changed: ann"),
         (&[("ann", "a", &[Propose, Read]), before[1], before[2]], "roles changed: ann"),
+        (&[("ann", "a", &[Read]), before[1], before[2]], "roles changed: ann"),
         (&[("ann", "A", &[]), before[1], before[2]], "key changed: ann; roles changed: ann"),
         // Two who change their keys with each other are two changes.
         (

@@ -7,7 +7,7 @@ use crate::house::{EXE, OPERATOR_KEY, Street, WAIT_MAX};
 use http::Method;
 use roundhouse::config::Operator;
 use roundhouse::rig::api::Api;
-use roundhouse::rig::processes::free_ports;
+use roundhouse::rig::processes::{ServerProcess, free_ports};
 use runtime::Embedded;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -97,17 +97,8 @@ impl Server {
         }
     }
 
-    /// Waits until a line of `/metrics` is there.
     async fn shows(&self, line: &str) {
-        let begun = Instant::now();
-        loop {
-            let (_, text) = get(&self.admin, "/metrics", "text/plain").await;
-            if text.lines().any(|shown| shown == line) {
-                return;
-            }
-            assert!(begun.elapsed() < WAIT_MAX, "{line} is not in {text}");
-            sleep(LOOK_PERIOD).await;
-        }
+        shows(&self.admin, line).await;
     }
 
     /// Stops it in order; what it logged.
@@ -115,6 +106,19 @@ impl Server {
         kill_process(self.pid(), Signal::TERM).unwrap();
         assert_eq!(self.child.wait().await.unwrap().code(), Some(0));
         fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// Waits until a line of `/metrics` is there.
+async fn shows(admin: &str, line: &str) {
+    let begun = Instant::now();
+    loop {
+        let (_, text) = get(admin, "/metrics", "text/plain").await;
+        if text.lines().any(|shown| shown == line) {
+            return;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "{line} is not in {text}");
+        sleep(LOOK_PERIOD).await;
     }
 }
 
@@ -178,6 +182,8 @@ async fn a_key_is_revoked_while_the_server_runs() {
     ] {
         assert!(log.contains(words), "`{words}` is not in the log");
     }
+    // What flags say is no change of the file, which says otherwise.
+    assert_eq!(log.matches("only operators are read again").count(), 1, "{log}");
     for secret in [OPERATOR_KEY, NEW_KEY, NIGHT_KEY, FEED_KEY, CANARY] {
         assert!(!log.contains(secret), "a secret is said");
     }
@@ -218,6 +224,26 @@ async fn a_hangup_before_the_start_waits_for_it() {
     server.shows("roundhouse_config_rereads_total{result=\"taken\"} 1").await;
     let log = server.stop().await;
     assert!(log.contains("read again: nothing changed"), "{log}");
+}
+
+/// What a sandbox has of its own is in no file, and stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_keeps_its_operator() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().to_str().unwrap();
+    let arguments =
+        ["--log", "warn", "serve", "--sandbox", "--announce", "--listen", "127.0.0.1:0"];
+    let arguments = arguments.into_iter().chain(["--data-dir", data_dir]).map(str::to_owned);
+    let server = ServerProcess::run(EXE.as_ref(), &arguments.collect::<Vec<_>>()).await.unwrap();
+    let kept = fs::read(directory.path().join("sandbox/keys.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let key = kept["operator_key"].as_str().unwrap();
+    let api = Api::new(server.url.clone(), key.to_owned());
+    server.signal(Signal::HUP).unwrap();
+    shows(&server.admin, "roundhouse_config_rereads_total{result=\"taken\"} 1").await;
+    let told = api.call(LOOK.0, LOOK.1, key, None).await.unwrap();
+    assert_eq!(told.status, 200, "{}", told.body);
+    server.stop().await.unwrap();
 }
 
 /// Starts a server at a terminal, takes the terminal away, and says how the server ended.
