@@ -8,7 +8,7 @@ mod operators;
 mod tests;
 mod tokens;
 
-pub use operators::{Duty, KEY_CHARS_MIN, KeyTooShort, Operators};
+pub use operators::{Changes, Duty, InForce, KEY_CHARS_MIN, KeyTooShort, Operators};
 pub use tokens::{
     AUDIENCE, Audience, CACHED_MAX, Claims, LIFETIME_S_MAX, Player, TokenError, TokenKeyError,
     Tokens, issue,

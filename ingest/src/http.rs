@@ -32,7 +32,7 @@ mod timing;
 pub use body::{BODY_BYTES_MAX, Json};
 pub use ops::{Check, is_ready};
 
-use crate::auth::Operators;
+use crate::auth::InForce;
 use crate::corrections::Corrections;
 use crate::line::Line;
 use crate::partners::Partners;
@@ -59,7 +59,7 @@ pub struct ApiState<E> {
     /// Whether this process answers what concerns the histories of partners.
     pub histories: bool,
     /// Who may speak about rounds, and see what concerns any player.
-    pub operators: Arc<Operators>,
+    pub operators: InForce,
     /// Who says what a correction would change.
     pub corrections: Arc<dyn Corrections>,
     /// The partners, and whether their players may bet.

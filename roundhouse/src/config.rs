@@ -1,4 +1,4 @@
-//! The configuration: one typed value, read once at start.
+//! The configuration: one typed value, read at the start, and again at a SIGHUP for its operators alone.
 //!
 //! `config.default.toml`, embedded in the binary, documents every key and holds every default. A file,
 //! then the environment, then flags override it. Everything that is wrong is told at once, with its path; a
@@ -7,6 +7,7 @@
 mod check;
 mod engine;
 mod finding;
+mod fixed;
 mod layers;
 mod read;
 mod secret;
@@ -17,6 +18,7 @@ mod wallets;
 
 pub use engine::{Cluster, Engine, EngineFlags, EngineKind, Profile};
 pub use finding::{Finding, Findings};
+pub use fixed::Fixed;
 pub use secret::REDACTED;
 pub use wallets::Wallets;
 
@@ -37,7 +39,7 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 const PREFIX: &str = "ROUNDHOUSE__";
 
 /// Everything the server is told from outside.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The HTTP side.
@@ -75,7 +77,7 @@ pub struct Config {
 }
 
 /// The HTTP side.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Address and port of the API.
@@ -93,10 +95,11 @@ pub struct Server {
 }
 
 /// The data directory.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// Where everything is kept.
+    #[serde(serialize_with = "fixed::path")]
     pub data_dir: PathBuf,
     /// Days after which records are deleted.
     pub retention_days: u32,
@@ -107,7 +110,7 @@ pub struct Storage {
 }
 
 /// Bet placing.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placing {
     /// Longest wait of a client for its decision, in ms.
@@ -123,7 +126,7 @@ pub struct Placing {
 }
 
 /// The settlers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settler {
     /// Rounds kept in memory in each partition.
@@ -131,7 +134,7 @@ pub struct Settler {
 }
 
 /// The reconcilers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciler {
     /// Age in s of a result at which its round is first closed with partners.
@@ -143,7 +146,7 @@ pub struct Reconciler {
 }
 
 /// What opens a case, and who is told.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cases {
     /// Age of a round's close in s at which a missing result is a case.
@@ -165,7 +168,7 @@ impl std::fmt::Debug for Cases {
 }
 
 /// The dispatchers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dispatcher {
     /// Items of one request.
@@ -245,7 +248,7 @@ impl std::fmt::Debug for Simple {
 }
 
 /// Logs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
     /// Level or directives.

@@ -35,14 +35,16 @@ pub struct Sandbox {
     operator_key: String,
     key: PartnerKey,
     data_dir: String,
+    /// A configuration with what is the sandbox's own.
+    made: Config,
 }
 
 impl Sandbox {
-    /// Starts the wallet, and adds the sandbox's operator and partner to `config`.
+    /// Starts the wallet of a sandbox in the data directory of `config`.
     ///
     /// # Errors
     /// If keys cannot be made or kept, or the wallet cannot be started.
-    pub async fn start(config: &mut Config) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let data_dir = config.storage.data_dir.clone();
         let kept = keep(&data_dir)?;
         let key = PartnerKey::of_secret(PARTNER, &kept.partner_secret)?;
@@ -56,7 +58,17 @@ impl Sandbox {
         let wallets = Wallets::start(plan, WALLET_LISTEN).await?;
         let url = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
         let partners = BTreeMap::from([(PARTNER.to_owned(), (key.clone(), url))]);
-        let made = setup::config(&kept.operator_key, &partners)?;
+        let mut made = setup::config(&kept.operator_key, &partners)?;
+        made.simple.partner_secret = kept.partner_secret;
+        let wallet = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
+        setup::top_up(&wallet, &config.simple.player, TOPPED_UP_UNITS).await?;
+        let data_dir = data_dir.display().to_string();
+        Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir, made })
+    }
+
+    /// Adds the sandbox's operator and partner to `config`.
+    pub fn join(&self, config: &mut Config) {
+        let made = self.made.clone();
         config.operators.extend(made.operators);
         config.partners.extend(made.partners);
         config.signing.keys.extend(made.signing.keys);
@@ -66,11 +78,7 @@ impl Sandbox {
         // No load balancer stands before it, and whoever presses Ctrl-C waits.
         config.server.drain_notice_ms = 0;
         config.simple.partner = PARTNER.to_owned();
-        config.simple.partner_secret.clone_from(&kept.partner_secret);
-        let wallet = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
-        setup::top_up(&wallet, &config.simple.player, TOPPED_UP_UNITS).await?;
-        let data_dir = data_dir.display().to_string();
-        Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir })
+        config.simple.partner_secret = made.simple.partner_secret;
     }
 
     /// A token of `player` for the sandbox in `data_dir`.

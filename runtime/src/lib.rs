@@ -16,6 +16,7 @@ pub mod drive;
 pub mod embedded;
 pub mod engine;
 pub mod fact;
+pub mod hangup;
 mod headers;
 pub mod http;
 pub mod machine;

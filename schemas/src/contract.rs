@@ -405,7 +405,7 @@ pub struct Problem {
     /// What is to be done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ProblemClass>,
-    /// Ms to wait before trying again.
+    /// Ms to wait before trying again; counts in answers to states alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
     /// What was asked: the request's `message_id` or `chunk_id`.

@@ -1,8 +1,9 @@
 //! Operators' keys.
 
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use thiserror::Error;
 
 /// Characters a key must have at least: a key of random letters is then beyond guessing.
@@ -56,7 +57,7 @@ impl Duty {
     }
 }
 
-/// The operators by their keys. Keeps hashes alone.
+/// Operators by their keys. Keeps hashes alone.
 #[derive(Clone, Default)]
 pub struct Operators {
     hashes: Vec<([u8; 32], String, BTreeSet<Duty>)>,
@@ -102,6 +103,95 @@ impl Operators {
             }
         }
         found
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// What is different in `newer`, where each name stands once.
+    pub fn changes(&self, newer: &Self) -> Changes {
+        let (before, now) = (self.by_name(), newer.by_name());
+        let mut changes = Changes::default();
+        for (name, (hash, duties)) in &now {
+            match before.get(name) {
+                None => changes.added.push((*name).to_owned()),
+                Some((hash_before, duties_before)) => {
+                    if hash_before != hash {
+                        changes.key.push((*name).to_owned());
+                    }
+                    if duties_before != duties {
+                        changes.roles.push((*name).to_owned());
+                    }
+                }
+            }
+        }
+        let gone = before.keys().filter(|name| !now.contains_key(*name));
+        changes.removed = gone.map(|name| (*name).to_owned()).collect();
+        changes
+    }
+
+    fn by_name(&self) -> BTreeMap<&str, (&[u8; 32], &BTreeSet<Duty>)> {
+        self.hashes.iter().map(|(hash, name, duties)| (name.as_str(), (hash, duties))).collect()
+    }
+}
+
+/// Who is another than before, by name and in the order of the names. Says nothing of keys but that one changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Who was not there.
+    pub added: Vec<String>,
+    /// Who is there no more.
+    pub removed: Vec<String>,
+    /// Whose key is another.
+    pub key: Vec<String>,
+    /// Whose roles are others.
+    pub roles: Vec<String>,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, removed, key, roles } = self;
+        let of = [
+            ("added", added),
+            ("removed", removed),
+            ("key changed", key),
+            ("roles changed", roles),
+        ];
+        let of = of.iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> =
+            of.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
+        if parts.is_empty() {
+            f.write_str("nothing changed")
+        } else {
+            f.write_str(&parts.join("; "))
+        }
+    }
+}
+
+/// The operators that count now. Cheap to clone; clones know the same, so that a key that is revoked is revoked in all
+/// parts of a process.
+#[derive(Clone, Debug, Default)]
+pub struct InForce(Arc<RwLock<Arc<Operators>>>);
+
+impl InForce {
+    /// These, until others replace them.
+    pub fn new(operators: Operators) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(operators))))
+    }
+
+    /// Those who count now.
+    pub fn now(&self) -> Arc<Operators> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes these from the next request on; says who is another than before.
+    pub fn replace(&self, operators: Operators) -> Changes {
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = now.changes(&operators);
+        *now = Arc::new(operators);
+        changes
     }
 }
 

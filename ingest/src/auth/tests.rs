@@ -188,3 +188,67 @@ fn operators_are_known_by_their_whole_key() {
     let short = [("desk".to_owned(), "short".to_owned())];
     assert!(Operators::new(short).is_err());
 }
+
+/// Operators as (name, key, roles).
+fn operated(rows: &[(&str, &str, &[Duty])]) -> Operators {
+    let row = |(name, key, duties): &(&str, &str, &[Duty])| {
+        (
+            (*name).to_owned(),
+            format!("{key} and twenty more letters"),
+            duties.iter().copied().collect(),
+        )
+    };
+    Operators::with_duties(rows.iter().map(row)).unwrap()
+}
+
+#[test]
+fn who_changed_is_told_by_name() {
+    use Duty::{Propose, Read, Rounds};
+    let before: &[(&str, &str, &[Duty])] =
+        &[("ann", "a", &[Propose]), ("ben", "b", &[Read, Rounds]), ("cleo", "c", &[Read])];
+    for (now, wanted) in [
+        (before, "nothing changed"),
+        (
+            &[("cleo", "c", &[Read]), ("ben", "b", &[Rounds, Read]), ("ann", "a", &[Propose])],
+            "nothing changed",
+        ),
+        (&[], "removed: ann, ben, cleo"),
+        (&before[1..], "removed: ann"),
+        (&[("ann", "A", &[Propose]), before[1], before[2]], "key changed: ann"),
+        (&[("ann", "a", &[Propose, Read]), before[1], before[2]], "roles changed: ann"),
+        (&[("ann", "a", &[Read]), before[1], before[2]], "roles changed: ann"),
+        (&[("ann", "A", &[]), before[1], before[2]], "key changed: ann; roles changed: ann"),
+        // Two who change their keys with each other are two changes.
+        (
+            &[("ann", "b", &[Propose]), ("ben", "a", &[Read, Rounds]), before[2]],
+            "key changed: ann, ben",
+        ),
+        // Another name is another operator, whatever the key.
+        (&[("anna", "a", &[Propose]), before[1], before[2]], "added: anna; removed: ann"),
+        (
+            &[
+                ("zoe", "z", &[Read]),
+                ("dan", "d", &[Read]),
+                ("ben", "B", &[Read, Rounds]),
+                ("cleo", "c", &[]),
+            ],
+            "added: dan, zoe; removed: ann; key changed: ben; roles changed: cleo",
+        ),
+    ] {
+        let changes = operated(before).changes(&operated(now));
+        assert_eq!(changes.to_string(), wanted);
+    }
+    let first = Operators::default().changes(&operated(before));
+    assert_eq!(first.to_string(), "added: ann, ben, cleo");
+}
+
+#[test]
+fn who_is_replaced_is_known_no_more() {
+    let all = InForce::new(operated(&[("ann", "a", &[Duty::Read])]));
+    let elsewhere = all.clone();
+    let is_known = |key| elsewhere.now().known(&format!("{key} and twenty more letters")).is_some();
+    assert!(is_known("a") && !is_known("b"));
+    let changes = all.replace(operated(&[("ben", "b", &[Duty::Read])]));
+    assert_eq!((changes.added, changes.removed), (vec!["ben".to_owned()], vec!["ann".to_owned()]));
+    assert!(!is_known("a") && is_known("b"), "clones know the same");
+}

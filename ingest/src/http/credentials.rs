@@ -46,7 +46,8 @@ impl<E: Engine> FromRequestParts<ApiState<E>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState<E>) -> Result<Self, Problem> {
         let key = bearer(parts)?;
-        let operator = api.operators.known(key);
+        let operators = api.operators.now();
+        let operator = operators.known(key);
         let operator =
             operator.map(|(name, duties)| Self { name: name.to_owned(), duties: duties.clone() });
         let detail = "the bearer credential is no operator's key";

@@ -4,9 +4,11 @@ use super::EXIT_OK;
 use super::lines::report;
 use super::place::Place;
 use crate::acts::{self, Act, Acts};
-use crate::config::EngineKind;
+use crate::config::{self, EngineKind};
+use crate::rig::keys::secret;
 use crate::serve::{Opened, open};
 use clap::Subcommand;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use ingest::auth::Duty;
 use runtime::{Clock, SystemClock};
 use schemas::contract::timestamp;
@@ -19,13 +21,16 @@ Examples:
   roundhouse operator acts --data-dir ./data --hours 48
   roundhouse operator acts --engine cluster --config roundhouse.toml --actor night --json
 
+  A key that nobody can guess, as it stands in the configuration:
+    roundhouse operator key night --role propose --role approve --role read
+
 Exit codes:
   0  done
   2  could not be done";
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Who may enter results, and what was said under each name.
+/// Who may enter results, with which key, and what was said under each name.
 ///
 /// Operators and their roles stand in the configuration; what they said stands in the log, for ever after.
 #[derive(Debug, clap::Args)]
@@ -44,6 +49,27 @@ enum What {
     /// The server of a data directory must be stopped; on the cluster engine the command runs beside the
     /// processes.
     Acts(Said),
+    /// Make a key for an operator, and print what to put into the configuration
+    ///
+    /// Nothing is changed: a server reads its configuration at the start, and its operators again at a SIGHUP.
+    Key(Key),
+}
+
+#[derive(Debug, clap::Args)]
+struct Key {
+    /// The operator's name, which stands in the log with what is said
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+    /// A role; may be repeated [default: every role]
+    #[arg(long = "role", value_name = "ROLE", value_parser = roles())]
+    roles: Vec<String>,
+    /// Print one JSON document instead
+    #[arg(long)]
+    json: bool,
+}
+
+fn roles() -> PossibleValuesParser {
+    PossibleValuesParser::new(Duty::ALL.iter().map(|duty| duty.name()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,6 +117,18 @@ impl fmt::Display for Operators {
             writeln!(f, "nobody may open rounds or enter results")?;
         }
         Ok(())
+    }
+}
+
+/// An operator with a key, as the configuration has it. No `Debug`: it has the key.
+#[derive(Serialize)]
+struct Made {
+    operators: [config::Operator; 1],
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&toml::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -161,6 +199,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             };
             let acts = acts.into_iter().filter(meant).map(Line::from).collect();
             report(&Listed { acts, unreadable }, said.ask.json)?;
+        }
+        What::Key(Key { name, roles, json }) => {
+            let roles = (!roles.is_empty()).then_some(roles);
+            let operator = config::Operator { name, key: secret()?, roles };
+            report(&Made { operators: [operator] }, json)?;
         }
     }
     Ok(EXIT_OK)

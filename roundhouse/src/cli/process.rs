@@ -3,12 +3,14 @@
 
 use super::{EXIT_FINDING, EXIT_OK, Logs};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
-use crate::serve::{Opened, Role, Roles, Running, listen, open};
+use crate::serve::{Opened, Reread, Role, Roles, Running, listen, open};
 use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
-use runtime::shutdown;
+use runtime::hangup::{Hangup, Hangups};
+use runtime::{Clock, SystemClock, shutdown};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ Examples:
 
 Start any number of each; they share the partitions out among themselves. A process that is stopped or
 killed loses nothing: another takes its partitions, and it gets them back under the same --instance.
+SIGHUP makes a process that answers operators read its configuration again, for their keys and roles alone.
 
 Exit codes:
   0    stopped as asked
@@ -105,6 +108,7 @@ pub(super) async fn dispatcher(args: Dispatcher, logs: Logs) -> anyhow::Result<u
 }
 
 async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8> {
+    let hangups = Hangups::watch().context("signals cannot be watched")?;
     args.planted.arm();
     let log = logs.filter.clone();
     let flags = Overrides {
@@ -114,12 +118,13 @@ async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8>
         engine: args.engine,
         ..Overrides::default()
     };
-    let config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
+    let read = || Config::load(args.config.as_deref(), std::env::vars(), flags.clone());
+    let config = read()?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
     args.parent.watch(&shutdown);
     let roles = roles.into_iter().collect();
-    run(&config, &roles, &shutdown, |urls| {
+    run(&config, &roles, &shutdown, Again { hangups, read: &read }, |urls| {
         if args.announce {
             tell(&urls.announced());
         }
@@ -149,19 +154,50 @@ impl Urls {
     }
 }
 
+/// How the configuration is read again.
+pub(super) struct Again<'a> {
+    /// When. Made before anything else, so that no SIGHUP ends the process.
+    pub(super) hangups: Hangups,
+    /// Reads it as at the start, from the same file, environment and flags.
+    pub(super) read: &'a dyn Fn() -> anyhow::Result<Config>,
+}
+
+impl Again<'_> {
+    /// Does what each SIGHUP says, those before it too.
+    async fn serve(mut self, reread: Option<Reread>, shutdown: &CancellationToken) -> Infallible {
+        loop {
+            match (self.hangups.next().await, &reread) {
+                (Hangup::ReadAgain, Some(reread)) => reread.take((self.read)(), SystemClock.now()),
+                (Hangup::ReadAgain, None) => {
+                    tracing::info!(
+                        "this process asks no operator for a key: nothing is read again"
+                    );
+                }
+                (Hangup::TerminalGone, _) => {
+                    tracing::info!("stopping, since the terminal is gone");
+                    shutdown.cancel();
+                }
+            }
+        }
+    }
+}
+
 /// Runs `roles` on the engine of the configuration until `shutdown`. `ready` learns where it can be asked
 /// once it can be.
 pub(super) async fn run(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
+    again: Again<'_>,
     ready: impl FnOnce(&Urls),
 ) -> anyhow::Result<u8> {
     match config.engine.kind {
         EngineKind::Embedded => {
-            run_on(config, roles, shutdown, ready, open::embedded(config)).await
+            run_on(config, roles, shutdown, again, ready, open::embedded(config)).await
         }
-        EngineKind::Cluster => run_on(config, roles, shutdown, ready, open::cluster(config)).await,
+        EngineKind::Cluster => {
+            run_on(config, roles, shutdown, again, ready, open::cluster(config)).await
+        }
     }
 }
 
@@ -169,6 +205,7 @@ async fn run_on<E: Opened>(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
+    again: Again<'_>,
     ready: impl FnOnce(&Urls),
     opening: impl Future<Output = anyhow::Result<E>>,
 ) -> anyhow::Result<u8> {
@@ -177,7 +214,13 @@ async fn run_on<E: Opened>(
     let mut running = Running::with(config, listeners, opening.await?, roles).await?;
     let url = |address: SocketAddr| format!("http://{address}");
     ready(&Urls { api: url(running.address), admin: url(running.admin) });
-    if let Err(why) = running.until(shutdown).await {
+    let reread = running.reread();
+    let ended = tokio::select! {
+        biased;
+        ended = running.until(shutdown) => ended,
+        never = again.serve(reread, shutdown) => match never {},
+    };
+    if let Err(why) = ended {
         // What is in flight is as after a crash: nothing of it was told to anybody, and whoever takes the
         // partitions does it again. Waiting for it would wait for what just failed.
         tracing::error!("this process cannot go on and must be started again: {why:#}");

@@ -1,10 +1,12 @@
 //! `roundhouse serve`.
 
+use super::process::Again;
 use super::{EXIT_OK, Logs, process};
 use crate::config::{Config, DEFAULTS, EngineFlags, EngineKind, Overrides};
 use crate::sandbox::Sandbox;
 use crate::serve::Roles;
 use anyhow::{Context, bail};
+use runtime::hangup::Hangups;
 use runtime::shutdown;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ Examples:
 Configuration: defaults, then --config, then ROUNDHOUSE__SECTION__KEY, then flags.
 SIGINT and SIGTERM stop it in order: /readyz says so, no new connections, requests in flight are answered,
 batches are finished, the file is closed. A second signal stops at once, which loses nothing either.
+SIGHUP reads the configuration again, for the keys and roles of operators alone; the log says what came of it.
 
 Exit codes:
   0    stopped as asked
@@ -68,6 +71,7 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         print!("{DEFAULTS}");
         return Ok(EXIT_OK);
     }
+    let hangups = Hangups::watch().context("signals cannot be watched")?;
     args.planted.arm();
     let flags = Overrides {
         listen: args.listen,
@@ -76,7 +80,8 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         log: logs.filter.clone(),
         engine: args.engine,
     };
-    let mut config = Config::load(args.config.as_deref(), std::env::vars(), flags)?;
+    let read = || Config::load(args.config.as_deref(), std::env::vars(), flags.clone());
+    let mut config = read()?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
     args.parent.watch(&shutdown);
@@ -84,10 +89,22 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         bail!("--sandbox is for trying it on a data directory: leave --engine cluster away");
     }
     let sandbox = match args.sandbox {
-        true => Some(Sandbox::start(&mut config).await?),
+        true => Some(Sandbox::start(&config).await?),
         false => None,
     };
-    let code = process::run(&config, &Roles::all(), &shutdown, |urls| {
+    let join = |config: &mut Config| {
+        if let Some(sandbox) = &sandbox {
+            sandbox.join(config);
+        }
+    };
+    join(&mut config);
+    let read = || {
+        let mut config = read()?;
+        join(&mut config);
+        Ok(config)
+    };
+    let again = Again { hangups, read: &read };
+    let code = process::run(&config, &Roles::all(), &shutdown, again, |urls| {
         if args.announce {
             process::tell(&urls.announced());
         }

@@ -3,9 +3,10 @@
 use super::admin::Checks;
 use super::corrections::Previews;
 use super::loops::Asks;
-use super::{Opened, Role, Roles, partners, simple};
+use super::{Opened, Role, Roles, simple};
 use crate::config::Config;
 use axum::Router;
+use ingest::auth::InForce;
 use ingest::http::{ApiState, router as api_router};
 use runtime::telemetry::Metrics;
 use runtime::{Clock, SystemClock};
@@ -20,6 +21,7 @@ pub(super) fn router<E: Opened>(
     engine: &E,
     roles: &Roles,
     asks: &Asks,
+    operators: InForce,
     metrics: &Metrics,
     checks: &Checks,
 ) -> anyhow::Result<Router> {
@@ -28,7 +30,7 @@ pub(super) fn router<E: Opened>(
         line: asks.line.clone(),
         placing: asks.placing.clone(),
         histories: roles.has(Role::History),
-        operators: Arc::new(partners::operators(config)?),
+        operators,
         corrections: Arc::new(Previews::new(engine.clone())),
         partners: asks.partners.clone(),
         partitions: E::PARTITIONS,

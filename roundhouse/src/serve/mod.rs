@@ -23,6 +23,7 @@ mod partners;
 mod pausing;
 mod ready;
 mod reconcilers;
+mod reread;
 mod roles;
 mod rules;
 mod simple;
@@ -30,15 +31,18 @@ mod tails;
 mod unread;
 
 pub use open::Opened;
+pub use reread::Reread;
 pub use roles::{Role, Roles};
 
 use crate::config::Config;
 use admin::Checks;
 use anyhow::Context;
 use connections::Connections;
+use ingest::auth::InForce;
 use ready::Ready;
 use runtime::embedded::Embedded;
 use runtime::telemetry::Metrics;
+use runtime::{Clock, SystemClock};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +75,7 @@ pub struct Running<E: Opened = Embedded> {
     admin_port: Port,
     stop_loops: CancellationToken,
     loops: loops::Loops,
+    reread: Option<Reread>,
 }
 
 /// A port that is served.
@@ -140,13 +145,15 @@ impl<E: Opened> Running<E> {
         let stop_loops = CancellationToken::new();
         let directory = partners::read(&engine, config, roles).await.context("partners")?;
         let (loops, asks) = loops::start(config, &engine, directory, roles, &metrics, &stop_loops)?;
+        let operators = InForce::new(partners::operators(config)?);
+        let reread = Reread::of(config, roles, &operators, &metrics, SystemClock.now())?;
         let stopping = CancellationToken::new();
         let ready = Ready::watch(&asks, &loops.memberships, &stopping);
         let checks: Checks = Arc::new(move || ready.checks());
         let header_wait_max = Duration::from_millis(server.header_wait_ms_max);
         let api = Port::serve(Connections {
             listener: listeners.api,
-            router: api::router(config, &engine, roles, &asks, &metrics, &checks)?,
+            router: api::router(config, &engine, roles, &asks, operators, &metrics, &checks)?,
             connections_max: descriptors::connections_max(server.connections_max),
             header_wait_max,
             drain_wait_max: Duration::from_millis(server.drain_wait_ms_max),
@@ -160,12 +167,28 @@ impl<E: Opened> Running<E> {
         });
         let notice = Duration::from_millis(server.drain_notice_ms);
         tracing::info!(%address, %admin, %roles, "serving");
-        Ok(Self { address, admin, engine, notice, stopping, api, admin_port, stop_loops, loops })
+        Ok(Self {
+            address,
+            admin,
+            engine,
+            notice,
+            stopping,
+            api,
+            admin_port,
+            stop_loops,
+            loops,
+            reread,
+        })
     }
 
     /// The engine, to be read while everything runs.
     pub fn engine(&self) -> &E {
         &self.engine
+    }
+
+    /// What takes the configuration when it is read again; `None` for a process that asks no operator for a key.
+    pub fn reread(&self) -> Option<Reread> {
+        self.reread.clone()
     }
 
     /// Waits for `shutdown`.

@@ -10,6 +10,9 @@ const ROUND: &str = "metrics-round";
 /// What alerts and dashboards are built on.
 const WANTED: &[&str] = &[
     "roundhouse_build_info",
+    "roundhouse_config_last_good_read_timestamp_seconds",
+    "roundhouse_config_last_read_good",
+    "roundhouse_config_rereads_total",
     "roundhouse_consumer_lag_records",
     "roundhouse_consumer_position_timestamp_seconds",
     "roundhouse_http_server_request_duration_seconds",
@@ -175,6 +178,7 @@ async fn names_keep_the_rules_and_are_those_of_the_alerts() {
     }
     assert!(!text.contains(ROUND), "rounds must not become labels");
     for line in [
+        r#"roundhouse_config_rereads_total{result="refused"} 0"#,
         r#"roundhouse_settlement_bets_settled_total{result="won"} "#,
         r#"roundhouse_settlement_bets_settled_total{result="lost"} "#,
         r#"roundhouse_settlement_corrections_total{reason="result_corrected"} "#,

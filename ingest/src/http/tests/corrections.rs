@@ -76,6 +76,29 @@ async fn one_proposes_and_another_approves() {
     assert_eq!((told.status.as_u16(), told.code()), (409, "proposal_closed"));
 }
 
+/// A proposal is its proposer's, by name, whatever became of the key that it was made with.
+#[tokio::test]
+async fn a_proposal_outlives_the_key_that_made_it() {
+    let house = resulted().await;
+    let (path, hash) = proposed(&house, FIVE).await;
+    let (show, approve) = (format!("GET {path}"), format!("POST {path}/approve"));
+    house.operated_by(&[("night", NIGHT)]);
+    let told = house.desk(&approve, &hash).await;
+    assert_eq!((told.status.as_u16(), told.code()), (401, "operator_unknown"));
+    let shown = house.call(&show, NIGHT, "").await.body;
+    assert_eq!((&shown["status"], &shown["proposed_by"]), (&json!("open"), &json!("desk")));
+
+    let again = "another key of the same desk";
+    house.operated_by(&[("night", NIGHT), ("desk", again)]);
+    let told = house.call(&approve, again, &hash).await;
+    assert_eq!((told.status.as_u16(), told.code()), (403, "same_operator"));
+    assert_eq!(house.desk(&show, "").await.code(), "operator_unknown", "the old key is none");
+    let told = house.call(&approve, NIGHT, &hash).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    let shown = house.call(&show, again, "").await.body;
+    assert_eq!((&shown["proposed_by"], &shown["ended_by"]), (&json!("desk"), &json!("night")));
+}
+
 #[tokio::test]
 async fn what_is_not_what_was_shown_is_refused() {
     let house = resulted().await;

@@ -1,7 +1,7 @@
 //! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
 
 use super::shows::Shows;
-use crate::auth::{AUDIENCE, Audience, Claims, Duty, Operators, issue};
+use crate::auth::{AUDIENCE, Audience, Claims, Duty, InForce, Operators, issue};
 use crate::corrections::Corrections;
 use crate::herald::{Herald, RoundRules};
 use crate::history::{self, History};
@@ -171,7 +171,7 @@ impl House {
             placing: Some(placing(&engine, &shutdown)),
             histories: true,
             engine,
-            operators: Arc::new(operators()),
+            operators: InForce::new(operators()),
             corrections,
             partners: partners(),
             partitions: Partitions::EMBEDDED,
@@ -245,6 +245,12 @@ impl House {
             .body(Body::from(body.to_owned()))
             .unwrap();
         self.send(request).await
+    }
+
+    /// Replaces the operators by these, with their keys, who may do everything.
+    pub(crate) fn operated_by(&self, operators: &[(&str, &str)]) {
+        let owned = |(name, key): &(&str, &str)| ((*name).to_owned(), (*key).to_owned());
+        self.state.operators.replace(Operators::new(operators.iter().map(owned)).unwrap());
     }
 
     /// What an operator says.

@@ -135,14 +135,18 @@ pub(super) fn done(name: &str, description: &str, seen: &[Case]) -> Response {
     answer(200, description, "application/json", name, seen)
 }
 
-/// The problems of these statuses.
-pub(super) fn problems(statuses: &[u16], seen: &[Case]) -> Vec<(String, Response)> {
+/// The problems of these statuses; `retry_after` says what that header of a busy wallet does.
+pub(super) fn problems(
+    statuses: &[u16],
+    retry_after: &str,
+    seen: &[Case],
+) -> Vec<(String, Response)> {
     let named = PROBLEMS.iter().filter(|(status, _)| statuses.contains(status));
     let problem = named.map(|(status, description)| {
         let kind = "application/problem+json";
         let mut problem = answer(*status, description, kind, &Problem::name(), seen);
         if BUSY.contains(status) {
-            let wait = header(at_least(0), "Seconds to wait; honoured up to 5.");
+            let wait = header(at_least(0), retry_after);
             problem.headers.insert("Retry-After".to_owned(), wait);
         }
         (status.to_string(), problem)

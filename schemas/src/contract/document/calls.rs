@@ -54,6 +54,8 @@ pub(super) struct Call {
     asks: Option<Shape>,
     answers: Shape,
     problems: &'static [u16],
+    /// What `Retry-After` of a busy wallet does.
+    retry_after: &'static str,
 }
 
 impl Call {
@@ -64,7 +66,7 @@ impl Call {
         let done = done(&self.answers.name, "Done, or decided.", &seen);
         let responses = ResponsesBuilder::new()
             .response("200", done)
-            .responses_from_iter(problems(self.problems, &seen))
+            .responses_from_iter(problems(self.problems, self.retry_after, &seen))
             .build();
         let body = self.asks.map(|shape| {
             let examples = seen.iter().filter_map(|(case, seen)| Some((*case, seen.request()?)));
@@ -96,6 +98,12 @@ impl Call {
 const GET_ID: &str = "`get_` and the first 32 hexadecimal digits of SHA-256 over the partner's id, a newline, and \
     the path from `/wallet/v1` on with its query. Another id is `bad_signature`.";
 
+/// Where nobody looks at `Retry-After`.
+const NO_WAIT: &str = "Not looked at.";
+/// Where whoever closes rounds does (`settler/src/reconciler/desk.rs`).
+const CLOSE_WAIT: &str = "Seconds, honoured up to 600: no round is closed with this wallet meanwhile. Here \
+    `retry_after_ms` does not count.";
+
 /// Every call there is.
 pub(super) fn all() -> [Call; 7] {
     [authorize(), state(), close(), query(), round_bets(), capabilities(), health()]
@@ -116,6 +124,8 @@ fn authorize() -> Call {
         asks: Some(Shape::of::<AuthorizeRequest>()),
         answers: Shape::of::<AuthorizeResponse>(),
         problems: &[400, 401, 403, 406, 409, 413, 415, 422, 429, 500, 503],
+        retry_after: "Not looked at: a stake cannot wait. What is not decided is asked for again after 100 ms, while there \
+            is time.",
     }
 }
 
@@ -133,6 +143,8 @@ fn state() -> Call {
         asks: Some(Shape::of::<StateRequest>()),
         answers: Shape::of::<StateResponse>(),
         problems: &[400, 401, 403, 406, 409, 413, 415, 429, 500, 503],
+        retry_after: "Seconds, honoured up to 5: no state is sent to this wallet meanwhile. The longer of this and \
+            `retry_after_ms` counts.",
     }
 }
 
@@ -148,6 +160,7 @@ fn close() -> Call {
         asks: Some(Shape::of::<CloseRequest>()),
         answers: Shape::of::<CloseResponse>(),
         problems: &[400, 401, 403, 406, 413, 415, 429, 500, 503],
+        retry_after: CLOSE_WAIT,
     }
 }
 
@@ -163,6 +176,7 @@ fn query() -> Call {
         asks: Some(Shape::of::<QueryRequest>()),
         answers: Shape::of::<QueryResponse>(),
         problems: &[400, 401, 406, 413, 415, 429, 500, 503],
+        retry_after: NO_WAIT,
     }
 }
 
@@ -197,6 +211,7 @@ fn round_bets() -> Call {
         asks: None,
         answers: Shape::of::<RoundBetsResponse>(),
         problems: &[400, 401, 406, 429, 500, 503],
+        retry_after: CLOSE_WAIT,
     }
 }
 
@@ -213,6 +228,7 @@ fn capabilities() -> Call {
         asks: None,
         answers: Shape::of::<CapabilitiesResponse>(),
         problems: &[401, 406, 429, 500, 503],
+        retry_after: NO_WAIT,
     }
 }
 
@@ -227,5 +243,6 @@ fn health() -> Call {
         asks: None,
         answers: Shape::of::<HealthResponse>(),
         problems: &[401, 406, 429, 500, 503],
+        retry_after: NO_WAIT,
     }
 }
