@@ -35,8 +35,28 @@ pub struct Sandbox {
     operator_key: String,
     key: PartnerKey,
     data_dir: String,
-    /// A configuration with what is the sandbox's own.
-    made: Config,
+    own: Own,
+}
+
+/// A configuration with what is a sandbox's own.
+#[derive(Clone)]
+pub struct Own(Config);
+
+impl Own {
+    /// Adds the sandbox's operator and partner to `config`.
+    pub fn join(&self, config: &mut Config) {
+        let made = self.0.clone();
+        config.operators.extend(made.operators);
+        config.partners.extend(made.partners);
+        config.signing.keys.extend(made.signing.keys);
+        config.wallets.allow.extend(made.wallets.allow);
+        config.wallets.plain_http = true;
+        config.simple.open = true;
+        // No load balancer stands before it, and whoever presses Ctrl-C waits.
+        config.server.drain_notice_ms = 0;
+        config.simple.partner = PARTNER.to_owned();
+        config.simple.partner_secret = made.simple.partner_secret;
+    }
 }
 
 impl Sandbox {
@@ -63,22 +83,12 @@ impl Sandbox {
         let wallet = wallets.urls.get(PARTNER).cloned().unwrap_or_default();
         setup::top_up(&wallet, &config.simple.player, TOPPED_UP_UNITS).await?;
         let data_dir = data_dir.display().to_string();
-        Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir, made })
+        Ok(Self { wallets, operator_key: kept.operator_key, key, data_dir, own: Own(made) })
     }
 
-    /// Adds the sandbox's operator and partner to `config`.
-    pub fn join(&self, config: &mut Config) {
-        let made = self.made.clone();
-        config.operators.extend(made.operators);
-        config.partners.extend(made.partners);
-        config.signing.keys.extend(made.signing.keys);
-        config.wallets.allow.extend(made.wallets.allow);
-        config.wallets.plain_http = true;
-        config.simple.open = true;
-        // No load balancer stands before it, and whoever presses Ctrl-C waits.
-        config.server.drain_notice_ms = 0;
-        config.simple.partner = PARTNER.to_owned();
-        config.simple.partner_secret = made.simple.partner_secret;
+    /// What is added to a configuration, each time it is read.
+    pub fn own(&self) -> Own {
+        self.own.clone()
     }
 
     /// A token of `player` for the sandbox in `data_dir`.

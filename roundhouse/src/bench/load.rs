@@ -24,6 +24,8 @@ pub(super) type Keys = BTreeMap<String, PartnerKey>;
 
 /// Players of each partner.
 const PLAYERS: usize = 50;
+/// Lines that tell how far the placing of many rounds is.
+const PROGRESS_LINES: usize = 10;
 /// Bets placed at once.
 const AT_ONCE: usize = 256;
 /// The desk closes rounds; behind this they would close by themselves, in ms.
@@ -68,7 +70,10 @@ pub(super) async fn without_result(
         let name = format!("owed-{number:04}");
         sealed(api, &name, bets, keys, &mut random).await?;
         names.push(name);
-        eprintln!("bench: {} of {} bets are placed", (number + 1) * bets, count * bets);
+        let placed = number + 1;
+        if placed % count.div_ceil(PROGRESS_LINES) == 0 || placed == count {
+            eprintln!("bench: {} of {} bets are placed", placed * bets, count * bets);
+        }
     }
     Ok(names)
 }

@@ -157,7 +157,10 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         #[cfg(feature = "cluster")]
         What::HandOver(flags) => hand_over::measure(flags, site).await,
     };
-    if !kept && !matches!(&measured, Ok(Outcome { keeps: true, .. })) {
+    let to_look_at = matches!(&measured, Ok(Outcome { keeps: true, .. }));
+    if to_look_at {
+        eprintln!("bench: what it left is kept in {}", data_dir.display());
+    } else if !kept {
         std::fs::remove_dir_all(&data_dir)
             .with_context(|| format!("{} cannot be removed", data_dir.display()))?;
     }

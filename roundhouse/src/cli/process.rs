@@ -15,6 +15,8 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 const EXAMPLES: &str = "\
@@ -118,13 +120,14 @@ async fn part(args: Process, roles: Vec<Role>, logs: Logs) -> anyhow::Result<u8>
         engine: args.engine,
         ..Overrides::default()
     };
-    let read = || Config::load(args.config.as_deref(), std::env::vars(), flags.clone());
+    let file = args.config;
+    let read = move || Config::load(file.as_deref(), std::env::vars(), flags.clone());
     let config = read()?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
     args.parent.watch(&shutdown);
     let roles = roles.into_iter().collect();
-    run(&config, &roles, &shutdown, Again { hangups, read: &read }, |urls| {
+    run(&config, &roles, &shutdown, Again { hangups, read: Arc::new(read) }, |urls| {
         if args.announce {
             tell(&urls.announced());
         }
@@ -155,19 +158,23 @@ impl Urls {
 }
 
 /// How the configuration is read again.
-pub(super) struct Again<'a> {
+pub(super) struct Again {
     /// When. Made before anything else, so that no SIGHUP ends the process.
     pub(super) hangups: Hangups,
     /// Reads it as at the start, from the same file, environment and flags.
-    pub(super) read: &'a dyn Fn() -> anyhow::Result<Config>,
+    pub(super) read: Arc<dyn Fn() -> anyhow::Result<Config> + Send + Sync>,
 }
 
-impl Again<'_> {
+impl Again {
     /// Does what each SIGHUP says, those before it too.
     async fn serve(mut self, reread: Option<Reread>, shutdown: &CancellationToken) -> Infallible {
         loop {
             match (self.hangups.next().await, &reread) {
-                (Hangup::ReadAgain, Some(reread)) => reread.take((self.read)(), SystemClock.now()),
+                (Hangup::ReadAgain, Some(reread)) => {
+                    // Before it is read: a file that is written meanwhile is not what is in force.
+                    let now = SystemClock.now();
+                    reread.take(self.read_apart().await, now);
+                }
                 (Hangup::ReadAgain, None) => {
                     tracing::info!(
                         "this process asks no operator for a key: nothing is read again"
@@ -180,6 +187,20 @@ impl Again<'_> {
             }
         }
     }
+
+    /// On a thread that nobody waits for at the end: a file system that does not answer must not keep a process from
+    /// ending.
+    async fn read_apart(&self) -> anyhow::Result<Config> {
+        let (told, heard) = oneshot::channel();
+        let read = Arc::clone(&self.read);
+        let thread = std::thread::Builder::new().name("config-read".to_owned());
+        let reading = thread.spawn(move || {
+            // Nobody listens any more once the process ends.
+            told.send(read()).ok();
+        });
+        drop(reading.context("no thread can be had")?);
+        heard.await.context("reading broke down")?
+    }
 }
 
 /// Runs `roles` on the engine of the configuration until `shutdown`. `ready` learns where it can be asked
@@ -188,7 +209,7 @@ pub(super) async fn run(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
-    again: Again<'_>,
+    again: Again,
     ready: impl FnOnce(&Urls),
 ) -> anyhow::Result<u8> {
     match config.engine.kind {
@@ -205,7 +226,7 @@ async fn run_on<E: Opened>(
     config: &Config,
     roles: &Roles,
     shutdown: &CancellationToken,
-    again: Again<'_>,
+    again: Again,
     ready: impl FnOnce(&Urls),
     opening: impl Future<Output = anyhow::Result<E>>,
 ) -> anyhow::Result<u8> {

@@ -10,6 +10,7 @@ use runtime::hangup::Hangups;
 use runtime::shutdown;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +81,8 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         log: logs.filter.clone(),
         engine: args.engine,
     };
-    let read = || Config::load(args.config.as_deref(), std::env::vars(), flags.clone());
+    let file = args.config;
+    let read = move || Config::load(file.as_deref(), std::env::vars(), flags.clone());
     let mut config = read()?;
     logs.init(&config.telemetry.log)?;
     let shutdown = shutdown::on_signal().context("signals cannot be watched")?;
@@ -92,18 +94,15 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         true => Some(Sandbox::start(&config).await?),
         false => None,
     };
-    let join = |config: &mut Config| {
-        if let Some(sandbox) = &sandbox {
-            sandbox.join(config);
-        }
-    };
+    let own = sandbox.as_ref().map(Sandbox::own);
+    let join = move |config: &mut Config| own.iter().for_each(|own| own.join(config));
     join(&mut config);
-    let read = || {
+    let read = move || {
         let mut config = read()?;
         join(&mut config);
         Ok(config)
     };
-    let again = Again { hangups, read: &read };
+    let again = Again { hangups, read: Arc::new(read) };
     let code = process::run(&config, &Roles::all(), &shutdown, again, |urls| {
         if args.announce {
             process::tell(&urls.announced());

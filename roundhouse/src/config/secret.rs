@@ -16,8 +16,11 @@ pub(super) fn is_secret(path: &str) -> bool {
         None => {
             path == "simple.partner_secret"
                 || path == "cases.webhook_authorization"
-                // Also where somebody gives one text in place of a list.
-                || path == "signing"
+                // Also where somebody gives one text in place of a list or a table.
+                || ["signing", "operators", "partners"].contains(&path)
+                || ["operators[", "partners["].iter().any(|list| {
+                    path.strip_prefix(list).is_some_and(|rest| rest.find(']') == Some(rest.len() - 1))
+                })
                 || path.starts_with("signing.keys")
                 || path.starts_with("operators[") && path.ends_with("].key")
                 || path.starts_with("partners[") && path.contains("].shared_secrets")
@@ -76,6 +79,11 @@ mod tests {
             ("partners[0].reply_keys[0]", false),
             ("partners[0].shared_secrets[1]", true),
             ("signing.keys[0]", true),
+            ("operators", true),
+            ("operators[12]", true),
+            ("operators[1].roles[0]", false),
+            ("partners[0]", true),
+            ("partners[0].id", false),
             ("signing.keys", true),
             ("partners[0].shared_secrets", true),
             ("operators[3].name", false),

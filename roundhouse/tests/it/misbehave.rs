@@ -80,7 +80,8 @@ impl Crowd {
         for (name, which) in &self.partners {
             let mut misbehave =
                 MisbehaveSettings { late_ms: 1_000, forget_ms: 100, ..MisbehaveSettings::NONE };
-            misbehave.maintenance_ms = 1_000;
+            // Short while bets are placed: else one refuses all of them, and nothing is left to be told of.
+            misbehave.maintenance_ms = if rate == ALL { 1_000 } else { 50 };
             match which {
                 // So that every stake is late, and none of its voids finds it.
                 Some(Misbehaviour::HoldAfterVoid) => {

@@ -196,6 +196,13 @@ fn handles_hangups(pid: Pid) -> bool {
     u64::from_str_radix(caught.trim(), 16).unwrap() & 1 == 1
 }
 
+/// Whether a process has a thread that reads its configuration again.
+fn reads_again(pid: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut names = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")));
+    names.any(|name| name.is_ok_and(|name| name.trim() == "config-read"))
+}
+
 /// A SIGHUP to a process that has not even read its configuration ends nothing, and is not forgotten.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hangup_before_the_start_waits_for_it() {
@@ -222,7 +229,14 @@ async fn a_hangup_before_the_start_waits_for_it() {
     server.api.ready(WAIT_MAX).await.unwrap();
     write().await;
     server.shows("roundhouse_config_rereads_total{result=\"taken\"} 1").await;
-    let log = server.stop().await;
+    // A file that never answers keeps nobody from stopping.
+    server.hang_up();
+    let begun = Instant::now();
+    while !reads_again(server.pid()) {
+        assert!(begun.elapsed() < WAIT_MAX, "it does not read");
+        sleep(LOOK_PERIOD).await;
+    }
+    let log = tokio::time::timeout(WAIT_MAX, server.stop()).await.expect("it does not stop");
     assert!(log.contains("read again: nothing changed"), "{log}");
 }
 

@@ -55,10 +55,8 @@ pub struct GrowthReport {
     pub rounds_per_mille: u64,
     /// The most that either may be.
     pub floor_per_mille: u64,
-    /// Whether both are.
-    pub floor_met: bool,
-    /// Whether runs were long enough to be told apart.
-    pub long_enough: bool,
+    /// Whether both are; nothing is said of runs that were too short.
+    pub floor_met: Option<bool>,
     /// The machine, before and after.
     pub machine: [Machine; 2],
 }
@@ -76,6 +74,7 @@ impl GrowthReport {
             spread_per_mille(&of.map(|report| report.cpu_ns).collect::<Vec<_>>())
         };
         let (partners_per_mille, rounds_per_mille) = (spread(&grid.partners), spread(&grid.rounds));
+        let long_enough = points.iter().all(|report| CPU_MS_MIN <= report.cpu_ms);
         Self {
             what: "growth",
             engine,
@@ -84,8 +83,8 @@ impl GrowthReport {
             partners_per_mille,
             rounds_per_mille,
             floor_per_mille: SPREAD_PER_MILLE_MAX,
-            floor_met: partners_per_mille.max(rounds_per_mille) <= SPREAD_PER_MILLE_MAX,
-            long_enough: points.iter().all(|report| CPU_MS_MIN <= report.cpu_ms),
+            floor_met: long_enough
+                .then(|| partners_per_mille.max(rounds_per_mille) <= SPREAD_PER_MILLE_MAX),
             points,
             machine,
         }
@@ -161,10 +160,10 @@ impl fmt::Display for GrowthReport {
             f,
             "dearest by cheapest, cpu: {partners} with more partners, {rounds} with larger rounds; \
              floor: at most {floor}: {}",
-            word(self.floor_met)
+            self.floor_met.map_or("cannot be said", word)
         )?;
-        if !self.long_enough {
-            writeln!(f, "runs were too short to say so: less than {CPU_MS_MIN} ms of cpu")?;
+        if self.floor_met.is_none() {
+            writeln!(f, "runs were too short: less than {CPU_MS_MIN} ms of cpu")?;
         }
         Ok(())
     }
@@ -191,12 +190,12 @@ mod tests {
     fn each_way_of_growing_is_judged_apart() {
         let report = of([&[1_500], &[1_500], &[1_000], &[1_200]]);
         assert_eq!((report.partners_per_mille, report.rounds_per_mille), (1_500, 1_500));
-        assert!(report.floor_met && report.long_enough);
+        assert_eq!(report.floor_met, Some(true));
         let report = of([&[1_501], &[900], &[1_000], &[1_000]]);
         assert_eq!((report.partners_per_mille, report.rounds_per_mille), (1_501, 1_111));
-        assert!(!report.floor_met);
+        assert_eq!(report.floor_met, Some(false));
         let report = of([&[1_000], &[1_510], &[1_000], &[1_000]]);
-        assert!(!report.floor_met, "larger rounds are cheaper by more than half");
+        assert_eq!(report.floor_met, Some(false), "larger rounds are cheaper by more than half");
     }
 
     #[test]
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!((small.took_ns, small.cpu_per_mille), (55_000, 2_750));
         assert_eq!(report.points[0].cpu_ns, 100_000);
         assert_eq!(report.runs, 3);
-        assert!(!report.long_enough);
+        assert_eq!(report.floor_met, None);
         assert!(report.to_string().contains("too short"), "{report}");
     }
 }

@@ -1,8 +1,8 @@
 //! `roundhouse bench all`.
 
 use super::{Outcome, Site, exe};
-use crate::cli::{EXIT_FINDING, EXIT_OK};
-use anyhow::{Context, bail};
+use crate::cli::{EXIT_FINDING, EXIT_OK, EXIT_UNABLE};
+use anyhow::Context;
 use tokio::process::Command;
 
 const EXAMPLES: &str = "\
@@ -50,7 +50,11 @@ pub(super) async fn measure(flags: &Flags, site: Site<'_>) -> anyhow::Result<Out
         match ended.code().map(u8::try_from) {
             Some(Ok(EXIT_OK)) => {}
             Some(Ok(EXIT_FINDING)) => outcome = Outcome { code: EXIT_FINDING, keeps: true },
-            Some(_) | None => bail!("`bench {line}` could not be measured: {ended}"),
+            // What an earlier one left is to be looked at all the same.
+            Some(_) | None => {
+                eprintln!("bench: `bench {line}` could not be measured: {ended}");
+                return Ok(Outcome { code: EXIT_UNABLE, ..outcome });
+            }
         }
     }
     Ok(outcome)
