@@ -318,6 +318,10 @@ fn what_failed_is_told_by_rounds_money_and_the_oldest_void() {
     assert_eq!(told(&mut rig), (0, None, 0));
 }
 
+fn failed_units(rig: &mut Rig) -> i128 {
+    rig.owed().partners[&acme()].failed_units.values().sum()
+}
+
 /// Its record rests in a tier and a copy of it is sent as a probe, again and again.
 #[test]
 fn money_that_failed_counts_once_however_often_it_is_tried() {
@@ -329,10 +333,14 @@ fn money_that_failed_counts_once_however_often_it_is_tried() {
         rig.answer_with(|_| Err(CallError::Timeout));
         rig.advance(5_000);
         rig.load();
+        rig.apply();
+        // Before anybody has read it in the next tier, and behind.
+        let unread = failed_units(&mut rig);
         read_all(&mut rig);
-        let owed = rig.owed().partners[&acme()].clone();
-        let units: i128 = owed.failed_units.values().sum();
-        assert!(units == 0 || units == one[0].credit(), "{units}");
+        let units = failed_units(&mut rig);
+        for units in [unread, units] {
+            assert!(units == 0 || units == one[0].credit(), "{units}");
+        }
         counted += usize::from(units != 0);
         probed += usize::from(circuit(&mut rig) != Circuit::Closed);
     }
