@@ -8,10 +8,12 @@ the journal of what moved change in one transaction; an answer leaves once that 
     python3 -m venv venv && venv/bin/pip install -r examples/wallet/requirements.txt
     venv/bin/python examples/wallet/wallet.py serve --partner acme --db acme.db --keys keys.json
     venv/bin/python examples/wallet/wallet.py journal --db acme.db > journals/acme.jsonl
+    roundhouse demo --wallet-command 'venv/bin/python examples/wallet/wallet.py serve'
 
 keys.json holds the platform's public keys and the partners' secret ones, as `roundhouse key new`
 makes them: {"platform": ["whpk_..."], "partners": {"acme": ["whsk_..."]}}. `journal` prints every
-movement as `roundhouse audit --journal` reads it.
+movement as `roundhouse audit --journal` reads it; with --journal-dir in the place of --db, `serve`
+keeps both files there, and writes the journal when it stops.
 
 It takes EUR, and opens an account with --opening-balance for every player that it has not met: what
 happens there, and the session token, is your business. What a correction takes back may leave a
@@ -35,7 +37,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import InvalidSignature
@@ -401,6 +403,7 @@ class Wallet:
             "correction_window_days": 400,
             "retention_days": 400,
             "ledger_epoch": self.epoch,
+            "answer_ms_max": {"authorize": 1_000, "state": 5_000},
         }
 
     def health(self) -> Json:
@@ -543,6 +546,10 @@ class Server(ThreadingHTTPServer):
 
 def serve(options: argparse.Namespace) -> None:
     keys = Keys(options.keys, options.partner)
+    folder = options.journal_dir
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        options.db = folder / f"{options.partner}.db"
     wallet = Wallet(options.db, options.partner, options.opening_balance, options.ledger_epoch)
     host, _, port = options.listen.rpartition(":")
     server = Server((host, int(port)), handler(wallet, keys))
@@ -554,12 +561,14 @@ def serve(options: argparse.Namespace) -> None:
     server.serve_forever(poll_interval=0.1)
     with wallet.lock:
         wallet.db.close()
+    if folder is not None:
+        with (folder / f"{options.partner}.jsonl").open("w") as out:
+            write_journal(options.db, out)
 
 
-def journal(options: argparse.Namespace) -> None:
-    db = sqlite3.connect(options.db)
-    for (line,) in db.execute("SELECT line FROM journal ORDER BY seq"):
-        sys.stdout.write(line + "\n")
+def write_journal(db: Path, out: TextIO) -> None:
+    for (line,) in sqlite3.connect(db).execute("SELECT line FROM journal ORDER BY seq"):
+        out.write(line + "\n")
 
 
 def main() -> None:
@@ -575,9 +584,11 @@ def main() -> None:
     serving.add_argument("--ledger-epoch", type=int, default=1, help=epoch)
     serving.set_defaults(run=serve)
     printing = commands.add_parser("journal", help="print every movement, a JSON line each")
-    printing.set_defaults(run=journal)
-    for command in (serving, printing):
-        command.add_argument("--db", type=Path, required=True, help="SQLite file")
+    printing.set_defaults(run=lambda options: write_journal(options.db, sys.stdout))
+    printing.add_argument("--db", type=Path, required=True, help="SQLite file")
+    where = serving.add_mutually_exclusive_group(required=True)
+    where.add_argument("--db", type=Path, help="SQLite file")
+    where.add_argument("--journal-dir", type=Path, help="for the SQLite file and the journal")
     options = parser.parse_args()
     options.run(options)
 

@@ -38,6 +38,7 @@ use crate::line::Line;
 use crate::partners::Partners;
 use crate::placing::Placing;
 use crate::problem::{Kind, Problem};
+use crate::replays::Replays;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get, post};
@@ -62,6 +63,8 @@ pub struct ApiState<E> {
     pub operators: InForce,
     /// Who says what a correction would change.
     pub corrections: Arc<dyn Corrections>,
+    /// Who tells partners again what they confirmed.
+    pub replays: Arc<dyn Replays>,
     /// The partners, and whether their players may bet.
     pub partners: Partners,
     /// Partition counts, by which facts are found.
@@ -92,6 +95,7 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
         Some(_) => bets_routes(),
         None => elsewhere("/v1/bets", "/v1/bets/{*rest}")
             .merge(elsewhere("/v1/partners", "/v1/partners/{partner}"))
+            .route("/v1/partners/{partner}/check", any(not_served_here))
             .route("/v1/partners/{partner}/pause", any(not_served_here))
             .route("/v1/partners/{partner}/resume", any(not_served_here)),
     };
@@ -141,6 +145,7 @@ fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
         .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
         .route("/v1/partners", get(partners::list::<E>).post(partners::create::<E>))
         .route("/v1/partners/{partner}", get(partners::show::<E>).put(partners::set::<E>))
+        .route("/v1/partners/{partner}/check", get(partners::check::<E>))
         .route("/v1/partners/{partner}/pause", post(partners::pause::<E>))
         .route("/v1/partners/{partner}/resume", post(partners::resume::<E>))
 }

@@ -10,10 +10,12 @@ pub mod line;
 pub mod partners;
 pub mod placing;
 pub mod problem;
+pub mod replays;
 pub mod rounds_view;
 pub mod simple;
 pub mod stakes;
 pub mod tail;
+pub mod wallet_check;
 
 mod docs;
 pub mod herald;

@@ -291,6 +291,7 @@ mod tests {
             token_key: URL_SAFE_NO_PAD.encode(key(7).verifying_key()),
             reply_keys: vec![SecretKey::of_seed(&[9; 32]).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
+            calls_per_s: None,
         }
     }
 

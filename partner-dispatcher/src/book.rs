@@ -38,6 +38,23 @@ pub(crate) enum Stage {
     Moving,
 }
 
+impl Stage {
+    /// Of these a partner may have so many and no more: they are to be sent, and how soon they leave is its doing. What
+    /// rests is bounded by tier, what ends or moves by how fast it is written.
+    const fn is_busy(self) -> bool {
+        matches!(self, Self::Queued | Self::Sent | Self::Repeating | Self::Proving)
+    }
+}
+
+/// How many items of one partner and traffic there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    /// To be sent, on their way, or to be sent again from memory.
+    pub(crate) busy: usize,
+    /// Read ahead or kept as probes, in whatever stage.
+    pub(crate) ahead: usize,
+}
+
 /// One settlement that is owed, or whose end is not durable.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -52,7 +69,8 @@ pub(crate) struct Item {
     pub(crate) stage: Stage,
     /// How often it was sent, before and after a restart.
     pub(crate) attempts: u32,
-    /// A failure is followed by one repeat from memory; the next, or one behind the tier, by the tier.
+    /// A failure is followed by one repeat from memory, the next by a tier; what a tier gives back may be repeated
+    /// once again, or a single failure there would cost its next, far longer rest.
     pub(crate) repeat_left: bool,
     /// Items that a chunk with this one may have: fewer after chunks with it were refused as a whole.
     pub(crate) chunk_items_max: usize,
@@ -68,6 +86,8 @@ pub(crate) struct Item {
     pub(crate) aside: bool,
     /// The partner does not know its bet, and is told it anew: its ledger was restored (R20).
     pub(crate) recover: bool,
+    /// The request of the partner to be told again: what it answered before that closes nothing.
+    pub(crate) asked: Option<String>,
 }
 
 impl Item {
@@ -86,7 +106,16 @@ impl Item {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
+        // The later request: what closes it was said after both.
+        if other.asked.is_some() && (self.asked.is_none() || self.orig < other.orig) {
+            (self.asked, self.orig) = (other.asked, other.orig);
+        }
     }
+}
+
+/// Whose item it is and which traffic it travels in.
+pub(crate) fn home(item: &Item) -> (PartnerId, Traffic) {
+    (item.settlement.partner.clone(), Traffic::of(item.settlement.revision))
 }
 
 /// What is known of a bet of which anything is in memory.
@@ -117,8 +146,7 @@ pub(crate) struct Book {
     items: BTreeMap<u64, Item>,
     bets: BTreeMap<BetId, Known>,
     count: u64,
-    /// Items without a record, by partner and traffic.
-    ahead: BTreeMap<(PartnerId, Traffic), usize>,
+    counts: BTreeMap<(PartnerId, Traffic), Count>,
     /// Items dropped for a newer revision; to be taken out of the queues.
     dropped: Vec<(u64, Item)>,
 }
@@ -140,16 +168,29 @@ impl Book {
         self.items.iter().map(|(id, item)| (*id, item))
     }
 
-    /// Items of the partner's traffic that were read ahead or are kept as probes.
-    pub(crate) fn ahead(&self, partner: &PartnerId, traffic: Traffic) -> usize {
+    /// How many items of the partner's traffic there are.
+    pub(crate) fn count(&self, partner: &PartnerId, traffic: Traffic) -> Count {
         // The key is cheap to make: ids are shared, not copied.
-        self.ahead.get(&(partner.clone(), traffic)).copied().unwrap_or(0)
+        self.counts.get(&(partner.clone(), traffic)).copied().unwrap_or_default()
     }
 
     /// Puts an item into `stage`, if it is still there and in stage `from`.
     pub(crate) fn step(&mut self, id: u64, from: Stage, stage: Stage) -> bool {
-        let item = self.items.get_mut(&id).filter(|item| item.stage == from);
-        item.map(|item| item.stage = stage).is_some()
+        let there = self.items.get(&id).is_some_and(|item| item.stage == from);
+        if there {
+            self.put(id, stage);
+        }
+        there
+    }
+
+    /// Puts an item into `stage`.
+    pub(crate) fn put(&mut self, id: u64, stage: Stage) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut item.stage, stage);
+        if before.is_busy() != stage.is_busy() {
+            let busy = &mut self.counts.entry(home(item)).or_default().busy;
+            *busy = if stage.is_busy() { *busy + 1 } else { busy.saturating_sub(1) };
+        }
     }
 
     /// The highest revision of the bet read; 0 if nothing of it is in memory.
@@ -215,14 +256,20 @@ impl Book {
         revision == known.newest
     }
 
-    /// The item of the same bet and revision, if one is here to stay; older ones are dropped.
+    /// The item of the same bet and revision, if one is here to stay; older ones are dropped. What a partner asked to be
+    /// told again is no twin of one that it answered before.
     fn twin(&mut self, item: &Item) -> Option<u64> {
         let bet = &item.settlement.bet;
         let twins = self.bets.get(bet).map(|known| known.ids.clone()).unwrap_or_default();
         self.drop_outdated(bet);
+        let answered_before = |twin: &Item| {
+            let ends = twin.stage == Stage::Ending && twin.settlement == item.settlement;
+            ends && item.asked.is_some() && twin.orig < item.orig
+        };
         twins.into_iter().find(|id| {
             let twin = self.items.get(id);
             let twin = twin.filter(|twin| !matches!(twin.stage, Stage::Moving | Stage::Kept));
+            let twin = twin.filter(|twin| !answered_before(twin));
             twin.is_some_and(|twin| twin.settlement.revision == item.settlement.revision)
         })
     }
@@ -233,10 +280,9 @@ impl Book {
         // What it superseded may have been all that was known of the bet.
         let known = self.bets.entry(bet).or_insert_with(|| Known { newest, ids: Vec::new() });
         known.ids.push(self.count);
-        if item.ahead {
-            let of = (item.settlement.partner.clone(), Traffic::of(item.settlement.revision));
-            *self.ahead.entry(of).or_default() += 1;
-        }
+        let count = self.counts.entry(home(&item)).or_default();
+        count.busy += usize::from(item.stage.is_busy());
+        count.ahead += usize::from(item.ahead);
         self.items.insert(self.count, item);
         self.count
     }
@@ -268,12 +314,9 @@ impl Book {
     pub(crate) fn done(&mut self, id: u64) -> Option<Item> {
         let item = self.items.remove(&id)?;
         item.places.iter().for_each(|place| self.offsets.done(*place));
-        if item.ahead {
-            let of = (item.settlement.partner.clone(), Traffic::of(item.settlement.revision));
-            if let Some(count) = self.ahead.get_mut(&of) {
-                *count = count.saturating_sub(1);
-            }
-        }
+        let count = self.counts.entry(home(&item)).or_default();
+        count.busy = count.busy.saturating_sub(usize::from(item.stage.is_busy()));
+        count.ahead = count.ahead.saturating_sub(usize::from(item.ahead));
         if let Some(known) = self.bets.get_mut(&item.settlement.bet) {
             known.ids.retain(|other| *other != id);
             if known.ids.is_empty() {

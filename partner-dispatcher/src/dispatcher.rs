@@ -13,8 +13,9 @@ mod tests;
 
 pub use owed::{Owed, OwedOf, OwedQuery, owed};
 
-use crate::book::{Book, Item, Stage};
+use crate::book::{Book, Stage, home};
 use crate::chunk::StateCall;
+use crate::concurrency::Sent;
 use crate::judge::Answer;
 use crate::limits::Limits;
 use crate::queue::Partner;
@@ -26,7 +27,6 @@ use schemas::contract::Traffic;
 use schemas::outgoing::Partitions;
 use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use writing::Writer;
 
 /// Where a dispatcher starts and what it may do.
@@ -45,7 +45,7 @@ pub struct DispatcherOptions {
     /// Of the jitter alone. Any number will do; the same one gives the same waits.
     pub seed: u64,
     /// What [`OwedQuery`] says, at the start.
-    pub restored: Arc<BTreeMap<PartnerId, String>>,
+    pub known: OwedQuery,
 }
 
 /// The dispatcher of one partition.
@@ -83,6 +83,7 @@ struct Flight {
     /// Whether its end alone tells if the partner is there: a probe, or the first word to a partner of
     /// which only old debts are known.
     decisive: bool,
+    sent: Sent,
 }
 
 /// Items of one tier that are not due.
@@ -103,6 +104,8 @@ enum Due {
     Gate(PartnerId),
     /// The breaker of this partner may let a probe through.
     Probe(PartnerId),
+    /// The rate of this partner's traffic, which kept it back until then, may let a chunk through.
+    Rate(PartnerId, Traffic, Millis),
     /// The head of a tier is due.
     Tier(RetryTier),
 }
@@ -156,7 +159,7 @@ impl Dispatcher {
         for (tier, from) in tiers.into_iter().zip(options.from_tiers) {
             book.offsets.track(tier, from);
         }
-        let (restored, jitter) = (Arc::clone(&options.restored), Jitter::new(options.seed));
+        let (known, jitter) = (options.known.clone(), Jitter::new(options.seed));
         let mut dispatcher = Self {
             options,
             settlements,
@@ -175,7 +178,7 @@ impl Dispatcher {
             tokens: 0,
             effects: Vec::new(),
         };
-        dispatcher.note_restored(&restored);
+        dispatcher.note_restored(&known.restored);
         dispatcher
     }
 
@@ -253,6 +256,11 @@ impl Dispatcher {
             Some(Due::Probe(partner)) => {
                 self.touched.insert(partner);
             }
+            Some(Due::Rate(partner, traffic, at)) => {
+                // Looked at by the clock again, whatever it says by now.
+                self.partner(&partner).queue(traffic).kept_back_to.take_if(|to| *to == at);
+                self.touched.insert(partner);
+            }
             Some(Due::Gate(partner)) => {
                 self.partner(&partner).gated = false;
                 self.touched.insert(partner);
@@ -264,11 +272,6 @@ impl Dispatcher {
             None => {}
         }
     }
-}
-
-/// Whose item it is and which traffic it travels in.
-fn home(item: &Item) -> (PartnerId, Traffic) {
-    (item.settlement.partner.clone(), Traffic::of(item.settlement.revision))
 }
 
 impl Machine for Dispatcher {
@@ -308,7 +311,8 @@ impl Machine for Dispatcher {
 
     fn ready_for(&self, source: Source) -> bool {
         let limits = &self.options.limits;
-        let crowded = limits.items_held_max.saturating_mul(2) <= self.book.len();
+        let crowded = limits.items_held_max.saturating_mul(2) <= self.book.len()
+            || limits.items_unwritten_max <= self.writer.waiting_count();
         let tier = RetryTier::of_topic(source.topic.0);
         let full = tier.is_some_and(|tier| limits.tier_items_max <= self.tier_held(tier));
         !crowded && !full

@@ -39,7 +39,10 @@ pub struct Asked<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Final: the partner's row is in the target state and the money says so.
-    Applied,
+    Applied {
+        /// What it could not take back, in minor units; 0 or above.
+        shortfall: i64,
+    },
     /// Final: the partner's row is at a higher revision that was read from a log.
     Superseded {
         /// The row's revision.
@@ -105,7 +108,7 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         return Judgement::owed(sent, !BUSY.contains(&status), answer.retry_after_ms);
     }
     if planted::active(Bug::StatusMeansApplied) {
-        let verdicts = vec![Verdict::Applied; sent.len()];
+        let verdicts = vec![Verdict::Applied { shortfall: 0 }; sent.len()];
         let epoch = Some(String::new());
         return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
     }

@@ -47,16 +47,13 @@
 //! never waits for one partner while another could be served: what does not fit a partner's queue goes to the
 //! tiers and the partition goes on, and a partner that does not answer gets one probe at a time. Nor does it let one item hold up others: a chunk that a wallet refuses as a
 //! whole comes again in halves, until the item that it chokes on is alone. It never gives up: parked is owed, counted and shown.
-//!
-//! # Not yet
-//!
-//! The limits do not adapt.
 
 pub mod dispatcher;
 
 mod book;
 pub mod breaker;
 pub mod chunk;
+mod concurrency;
 mod drain;
 #[cfg(test)]
 mod fixtures;
@@ -66,6 +63,7 @@ pub mod limits;
 mod offsets;
 mod output;
 mod queue;
+mod rate;
 pub mod retry;
 
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 use schemas::catalogue::TIERS;
 use schemas::contract::{STATE_BYTES_MAX, STATE_ITEMS_MAX};
+use std::num::NonZeroU32;
 
 /// What one dispatcher, the owner of one partition, may hold and do at once.
 #[derive(Clone, Copy, Debug)]
@@ -10,17 +11,28 @@ pub struct Limits {
     pub chunk_items_max: usize,
     /// Bytes of a chunk's body. Origin: contract 2; a partner answers `too_large` above it.
     pub chunk_bytes_max: usize,
-    /// Chunks on their way to one partner, per kind of traffic. Origin: 4 chunks of 500 at 20 ms carry
+    /// Chunks on their way to one partner, per kind of traffic; fewer to one that answers late
+    /// ([`concurrency`](crate::concurrency)). Origin: 4 chunks of 500 at 20 ms carry
     /// 100,000 items a second, more than a partition brings; more would only press on a slow wallet.
     pub chunks_in_flight_max: usize,
-    /// Items that wait for a free slot, per partner and kind of traffic; more go to the tier. Origin: two
-    /// full rounds of 10,000 bets. Lower spills a burst that a healthy partner would take; higher
-    /// makes a restart read more again.
-    pub items_queued_max: usize,
-    /// Items of the whole partition above which a partner may queue no more than one chunk per traffic,
+    /// Calls a second to one partner, per kind of traffic; none for no limit. A partner's own rate stands in its place.
+    pub calls_per_s_max: Option<NonZeroU32>,
+    /// Calls a second to one partner that carry corrections, also where its own rate is higher; none for no limit.
+    /// Origin: contract 6, so that a week that is recalculated delays no live round at the wallet. 50 chunks are 25,000
+    /// items, a quarter of what the slots would carry.
+    pub corrections_per_s_max: Option<NonZeroU32>,
+    /// Items of one partner and kind of traffic in memory that are to be sent, on their way or to be repeated; more
+    /// go to the tier. Half as many are read ahead at most. Origin: two full rounds of 10,000 bets. Lower spills a burst
+    /// that a healthy partner would take; higher makes a restart read more again.
+    pub partner_items_max: usize,
+    /// Items of the whole partition above which a partner may have no more than its slots and one chunk take,
     /// and twice which nothing more is read. Origin: about 1 KB each. Without it a few hundred
     /// partners that hang would fill the memory.
     pub items_held_max: usize,
+    /// Items whose end waits to be written, or its move to a tier, above which nothing more is read. Origin: four
+    /// batches, so that the engine never waits. Without it what is owed to a partner that is down would fill the
+    /// memory on its way from one topic to another.
+    pub items_unwritten_max: usize,
     /// Records of each tier kept in memory until they are due. Origin: two reads' worth and more; the
     /// head alone decides when the next is due, so more would not be faster, only larger.
     pub tier_items_max: usize,
@@ -35,8 +47,9 @@ pub struct Limits {
     pub refusals_halved_max: u32,
     /// Shortest wait before the first repeat, in ms. Origin: DESIGN 7.
     pub repeat_wait_ms_min: u64,
-    /// Longest wait before the first repeat, in ms. Origin: DESIGN 7. Equal bounds would let all
-    /// chunks that failed together come again together.
+    /// Longest wait before the first repeat, in ms. Origin: DESIGN 7 has it within 250 ms of the failure; the rest is
+    /// for hearing of the failure, and for the way. Equal bounds would let all chunks that failed together come again
+    /// together.
     pub repeat_wait_ms_max: u64,
     /// Longest pause that a partner can ask for, in ms. Origin: the wait of the first tier; later, the
     /// probe of an open breaker alone would come. Unbounded, one wrong header would stop a partner's money
@@ -72,14 +85,17 @@ impl Limits {
         chunk_items_max: STATE_ITEMS_MAX,
         chunk_bytes_max: STATE_BYTES_MAX,
         chunks_in_flight_max: 4,
-        items_queued_max: 20_000,
+        calls_per_s_max: None,
+        corrections_per_s_max: NonZeroU32::new(50),
+        partner_items_max: 20_000,
         items_held_max: 200_000,
+        items_unwritten_max: 20_000,
         tier_items_max: 5_000,
         loads_in_flight_max: 16,
         apply_items_max: 5_000,
         refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
-        repeat_wait_ms_max: 250,
+        repeat_wait_ms_max: 200,
         retry_after_ms_max: 5_000,
         tier_wait_ms: [5_000, 30_000, 2 * MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS],
         last_tier_after_ms: DAY_MS,
@@ -91,9 +107,15 @@ impl Limits {
         peeks_in_flight_max: 4,
     };
 
+    /// Items of one partner and kind of traffic where too much is held: what may be on its way, and a chunk to follow.
+    pub(crate) fn partner_items_crowded_max(&self) -> usize {
+        let chunks = self.chunks_in_flight_max.saturating_add(1);
+        self.partner_items_max.min(self.chunk_items_max.saturating_mul(chunks))
+    }
+
     /// Failed calls in a row that open a breaker: more than the slots, so that the failures of one moment
     /// alone do not.
-    pub(crate) fn breaker_failures(&self) -> u32 {
+    pub fn breaker_failures(&self) -> u32 {
         let slots = u32::try_from(self.chunks_in_flight_max).unwrap_or(u32::MAX);
         self.breaker_failures_min.max(slots.saturating_add(1))
     }
@@ -104,9 +126,9 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
 const _: () = {
     let limits = Limits::PRODUCTION;
-    assert!(limits.chunk_items_max <= limits.items_queued_max, "a full chunk must fit a queue");
+    assert!(limits.chunk_items_max <= limits.partner_items_max, "a full chunk must fit");
     assert!(
-        limits.items_queued_max < limits.items_held_max,
+        limits.partner_items_max < limits.items_held_max,
         "one partner must not fill a partition"
     );
     assert!(limits.repeat_wait_ms_min < limits.repeat_wait_ms_max, "jitter needs room");

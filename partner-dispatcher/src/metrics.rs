@@ -49,7 +49,7 @@ struct CircuitIs {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OwedItems {
+struct OfTraffic {
     partner: String,
     traffic: &'static str,
 }
@@ -68,7 +68,10 @@ pub struct Metrics {
     attempts: Family<Attempt, Counter>,
     durations: Histograms,
     acknowledged: Histograms,
-    owed: Family<OwedItems, Gauge>,
+    held: Gauge,
+    owed: Family<OfTraffic, Gauge>,
+    calls_at_once: Family<OfTraffic, Gauge>,
+    throttled: Family<OfTraffic, Gauge>,
     backlog: Family<Backlog, Gauge>,
     circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
@@ -104,9 +107,24 @@ impl Metrics {
                 "From the record that caused a chunk's oldest settlement to the partner's 200",
                 histograms(),
             ),
+            held: metrics.register(
+                "partner_held_records",
+                "Settlements in memory, also those read ahead of their tier",
+                Gauge::default(),
+            ),
             owed: metrics.register(
                 "partner_owed_records",
                 "Settlements in memory without a durable end, by partner and traffic",
+                Family::default(),
+            ),
+            calls_at_once: metrics.register(
+                "partner_calls_at_once_max",
+                "State calls that may be on their way to a partner: fewer than configured if it answers late",
+                Family::default(),
+            ),
+            throttled: metrics.register(
+                "partner_throttled",
+                "1 while something waits because of the calls a second that a partner may have",
                 Family::default(),
             ),
             backlog: metrics.register(
@@ -160,6 +178,7 @@ impl Metrics {
             // A partner has one lane and so one partition.
             partners.extend(&one.partners);
         }
+        self.held.set(gauge(owed.iter().map(|one| one.held).sum()));
         // Else a currency of which nothing failed any more would stand as it was.
         self.failed_units.clear();
         let nothing = OwedOf::default();
@@ -176,9 +195,14 @@ impl Metrics {
         for (traffic, name) in
             [(Traffic::Void, "void"), (Traffic::Live, "live"), (Traffic::Correction, "correction")]
         {
-            let labels = OwedItems { partner: partner.to_string(), traffic: name };
+            let labels = OfTraffic { partner: partner.to_string(), traffic: name };
             let items = owed.items.get(&traffic).copied().unwrap_or(0);
             self.owed.get_or_create(&labels).set(gauge(items));
+            let at_once = owed.calls_at_once.get(&traffic).copied().unwrap_or(0);
+            let at_once = i64::try_from(at_once).unwrap_or(i64::MAX);
+            self.calls_at_once.get_or_create(&labels).set(at_once);
+            let throttled = owed.throttled.contains(&traffic);
+            self.throttled.get_or_create(&labels).set(i64::from(throttled));
             let now = owed.circuits.get(&traffic).copied().unwrap_or_default();
             for circuit in Circuit::ALL {
                 let (partner, state) = (partner.to_string(), circuit.name());

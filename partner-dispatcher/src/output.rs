@@ -3,11 +3,12 @@
 use crate::book::Item;
 use crate::judge::ParkCode;
 use crate::retry::{
-    HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED,
-    HEADER_RETRIED_SINCE,
+    HEADER_ASKED, HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_CODE, HEADER_ORIG_OFFSET,
+    HEADER_REPLAYED, HEADER_RETRIED_SINCE,
 };
 use runtime::{Append, Fact, Record, Source};
 use schemas::catalogue::RetryTier;
+use schemas::facts::HEADER_SHORTFALL;
 use schemas::frame::FrameError;
 use schemas::outgoing::{self, Partitions, SettlementTopic};
 use schemas::settlements::Settlement;
@@ -21,6 +22,18 @@ pub(crate) struct Output {
     pub(crate) records: Vec<Append>,
 }
 
+/// A final answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Applied {
+        /// What the partner could not take back, in minor units.
+        shortfall: i64,
+    },
+    Superseded {
+        by: u32,
+    },
+}
+
 /// A final answer: a fact and its record.
 ///
 /// # Errors
@@ -28,18 +41,24 @@ pub(crate) struct Output {
 pub(crate) fn delivered(
     item: &Item,
     epoch: &str,
-    superseded_by: Option<u32>,
+    end: End,
     partition: u32,
 ) -> Result<Output, FrameError> {
-    let outcome = match superseded_by {
-        Some(_) => DeliveryOutcome::Superseded,
-        None => DeliveryOutcome::Applied,
+    let record = match end {
+        End::Applied { .. } => delivery(item, epoch, DeliveryOutcome::Applied),
+        End::Superseded { by } => DeliveryRecord {
+            superseded_by: Some(i64::from(by)),
+            ..delivery(item, epoch, DeliveryOutcome::Superseded)
+        },
     };
-    let record = DeliveryRecord {
-        superseded_by: superseded_by.map(i64::from),
-        ..delivery(item, epoch, outcome)
-    };
-    ended(item, &record.identified(), partition)
+    let mut output = ended(item, &record.identified(), partition)?;
+    if let End::Applied { shortfall } = end
+        && (shortfall != 0 || item.asked.is_some())
+        && let Some(record) = output.records.first_mut()
+    {
+        record.headers.push((HEADER_SHORTFALL, shortfall.to_string()));
+    }
+    Ok(output)
 }
 
 /// A parking (R18): the fact, its record, the settlement in the parking place, and a case.
@@ -82,19 +101,25 @@ pub(crate) fn to_tier(item: &Item, tier: RetryTier, partition: u32) -> Result<Ou
 }
 
 /// A parked settlement sent again by command: a record of the first tier, with the content as parked and
-/// a history that begins anew. `orig` is its offset in `settlements.v1`, as the parked record's header says.
+/// a history that begins anew. `orig` is its offset in `settlements.v1` and `asked` the request of its partner that it
+/// follows from, if one, as the parked record's headers say.
 ///
 /// Appending it any number of times moves no money: what has its final answer is found in the store, and the
 /// partner's register knows the rest.
 ///
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
-pub fn replayed(settlement: &Settlement, orig: u64, partition: u32) -> Result<Append, FrameError> {
+pub fn replayed(
+    settlement: &Settlement,
+    (orig, asked): (u64, Option<&str>),
+    partition: u32,
+) -> Result<Append, FrameError> {
     let topic = SettlementTopic::Retry(RetryTier::S5);
     let mut record = outgoing::settlement(settlement, topic, partition)?;
     record.headers.push((HEADER_ORIG_OFFSET, orig.to_string()));
     record.headers.push((HEADER_ATTEMPT, "0".to_owned()));
     record.headers.push((HEADER_REPLAYED, "true".to_owned()));
+    record.headers.extend(asked.map(|request| (HEADER_ASKED, request.to_owned())));
     Ok(record.into_parts().into())
 }
 
@@ -153,6 +178,7 @@ fn moved(
 ) -> Result<Append, FrameError> {
     let mut record = outgoing::settlement(&item.settlement, topic, partition)?;
     record.headers.push((HEADER_ORIG_OFFSET, item.orig.to_string()));
+    record.headers.extend(item.asked.clone().map(|request| (HEADER_ASKED, request)));
     record.headers.extend(headers);
     Ok(record.into_parts().into())
 }

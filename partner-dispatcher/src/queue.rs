@@ -1,8 +1,9 @@
 //! What waits for one partner: a queue per kind of traffic, none of which waits for another.
 
 use crate::breaker::Breaker;
+use crate::concurrency::Concurrency;
 use crate::drain::Drain;
-use crate::limits::Limits;
+use crate::rate::Rate;
 use runtime::Millis;
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
@@ -19,6 +20,10 @@ pub(crate) struct Queue {
     /// Numbers of items. They rise as items are read, so that a repeat stands in front again.
     pub(crate) ids: BTreeSet<u64>,
     pub(crate) chunks_in_flight: usize,
+    pub(crate) concurrency: Concurrency,
+    pub(crate) rate: Rate,
+    /// When the next chunk may start, for which a timer is set; none if the rate does not keep it back.
+    pub(crate) kept_back_to: Option<Millis>,
     pub(crate) breaker: Breaker,
     /// Numbers of the items kept as probes, the next in front.
     pub(crate) kept: VecDeque<u64>,
@@ -32,6 +37,13 @@ pub(crate) struct Queue {
     pub(crate) drained_to: [u64; TIERS],
     /// What failed and was put into a tier.
     pub(crate) failed: Failed,
+}
+
+impl Queue {
+    /// True if something waits because of its rate.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.kept_back_to.is_some() && !self.ids.is_empty()
+    }
 }
 
 /// What failed, by round.
@@ -129,23 +141,36 @@ pub(crate) struct Partner {
 
 /// What was parked since this dispatcher started and has no final answer since: the highest revision, by bet.
 #[derive(Debug, Default)]
-pub(crate) struct Parked(BTreeMap<BetId, u32>);
+pub(crate) struct Parked {
+    bets: BTreeMap<BetId, u32>,
+    /// Parked beyond the bets that are kept.
+    beyond: u64,
+}
 
 impl Parked {
+    /// Bets kept. A partner that refuses a million settlements must not fill the memory; what is beyond is counted,
+    /// and is not taken back when it is answered.
+    const KEPT_MAX: usize = 10_000;
+
     pub(crate) fn add(&mut self, bet: BetId, revision: u32) {
-        let parked = self.0.entry(bet).or_insert(revision);
-        *parked = revision.max(*parked);
+        if let Some(parked) = self.bets.get_mut(&bet) {
+            *parked = revision.max(*parked);
+        } else if self.bets.len() < Self::KEPT_MAX {
+            self.bets.insert(bet, revision);
+        } else {
+            self.beyond += 1;
+        }
     }
 
     /// A final answer to `revision` stands.
     pub(crate) fn answered(&mut self, bet: &BetId, revision: u32) {
-        if self.0.get(bet).is_some_and(|parked| *parked <= revision) {
-            self.0.remove(bet);
+        if self.bets.get(bet).is_some_and(|parked| *parked <= revision) {
+            self.bets.remove(bet);
         }
     }
 
     pub(crate) fn count(&self) -> u64 {
-        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.bets.len()).unwrap_or(u64::MAX).saturating_add(self.beyond)
     }
 }
 
@@ -157,11 +182,22 @@ impl Partner {
     pub(crate) fn queues(&self) -> impl Iterator<Item = (Traffic, &Queue)> {
         self.queues.iter().map(|(traffic, queue)| (*traffic, queue))
     }
+}
 
-    /// True if another item may wait here; `held` is the number in the whole partition.
-    pub(crate) fn has_room(&mut self, traffic: Traffic, held: usize, limits: &Limits) -> bool {
-        let crowded = limits.items_held_max <= held;
-        let max = if crowded { limits.chunk_items_max } else { limits.items_queued_max };
-        self.queue(traffic).ids.len() < max
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_parked_is_counted_also_beyond_what_is_kept() {
+        let mut parked = Parked::default();
+        let bet = |number| format!("r_1:b{number}").parse::<BetId>().unwrap();
+        let all = Parked::KEPT_MAX + 50;
+        (0..all).for_each(|number| parked.add(bet(number), 3));
+        (0..50).for_each(|number| parked.add(bet(number), 4));
+        assert_eq!((parked.bets.len(), parked.count()), (Parked::KEPT_MAX, 10_050));
+        parked.answered(&bet(0), 3);
+        parked.answered(&bet(1), 4);
+        assert_eq!(parked.count(), 10_049);
     }
 }

@@ -1,7 +1,7 @@
 //! When an item is tried again: at once from memory, then from one tier after the other, at last by a
 //! human.
 
-pub use schemas::facts::{HEADER_ATTEMPT, HEADER_REPLAYED};
+pub use schemas::facts::{HEADER_ASKED, HEADER_ATTEMPT, HEADER_REPLAYED};
 
 use crate::limits::Limits;
 use runtime::{Millis, Record};
@@ -116,7 +116,7 @@ mod tests {
         let mut jitter = Jitter::new(7);
         let waits: Vec<u64> =
             (0..1_000).map(|_| jitter.repeat_wait_ms(&Limits::PRODUCTION)).collect();
-        assert!(waits.iter().all(|wait| (100..=250).contains(wait)));
+        assert!(waits.iter().all(|wait| (100..=200).contains(wait)));
         assert!(100 < waits.iter().collect::<BTreeSet<_>>().len());
         let mut again = Jitter::new(7);
         assert!(waits.iter().all(|wait| *wait == again.repeat_wait_ms(&Limits::PRODUCTION)));

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use show::show;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use toml::Table;
 
@@ -175,6 +176,10 @@ pub struct Dispatcher {
     pub chunk_items_max: usize,
     /// Requests to one partner on their way, per kind of traffic.
     pub chunks_in_flight_max: usize,
+    /// Requests a second to one partner, per kind of traffic; 0 for no limit.
+    pub calls_per_s_max: u32,
+    /// Requests a second to one partner with corrections; 0 for no limit but the one above.
+    pub corrections_per_s_max: u32,
     /// Longest wait for the answer to a request, in ms.
     pub call_ms_max: u64,
     /// Other waits than those of the tiers' names, for benches and tests, which have no hours. It is no
@@ -291,6 +296,9 @@ pub struct Partner {
     /// Secrets shared with the partner, `whsec_...`, with which both sign instead (HMAC).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_secrets: Vec<String>,
+    /// State calls a second that the wallet takes, per kind of traffic; none for what `dispatcher` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_s: Option<NonZeroU32>,
     /// The currencies it takes bets in.
     pub currencies: Vec<CurrencyLimits>,
 }

@@ -96,6 +96,7 @@ pub async fn read(
                     times: 0,
                     partition,
                     orig: record.offset,
+                    asked: None,
                     settlement,
                 };
                 lost.items.insert(item.settlement.bet.to_string(), item);

@@ -15,9 +15,9 @@ mod shapes;
 
 pub use document::document;
 pub use reconcile::{
-    CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
-    CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest, QueryResponse,
-    ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody, get_id,
+    AnswerTimes, CAPABILITIES_PATH, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse,
+    CloseTotal, CurrencyBody, HEALTH_PATH, HealthResponse, QUERY_BETS_MAX, QueryRequest,
+    QueryResponse, ROUND_BETS_MAX, ROUND_BETS_PATH, RoundBetsResponse, RowBody, get_id, post_id,
 };
 pub use said::{CLOSE_LISTED_MAX, CloseSums};
 

@@ -31,6 +31,10 @@ pub const HISTORY_REPLAY: &str = "history_replay";
 /// A place in a list of histories, or in the index of one; its key is all it says.
 pub const HISTORY_PLACE: &str = "history_place";
 
+/// History of a bet: what the partner could not take back when it answered, as [`HEADER_SHORTFALL`] says. A framed
+/// `HistoryRecord` whose value is `<revision> <minor units>` as text.
+pub const HISTORY_SHORTFALL: &str = "history_shortfall";
+
 /// Every kind of fact.
 pub const KINDS: &[&str] = &[
     ACCEPTED,
@@ -48,6 +52,7 @@ pub const KINDS: &[&str] = &[
     HISTORY_DELIVERY,
     HISTORY_REPLAY,
     HISTORY_PLACE,
+    HISTORY_SHORTFALL,
 ];
 
 /// Header: the partner.
@@ -63,6 +68,13 @@ pub const HEADER_BETS_PARTITION: &str = "bets_partition";
 /// Header of the retry tiers: how often the settlement was sent before; of `deliveries.v1`: how often it was
 /// sent in all.
 pub const HEADER_ATTEMPT: &str = "attempt";
+/// Header of `deliveries.v1`: what the partner could not take back of the revision, minor units. It is there if that is
+/// not 0, or if the partner had asked to be told again. A header: the partner may take more of it later, and the same
+/// answer must be the same fact.
+pub const HEADER_SHORTFALL: &str = "shortfall_units";
 /// Header of the first retry tier, for those who read it: the settlement was parked and is sent again by
 /// command.
 pub const HEADER_REPLAYED: &str = "replayed";
+/// Header of `settlements.v1`, the retry tiers and the parking place: the partner asked, by the request of this id, to
+/// be told again what it had confirmed.
+pub const HEADER_ASKED: &str = "asked_again";

@@ -125,6 +125,7 @@ impl PartnerSaid {
                 token_key: need(record.token_key, "token_key")?,
                 reply_keys: need(record.reply_keys, "reply_keys")?,
                 currencies: profile::read(need(record.currencies, "currencies")?)?,
+                calls_per_s: profile::calls_per_s(record.calls_per_s)?,
             }),
             (None, LEDGER) => PartnerWord::Ledger(LedgerWord {
                 epoch: need(record.ledger_epoch, "ledger_epoch")?,
@@ -165,6 +166,7 @@ impl PartnerSaid {
                 token_key: Some(profile.token_key.clone()),
                 reply_keys: Some(profile.reply_keys.clone()),
                 currencies: Some(profile::write(&profile.currencies)),
+                calls_per_s: profile.calls_per_s.map(|number| i64::from(number.get())),
                 ..record
             },
         })

@@ -467,6 +467,8 @@ pub struct PartnerRecord {
     pub ledger_epoch: Option<String>,
     /// ledger: whether an operator signed it off as one restored from a backup.
     pub restored: Option<bool>,
+    /// profile: state calls a second that the wallet takes of each kind of traffic; absent where it has no rate of its own.
+    pub calls_per_s: Option<i64>,
 }
 
 /// What a partner takes in one currency, in minor units.

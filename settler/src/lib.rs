@@ -27,8 +27,8 @@ pub use preview::{
     progress,
 };
 pub use reconciler::{
-    CloseAnswer, CloseAsk, CloseCall, Closer, Metrics, Owed, Reconciler, ReconcilerAsk,
-    ReconcilerOptions, ReconcilerTold, Standing,
+    AgainError, AskedAgain, CloseAnswer, CloseAsk, CloseCall, Closer, Metrics, Owed, Reconciler,
+    ReconcilerAsk, ReconcilerOptions, ReconcilerTold, SaidAgain, Standing, say_again,
 };
 
 #[cfg(test)]

@@ -172,7 +172,8 @@ pub async fn progress<S: FactStore>(
     Ok(done)
 }
 
-async fn read<S: FactStore>(
+/// A round and the answers about it in one partition.
+pub(crate) async fn read<S: FactStore>(
     store: &S,
     round: &RoundId,
     partition: u32,

@@ -11,22 +11,28 @@
 //! there is another version or another list of bets set aside. A difference, found twice in a row, is a case
 //! in `cases.v1` that names the bets; it ends when a later close finds none.
 //!
+//! While a round has no result, partners are asked every ten minutes about stakes that they have held for long; what differs is a
+//! case as well.
+//!
 //! It is told which partitions it has ([`ReconcilerAsk`]): what was read of rounds is no memory of a
 //! partition and stays when one comes or goes. Two owners for a while only repeat more.
 //!
 //! Not yet here: breakers; a settlement is said again to a partner that is down, too.
 
+mod again;
 mod ask;
 mod book;
 mod closing;
 mod compare;
 mod desk;
 mod differ;
+mod holds;
 mod lane;
 mod metrics;
 mod rounds;
 mod send;
 
+pub use again::{AgainError, AskedAgain, SaidAgain, say_again};
 pub use ask::{Owed, ReconcilerAsk, ReconcilerOptions, ReconcilerTold, Standing};
 pub use desk::{CloseAnswer, CloseAsk, CloseCall};
 pub use metrics::Metrics;
@@ -34,6 +40,9 @@ pub use send::Closer;
 
 use crate::load::Loaded;
 use crate::memory::Memory;
+pub(crate) use again::ASKED;
+#[cfg(test)]
+pub(crate) use again::of_round;
 use closing::{Seen, Writing};
 use compare::compare_with;
 pub(crate) use compare::{Answers, compare};

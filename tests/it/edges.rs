@@ -13,6 +13,7 @@ use runtime::http::HttpAnswer;
 use runtime::{Append, Effect, EngineError, Input, Machine, Source, SystemClock, Topic};
 use schemas::catalogue::{PartitionedBy, ROUNDS, SETTLEMENTS, TOPICS};
 use schemas::contract::{AuthorizeRequest, StateResponse};
+use schemas::facts::HEADER_ASKED;
 use schemas::outgoing::{self, Partitions, SettlementTopic};
 use schemas::rounds::{Offer, Opened, RoundEvent, RoundSaid, Verdict};
 use schemas::settlements::{Reason, Settlement, Target};
@@ -188,6 +189,18 @@ fn wallet() -> Register {
     register
 }
 
+fn dispatcher() -> Player<Dispatcher> {
+    Player::new(Dispatcher::new(DispatcherOptions {
+        partition: 0,
+        from: 0,
+        from_tiers: [0; schemas::catalogue::TIERS],
+        partitions: PARTITIONS,
+        limits: partner_dispatcher::Limits::PRODUCTION,
+        seed: 1,
+        known: Default::default(),
+    }))
+}
+
 /// The owner publishes 3 and 4, then a zombie publishes 3 again: newest is the highest revision.
 #[test]
 fn h19_newest_is_the_highest_revision_never_the_last_arrival() {
@@ -199,15 +212,7 @@ fn h19_newest_is_the_highest_revision_never_the_last_arrival() {
             let outgoing = outgoing::settlement(&settlement(revision, payout), topic, 0).unwrap();
             stage.append(Append::from(outgoing.into_parts()));
         }
-        let mut player = Player::new(Dispatcher::new(DispatcherOptions {
-            partition: 0,
-            from: 0,
-            from_tiers: [0; schemas::catalogue::TIERS],
-            partitions: PARTITIONS,
-            limits: partner_dispatcher::Limits::PRODUCTION,
-            seed: 1,
-            restored: Default::default(),
-        }));
+        let mut player = dispatcher();
         let mut register = wallet();
         let all = stage.log.all(source).to_vec();
         player.readings[0].1 = 3;
@@ -227,6 +232,52 @@ fn h19_newest_is_the_highest_revision_never_the_last_arrival() {
             (_, _) => Err(format!("the partner moved {net}, the offset is {stored}")),
         }
     });
+}
+
+/// A partner that lost a movement, and names no other ledger, asks to be told again: by then its wallet fails once more,
+/// and what it had confirmed before must not stand for an answer. Who lost nothing is told the same, and moves nothing.
+#[test]
+fn what_a_partner_asks_for_is_told_again_and_moves_what_is_missing() {
+    let source = Source { topic: Topic(SETTLEMENTS), partition: 0 };
+    let bet = bet("r1", "b", 1_000);
+    let settled = |revision, previous, payout| {
+        let target = Target::Settled(payout);
+        Settlement::of(&bet, revision, previous, target, Reason::Result, 0)
+    };
+    let first = settled(3, Target::Held, 2_500);
+    let newest = settled(4, Target::Settled(2_500), 4_000);
+    let say = |stage: &mut Stage, one: &Settlement, asked: Option<&str>| {
+        let mut said = outgoing::settlement(one, SettlementTopic::Settlements, 0).unwrap();
+        said.headers.extend(asked.map(|request| (HEADER_ASKED, request.to_owned())));
+        stage.append(Append::from(said.into_parts()));
+    };
+    for loses in [true, false] {
+        let mut stage = Stage { now: 2_000, ..Stage::default() };
+        let mut player = dispatcher();
+        let mut register = wallet();
+        say(&mut stage, &first, None);
+        stage.run(&mut player);
+        answer_calls(&mut stage, &mut player, Some(&mut register));
+        let backup = register.clone();
+        say(&mut stage, &newest, None);
+        stage.run(&mut player);
+        answer_calls(&mut stage, &mut player, Some(&mut register));
+        assert_eq!(register.net_of(bet.id.as_str()), 3_000);
+        if loses {
+            register = backup;
+        }
+        let before = register.seq();
+        say(&mut stage, &newest, Some("post_1"));
+        stage.run(&mut player);
+        answer_calls(&mut stage, &mut player, None);
+        for _ in 0..8 {
+            stage.let_time_pass(&mut player);
+            answer_calls(&mut stage, &mut player, Some(&mut register));
+        }
+        assert_eq!(register.net_of(bet.id.as_str()), 3_000, "loses: {loses}");
+        assert_eq!(register.seq() - before, u64::from(loses));
+        assert_eq!(stage.stored(source), 3);
+    }
 }
 
 /// Answers every call from the register; without one, with 500.

@@ -8,8 +8,8 @@ use schemas::bets::Unreadable;
 use schemas::catalogue::{DECISIONS, DELIVERIES, RETRY_5S, SETTLEMENTS, partition_of};
 use schemas::decisions::DecisionSaid;
 use schemas::facts::{
-    HEADER_ATTEMPT, HEADER_REPLAYED, HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_PLACE,
-    HISTORY_REPLAY, HISTORY_SETTLEMENT,
+    HEADER_ATTEMPT, HEADER_REPLAYED, HEADER_SHORTFALL, HISTORY_DECISION, HISTORY_DELIVERY,
+    HISTORY_PLACE, HISTORY_REPLAY, HISTORY_SETTLEMENT, HISTORY_SHORTFALL,
 };
 use schemas::frame;
 use schemas::outgoing::Partitions;
@@ -71,7 +71,17 @@ impl Rows {
             }
             DELIVERIES => {
                 let delivery: DeliveryRecord = frame::decode(&record.value)?;
-                self.stories.push(story(HISTORY_DELIVERY, &delivery.bet_id.parse()?)?);
+                let bet: BetId = delivery.bet_id.parse()?;
+                self.stories.push(story(HISTORY_DELIVERY, &bet)?);
+                if let Some(units) = record.header(HEADER_SHORTFALL) {
+                    let told = format!("{} {units}", delivery.revision);
+                    let row = HistoryRecord {
+                        logged_at: record.appended_at,
+                        attempts: None,
+                        value: told.into_bytes(),
+                    };
+                    self.stories.push(fact(record, HISTORY_SHORTFALL, &bet, &row, partitions)?);
+                }
             }
             RETRY_5S if record.header(HEADER_REPLAYED).is_some() => {
                 let settlement = Settlement::decode(&record.value)?;
@@ -116,6 +126,17 @@ fn said(
         attempts: attempts.and_then(|attempts| attempts.parse().ok()),
         value: record.value.to_vec(),
     };
+    fact(record, kind, bet, &body, partitions)
+}
+
+/// What follows from a record, in the story of a bet.
+fn fact(
+    record: &Record,
+    kind: &'static str,
+    bet: &BetId,
+    body: &HistoryRecord,
+    partitions: Partitions,
+) -> Result<Fact, Unreadable> {
     let key = FactKey {
         scope: story_scope(bet, partitions),
         lane: String::new(),
@@ -124,7 +145,7 @@ fn said(
         at: record.offset,
         hash: ContentHash::of(&[&String::from_utf8_lossy(&record.key)]).0,
     };
-    Ok(Fact { key, body: frame::encode(&body)?.into() })
+    Ok(Fact { key, body: frame::encode(body)?.into() })
 }
 
 /// The partition in which the lists of `partner` and its players stand.

@@ -5,7 +5,9 @@
 use runtime::Fact;
 use schemas::bets::{Bet, Unreadable};
 use schemas::decisions::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
-use schemas::facts::{HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_REPLAY, HISTORY_SETTLEMENT};
+use schemas::facts::{
+    HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_REPLAY, HISTORY_SETTLEMENT, HISTORY_SHORTFALL,
+};
 use schemas::frame;
 use schemas::settlements::{REVISION_HELD, REVISION_VOID, Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord, HistoryRecord};
@@ -81,6 +83,8 @@ pub(crate) struct Story {
     pub(crate) deliveries: Vec<Logged<Delivery>>,
     /// Revisions that were sent again by command.
     pub(crate) replays: Vec<Logged<u32>>,
+    /// What the partner could not take back, minor units, by the revision that it applied; the last word of each.
+    pub(crate) shortfalls: BTreeMap<u32, i64>,
 }
 
 impl Story {
@@ -116,6 +120,14 @@ impl Story {
                 HISTORY_REPLAY => {
                     let said = Settlement::decode(&value)?.revision;
                     story.replays.push(Logged { at, said });
+                }
+                HISTORY_SHORTFALL => {
+                    let told =
+                        std::str::from_utf8(&value).ok().and_then(|told| told.split_once(' '));
+                    let read = |(revision, units): (&str, &str)| {
+                        Some((revision.parse::<u32>().ok()?, units.parse::<i64>().ok()?))
+                    };
+                    story.shortfalls.extend(told.and_then(read));
                 }
                 _ => {}
             }
@@ -240,6 +252,21 @@ impl Story {
             }
             Outcome::Hold(Hold::Unanswered) | Outcome::Parked(_) | Outcome::Owed => None,
         }
+    }
+
+    /// What the partner could not take back of the bet when it applied `revision`, in minor units.
+    pub(crate) fn shortfall(&self, revision: u32) -> i64 {
+        self.shortfalls.get(&revision).copied().unwrap_or(0)
+    }
+
+    /// By how much that rose with `revision`: below zero where it made up for what was missing before.
+    pub(crate) fn shortfall_rise(&self, revision: u32) -> i64 {
+        if self.outcome(revision) != Some(Outcome::Applied) {
+            return 0;
+        }
+        let before = self.applied().filter(|other| *other < revision).max();
+        let before = before.map_or(0, |before| self.shortfall(before));
+        self.shortfall(revision).saturating_sub(before)
     }
 
     /// The highest revision with a final answer.

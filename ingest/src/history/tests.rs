@@ -15,7 +15,7 @@ use runtime::{
 };
 use schemas::bets::Bet;
 use schemas::decisions::{Decision, DecisionSaid, RejectReason, Verdict};
-use schemas::facts::{HEADER_ATTEMPT, HEADER_REPLAYED};
+use schemas::facts::{HEADER_ATTEMPT, HEADER_REPLAYED, HEADER_SHORTFALL};
 use schemas::outgoing::{self, Outgoing, Partitions, SettlementTopic};
 use schemas::settlements::{Reason, Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
@@ -121,6 +121,20 @@ impl Log {
         let topic = SettlementTopic::Retry(schemas::catalogue::RetryTier::S5);
         let out = outgoing::settlement(&said, topic, partition()).unwrap();
         self.append(out, &[(HEADER_ATTEMPT, "0"), (HEADER_REPLAYED, "true")]);
+    }
+
+    /// It was applied, and this much could not be taken back.
+    fn deliver_short(&mut self, bet: &Bet, revision: u32, shortfall: Option<&str>) {
+        let record = DeliveryRecord {
+            bet_id: bet.id.to_string(),
+            revision: i64::from(revision),
+            outcome: DeliveryOutcome::Applied,
+            ledger_epoch: "e1".to_owned(),
+            ..DeliveryRecord::default()
+        };
+        let out = outgoing::delivery(&record.identified(), partition()).unwrap();
+        let headers = shortfall.map(|units| (HEADER_SHORTFALL, units));
+        self.append(out, headers.as_slice());
     }
 
     fn deliver(&mut self, bet: &Bet, revision: u32, outcome: DeliveryOutcome, attempts: &str) {

@@ -1,19 +1,20 @@
 //! What partners may ask: `/partner/v1`, signed both ways with the keys that they and we know of each other.
 //!
-//! Everything is a `GET`, nothing is changed by any. A partner sees its own bets and no others: what another
+//! Nothing is changed by any of it; a `POST` asks to be told again what was told before. A partner sees its own bets and no others: what another
 //! one has is answered in the words for what does not exist.
 
 mod bets;
 mod days;
 mod events;
 mod open_api;
+mod replay;
 mod rounds;
 mod signed;
 
 use super::ApiState;
-use axum::Router;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use runtime::Engine;
 
 /// The routes; the document is for everybody.
@@ -24,6 +25,10 @@ pub(super) fn routes<E: Engine>(api: &ApiState<E>) -> Router<ApiState<E>> {
         .route("/partner/v1/events", get(events::list::<E>))
         .route("/partner/v1/rounds/{round}/statement", get(rounds::statement::<E>))
         .route("/partner/v1/statements/{day}", get(days::statement::<E>))
+        .route(
+            signed::REPLAY_PATH,
+            post(replay::ask::<E>).layer(Extension(replay::Pace::default())),
+        )
         .route_layer(middleware::from_fn_with_state(gate, signed::signed::<E>))
         .route("/partner/v1/openapi.json", get(open_api::document::<E>))
 }

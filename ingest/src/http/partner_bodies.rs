@@ -3,11 +3,12 @@
 use super::body::{Object, invalid};
 use crate::partners::Partner;
 use crate::problem::Problem;
-use schemas::contract::{parse_units, timestamp};
+use schemas::contract::{CapabilitiesResponse, parse_units, timestamp};
 use schemas::partners::{CurrencyLimits, Profile, Said};
 use schemas::{Currency, PartnerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Currencies of one partner.
 const CURRENCIES_MAX: usize = 64;
@@ -41,6 +42,9 @@ struct ProfileBody {
     token_key: String,
     reply_keys: Vec<String>,
     currencies: Vec<CurrencyBody>,
+    /// Absent where it has no rate of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_per_s: Option<NonZeroU32>,
     /// Who said so and why; absent for what the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetByBody>,
@@ -58,6 +62,17 @@ struct SetByBody {
 #[derive(Debug, Serialize)]
 pub(super) struct PartnersBody {
     pub(super) partners: Vec<PartnerBody>,
+}
+
+/// What a partner's wallet was found to be.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckBody {
+    pub(super) partner_id: PartnerId,
+    /// A sentence for each thing that is not as it should be.
+    pub(super) differences: Vec<String>,
+    /// What it says that it can do; absent if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) capabilities: Option<CapabilitiesResponse>,
 }
 
 /// Limits in one currency.
@@ -92,6 +107,9 @@ pub(super) struct SetBody {
     #[serde(default)]
     reply_keys: Vec<String>,
     currencies: Vec<Object<CurrencyBody>>,
+    /// State calls a second that its wallet takes of each kind of traffic; without it, as configured for all.
+    #[serde(default)]
+    calls_per_s: Option<NonZeroU32>,
     reason: String,
 }
 
@@ -113,6 +131,7 @@ impl From<Partner> for PartnerBody {
                 token_key: partner.profile.token_key,
                 reply_keys: partner.profile.reply_keys,
                 currencies: partner.profile.currencies.into_iter().map(Into::into).collect(),
+                calls_per_s: partner.profile.calls_per_s,
                 set: partner.set.map(Into::into),
             },
         }
@@ -142,8 +161,7 @@ impl SetBody {
     /// The profile and the reason. The decimals of a currency that `before` has stay as they are: bets in
     /// them may be open.
     pub(super) fn read(self, before: Option<&Profile>) -> Result<(Profile, String), Problem> {
-        let Self { partner_id: _, wallet_url, token_key, reply_keys, currencies: said, reason } =
-            self;
+        let Self { wallet_url, token_key, reply_keys, currencies: said, calls_per_s, .. } = self;
         if said.is_empty() || CURRENCIES_MAX < said.len() {
             let why = format!("a partner takes bets in 1 to {CURRENCIES_MAX} currencies");
             return Err(invalid("currencies", why));
@@ -168,7 +186,8 @@ impl SetBody {
                 return Err(refused("currency", &"is there twice"));
             }
         }
-        Ok((Profile { wallet_url, token_key, reply_keys, currencies }, reason))
+        let profile = Profile { wallet_url, token_key, reply_keys, currencies, calls_per_s };
+        Ok((profile, self.reason))
     }
 }
 

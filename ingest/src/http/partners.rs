@@ -4,17 +4,19 @@
 use super::ApiState;
 use super::body::{Id, Json, invalid};
 use super::credentials::Operator;
-use super::partner_bodies::{PartnerBody, PartnersBody, PauseBody, SetBody};
+use super::partner_bodies::{CheckBody, PartnerBody, PartnersBody, PauseBody, SetBody};
 use crate::auth::Duty;
 use crate::partners::{Partner, ProfileError};
 use crate::problem::{Kind, Problem};
+use crate::wallet_check::{self, Checked};
 use axum::extract::State;
 use http::StatusCode;
-use runtime::{Append, Engine, EngineError, Topic};
+use runtime::{Append, Clock, Engine, EngineError, Millis, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::PARTNERS;
 use schemas::outgoing;
 use schemas::partners::{PartnerSaid, PartnerWord, Pauser, Said};
+use std::sync::Arc;
 
 /// Characters a reason may have.
 const REASON_CHARS_MAX: usize = 500;
@@ -37,6 +39,30 @@ pub(super) async fn show<E: Engine>(
 ) -> Answer {
     operator.on(Duty::Read)?;
     api.known_partner(&partner).map(|partner| axum::Json(partner.into()))
+}
+
+/// Asks the partner's wallet what it can do, and says what is not as it should be.
+pub(super) async fn check<E: Engine>(
+    State(api): State<ApiState<E>>,
+    operator: Operator,
+    Id(partner): Id<PartnerId>,
+) -> Result<axum::Json<CheckBody>, Problem> {
+    operator.on(Duty::Partners)?;
+    let known = api.known_partner(&partner)?;
+    let clock = ApiClock(Arc::clone(&api.now));
+    let Checked { capabilities, differences } =
+        wallet_check::check(&api.partners, &known, &clock).await;
+    Ok(axum::Json(CheckBody { partner_id: partner, differences, capabilities }))
+}
+
+/// The clock of the API.
+#[derive(Clone)]
+struct ApiClock(Arc<dyn Fn() -> Millis + Send + Sync>);
+
+impl Clock for ApiClock {
+    fn now(&self) -> Millis {
+        (self.0)()
+    }
 }
 
 pub(super) async fn create<E: Engine>(

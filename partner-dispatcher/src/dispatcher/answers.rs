@@ -1,9 +1,9 @@
 //! Answers in, from partners and from the store.
 
-use super::{Claim, Dispatcher, Due, Flight, home};
-use crate::book::Stage;
+use super::{Claim, Dispatcher, Due, Flight};
+use crate::book::{Stage, home};
 use crate::judge::{Answer, Asked, Judgement, ParkCode, Verdict, judge};
-use crate::output;
+use crate::output::{self, End};
 use crate::retry::{later, next_tier};
 use planted::Bug;
 use runtime::{Fact, Millis};
@@ -34,8 +34,8 @@ impl Dispatcher {
         let mut owed = Vec::new();
         for (id, verdict) in flight.ids.into_iter().zip(judgement.verdicts) {
             match verdict {
-                Verdict::Applied => self.end(id, &epoch, None),
-                Verdict::Superseded { by } => self.end(id, &epoch, Some(by)),
+                Verdict::Applied { shortfall } => self.end(id, &epoch, End::Applied { shortfall }),
+                Verdict::Superseded { by } => self.end(id, &epoch, End::Superseded { by }),
                 Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
                 Verdict::Owed => owed.push(id),
                 Verdict::Park { code: ParkCode::UnknownBet, .. } if self.recovers(id, &epoch) => {
@@ -119,11 +119,11 @@ impl Dispatcher {
     }
 
     /// A final answer.
-    fn end(&mut self, id: u64, epoch: &str, superseded_by: Option<u32>) {
+    fn end(&mut self, id: u64, epoch: &str, end: End) {
         self.count_attempt(id);
-        let Some(item) = self.book.get_mut(id) else { return };
-        item.stage = Stage::Ending;
-        let output = output::delivered(item, epoch, superseded_by, self.options.partition);
+        self.book.put(id, Stage::Ending);
+        let Some(item) = self.book.get(id) else { return };
+        let output = output::delivered(item, epoch, end, self.options.partition);
         let settlement = &item.settlement;
         if let Some(partner) = self.partners.get_mut(&settlement.partner) {
             partner.parked.answered(&settlement.bet, settlement.revision);
@@ -140,8 +140,8 @@ impl Dispatcher {
     /// Sets an item aside for a human (R18). It is still owed, and a newer revision goes its own way.
     pub(super) fn park(&mut self, id: u64, epoch: &str, code: ParkCode, said: &str) {
         let (partition, partitions) = (self.options.partition, self.options.partitions);
-        let Some(item) = self.book.get_mut(id) else { return };
-        item.stage = Stage::Ending;
+        self.book.put(id, Stage::Ending);
+        let Some(item) = self.book.get(id) else { return };
         let settlement = &item.settlement;
         let (name, bet, revision) =
             (settlement.partner.clone(), settlement.bet.clone(), settlement.revision);
@@ -169,8 +169,8 @@ impl Dispatcher {
         let mut repeated = Vec::new();
         for id in ids {
             self.count_attempt(id);
+            self.book.put(id, Stage::Repeating);
             let Some(item) = self.book.get_mut(id) else { continue };
-            item.stage = Stage::Repeating;
             let repeats = std::mem::replace(&mut item.repeat_left, false);
             let (name, traffic) = home(item);
             if self.book.get(id).is_some_and(|item| self.book.outdated(item)) {
@@ -200,8 +200,8 @@ impl Dispatcher {
             self.book.done(id);
             return;
         };
-        (item.rests_left, item.stage) = (left, Stage::Resting);
-        item.due = later(now, wait_ms);
+        (item.rests_left, item.due) = (left, later(now, wait_ms));
+        self.book.put(id, Stage::Resting);
         self.rest_on(id, RetryTier::S5);
     }
 
@@ -227,19 +227,22 @@ impl Dispatcher {
         false
     }
 
-    /// Moves an item that found its partner's queue full to the first tier: nothing failed, so it is soon
-    /// to come again.
+    /// Moves an item that found its partner's queue full to the first tier: nothing failed, so it is soon to come
+    /// again. From a tier it goes to the next, or a backlog would be written anew every 5 s; never to that of an hour.
     pub(super) fn spill(&mut self, id: u64) {
-        if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
+        let Some(item) = self.book.get(id) else { return };
+        if item.places.is_empty() {
             self.book.done(id);
-        } else {
-            self.move_to(id, RetryTier::S5);
+            return;
         }
+        let next = |tier: RetryTier| RetryTier::M10.index().min(tier.index() + 1);
+        self.move_to(id, RetryTier::ALL[item.tier.map_or(0, next)]);
     }
 
     fn move_to(&mut self, id: u64, tier: RetryTier) {
+        self.book.put(id, Stage::Moving);
         let Some(item) = self.book.get_mut(id) else { return };
-        (item.stage, item.tier) = (Stage::Moving, Some(tier));
+        item.tier = Some(tier);
         let output = output::to_tier(item, tier, self.options.partition);
         self.settle_output(id, output);
     }
@@ -259,7 +262,7 @@ impl Dispatcher {
             };
             let answers = standing.get(item.settlement.bet.as_str());
             if answers.is_some_and(|answers| answers.iter().any(|one| one.proves(by, &epoch))) {
-                self.end(id, &epoch, Some(by));
+                self.end(id, &epoch, End::Superseded { by });
             } else {
                 owed.push(id);
             }
@@ -280,7 +283,10 @@ impl Dispatcher {
         let epoch = partner.and_then(|partner| partner.epoch.as_deref());
         let answers = standing.get(item.settlement.bet.as_str());
         let closed = answers.is_some_and(|answers| {
-            answers.iter().any(|answer| answer.closes(item.settlement.revision, epoch))
+            let asked_at = item.asked.as_ref().map(|_| item.orig);
+            let counts = |answer: &&Standing| answer.is_behind(item.settlement.revision, asked_at);
+            let mut answers = answers.iter().filter(counts);
+            answers.any(|answer| answer.closes(item.settlement.revision, epoch))
         });
         if closed {
             let settlement = &item.settlement;
@@ -308,6 +314,7 @@ impl Dispatcher {
                         revision: u32::try_from(record.revision).unwrap_or(0),
                         epoch: record.ledger_epoch,
                         outcome: record.outcome,
+                        at: fact.key.at,
                     };
                     standing.entry(record.bet_id).or_default().push(answer);
                 }
@@ -327,6 +334,8 @@ struct Standing {
     revision: u32,
     epoch: String,
     outcome: DeliveryOutcome,
+    /// The offset of what was answered, in `settlements.v1`.
+    at: u64,
 }
 
 impl Standing {
@@ -341,6 +350,12 @@ impl Standing {
             DeliveryOutcome::Unknown => false,
         };
         last && revision <= self.revision && epoch == Some(self.epoch.as_str())
+    }
+
+    /// False if this is what the partner had said of `revision` before it asked to be told it again, which it did at
+    /// `asked_at` in `settlements.v1`.
+    fn is_behind(&self, revision: u32, asked_at: Option<u64>) -> bool {
+        revision < self.revision || asked_at.is_none_or(|asked_at| asked_at <= self.at)
     }
 
     /// True if the partner's row can be at revision `by`: a final answer says so (R17), or it was parked

@@ -4,8 +4,8 @@
 //! own here, so it frees no offset: only the head does, when it finds the final answer in the store, or
 //! makes one. So a crash in a drain loses nothing but time.
 
-use super::{Dispatcher, home};
-use crate::book::{Read, Stage};
+use super::Dispatcher;
+use crate::book::{Count, Read, Stage, home};
 use crate::drain::{Drain, Next};
 use runtime::{Effect, Millis, Record, Source};
 use schemas::catalogue::RetryTier;
@@ -44,12 +44,11 @@ impl Dispatcher {
         let limits = self.options.limits;
         for _ in 0..self.drains.len() {
             let Some((name, traffic)) = self.drains.pop_front() else { return };
-            let ahead = self.book.ahead(&name, traffic);
+            let Count { busy, ahead } = self.book.count(&name, traffic);
             let held = self.book.len();
             let Some(queue) = self.partners.get_mut(&name).map(|one| one.queue(traffic)) else {
                 continue;
             };
-            let waiting = queue.ids.len().max(ahead);
             let moving = queue.moving;
             let Some(drain) = &mut queue.drain else { continue };
             match drain.next(moving) {
@@ -58,10 +57,10 @@ impl Dispatcher {
                     queue.failed.clear();
                     continue;
                 }
-                // Half the queue is left to what falls due meanwhile.
+                // Half the room is left to what falls due meanwhile.
                 Next::Peek(tier, from)
                     if self.peeks.len() < limits.peeks_in_flight_max
-                        && waiting < limits.items_queued_max / 2
+                        && busy.max(ahead) < limits.partner_items_max / 2
                         && held < limits.items_held_max =>
                 {
                     self.tokens += 1;
@@ -115,7 +114,6 @@ impl Dispatcher {
         let mut item = self.item(now, source, record, settlement);
         item.places = Vec::new();
         item.ahead = true;
-        item.repeat_left = true;
         match self.book.read_ahead(item) {
             Read::New(id) | Read::Joined(id) => self.wake_one(id),
             Read::Known | Read::Conflict(_) => {}

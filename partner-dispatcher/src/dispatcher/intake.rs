@@ -1,11 +1,11 @@
 //! Records in: settlements, and the tiers' records when they are due.
 
-use super::{Dispatcher, Due, home};
-use crate::book::{Item, Read, Stage};
+use super::{Dispatcher, Due};
+use crate::book::{Item, Read, Stage, home};
 use crate::judge::ParkCode;
 use crate::offsets::Place;
 use crate::output;
-use crate::retry::{History, later};
+use crate::retry::{HEADER_ASKED, History, later};
 use runtime::{Effect, Millis, Record, Scope, Source};
 use schemas::catalogue::RetryTier;
 use schemas::settlements::Settlement;
@@ -56,7 +56,7 @@ impl Dispatcher {
             ahead: false,
             stage: Stage::Resting,
             attempts: history.attempts,
-            repeat_left: tier.is_none(),
+            repeat_left: true,
             chunk_items_max: history.chunk_items_max,
             tier,
             retried_since: history.retried_since,
@@ -64,6 +64,7 @@ impl Dispatcher {
             rests_left: RESTS_MAX,
             aside: false,
             recover: false,
+            asked: record.header(HEADER_ASKED).map(ToOwned::to_owned),
         }
     }
 
@@ -124,7 +125,7 @@ impl Dispatcher {
         }
     }
 
-    /// Queues an item, or moves it to a tier if its partner's breaker is open or its queue full: a partner
+    /// Queues an item, or moves it to a tier if its partner's breaker is open or its room full: a partner
     /// that is slow or down never holds up the partition.
     pub(super) fn queue_or_move(&mut self, now: Millis, id: u64, from: Stage) {
         if self.is_called(id) && !self.has_room(id) {
@@ -140,13 +141,19 @@ impl Dispatcher {
         self.partner(&partner).queue(traffic).breaker.is_closed()
     }
 
-    fn has_room(&mut self, id: u64) -> bool {
+    /// True if another item of the partner may wait here.
+    fn has_room(&self, id: u64) -> bool {
         let (held, limits) = (self.book.len(), self.options.limits);
         let Some((partner, traffic)) = self.book.get(id).map(home) else { return false };
-        self.partner(&partner).has_room(traffic, held, &limits)
+        let max = if held < limits.items_held_max {
+            limits.partner_items_max
+        } else {
+            limits.partner_items_crowded_max()
+        };
+        self.book.count(&partner, traffic).busy < max
     }
 
-    /// Takes what is due off the head of a tier. A full queue is asked first: it saves the lookup. An open
+    /// Takes what is due off the head of a tier. The room is asked first: it saves the lookup. An open
     /// breaker is not: what has its final answer must not move on.
     pub(super) fn wake(&mut self, now: Millis, tier: RetryTier) {
         while let Some((due, id)) = self.resting[tier.index()].items.first().copied() {

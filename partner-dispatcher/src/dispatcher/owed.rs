@@ -1,14 +1,15 @@
 //! What is owed to each partner, for whoever asks.
 
-use super::{Dispatcher, home};
-use crate::book::{Item, Stage};
+use super::Dispatcher;
+use crate::book::{Item, Stage, home};
 use crate::breaker::Circuit;
 use crate::queue::Failed;
 use runtime::{Handles, Millis};
 use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
 use schemas::{Currency, PartnerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Asks a dispatcher what it owes, and tells it what else is known of its partners.
@@ -17,6 +18,8 @@ pub struct OwedQuery {
     /// The epochs of restored ledgers that an operator signed off: bets that such a ledger does not know are told
     /// to it anew (R20).
     pub restored: Arc<BTreeMap<PartnerId, String>>,
+    /// Calls a second that a partner takes of each kind of traffic, where it has a rate of its own.
+    pub rates: Arc<BTreeMap<PartnerId, NonZeroU32>>,
 }
 
 /// What the dispatcher of one partition knows to be owed.
@@ -27,6 +30,8 @@ pub struct OwedQuery {
 pub struct Owed {
     /// The partition.
     pub partition: u32,
+    /// Items in memory, whatever they wait for; also those read ahead of the tiers' heads.
+    pub held: u64,
     /// By partner; every partner met since the dispatcher started.
     pub partners: BTreeMap<PartnerId, OwedOf>,
 }
@@ -44,6 +49,10 @@ pub struct OwedOf {
     pub tiers: [u64; TIERS],
     /// Whether the partner is called, by kind of traffic.
     pub circuits: BTreeMap<Traffic, Circuit>,
+    /// Calls that may be on their way at once, by kind of traffic: fewer than configured if it answers late.
+    pub calls_at_once: BTreeMap<Traffic, usize>,
+    /// Kinds of traffic of which something waits because of the calls a second that it may have.
+    pub throttled: BTreeSet<Traffic>,
     /// Bets with an item parked since the dispatcher started and no final answer to it since; they are in
     /// none of the other counts.
     pub parked: u64,
@@ -74,14 +83,20 @@ pub async fn owed(handles: &Handles<Dispatcher>, partitions: u32, query: &OwedQu
 impl Dispatcher {
     pub(super) fn owed(&mut self, query: &OwedQuery) -> Owed {
         self.note_restored(&query.restored);
+        self.options.known = query.clone();
         let mut partners: BTreeMap<PartnerId, OwedOf> = BTreeMap::new();
         let mut failed: BTreeMap<PartnerId, Failed> = BTreeMap::new();
         for (name, partner) in &self.partners {
             let circuits = partner.queues().map(|(of, queue)| (of, queue.breaker.circuit()));
+            let ceiling = self.options.limits.chunks_in_flight_max;
+            let at_once = partner.queues().map(|(of, queue)| (of, queue.concurrency.max(ceiling)));
+            let throttled = partner.queues().filter(|(_, queue)| queue.is_throttled());
             let owed = OwedOf {
                 parked: partner.parked.count(),
                 tiers: partner.tier_unread,
                 circuits: circuits.collect(),
+                calls_at_once: at_once.collect(),
+                throttled: throttled.map(|(of, _)| of).collect(),
                 epoch: partner.epoch.clone(),
                 ..OwedOf::default()
             };
@@ -123,7 +138,8 @@ impl Dispatcher {
             let owed = partners.entry(partner).or_default();
             (owed.failed_rounds, owed.failed_units) = (failed.rounds(), failed.units());
         }
-        Owed { partition: self.options.partition, partners }
+        let held = u64::try_from(self.book.len()).unwrap_or(u64::MAX);
+        Owed { partition: self.options.partition, held, partners }
     }
 
     /// True if the money of an item that failed is counted with a record of it in a tier: one that was read ahead,

@@ -1,7 +1,7 @@
 //! Partners that do not answer, and those that are back.
 
 use super::{Dispatcher, Due, Flight};
-use crate::book::Stage;
+use crate::book::{Stage, home};
 use crate::breaker::Failure;
 use crate::judge::Judgement;
 use crate::queue::TRAFFIC;
@@ -14,11 +14,19 @@ impl Dispatcher {
     /// Tells the breaker how a call ended, before anything is done about its items.
     pub(super) fn note_call(&mut self, now: Millis, flight: &Flight, judgement: &Judgement) {
         let (name, traffic) = (&flight.partner, flight.traffic);
+        let ceiling = self.options.limits.chunks_in_flight_max;
+        let queue = self.partner(name).queue(traffic);
         if judgement.epoch.is_some() {
-            if self.partner(name).queue(traffic).breaker.answered() {
+            queue.concurrency.answered(now, flight.sent, ceiling);
+            if queue.breaker.answered() {
                 self.returned(now, name, traffic);
             }
             return;
+        }
+        if judgement.refused {
+            queue.concurrency.ended(flight.sent);
+        } else {
+            queue.concurrency.failed(flight.sent, ceiling);
         }
         let halved_max = self.options.limits.refusals_halved_max;
         let (limits, partner) =
@@ -53,13 +61,13 @@ impl Dispatcher {
     /// memory, as probes. An item without a record of its own leaves: its record stands in a tier.
     pub(super) fn set_aside(&mut self, now: Millis, id: u64) {
         let Some(item) = self.book.get(id) else { return };
-        let (name, traffic) = super::home(item);
+        let (name, traffic) = home(item);
         let max = self.options.limits.probes_kept_max;
         let missing = self.partner(&name).queue(traffic).kept.len() < max;
         let Some(item) = self.book.get_mut(id) else { return };
         if item.places.is_empty() {
             if missing {
-                item.stage = Stage::Kept;
+                self.book.put(id, Stage::Kept);
                 self.keep(name, traffic, id);
             } else {
                 self.book.done(id);
@@ -106,7 +114,7 @@ impl Dispatcher {
     /// True if the item is the first of a partner not heard of, whose old debts are met in a tier: it is
     /// woken now, since the partner may be there and nobody knows.
     pub(super) fn is_first_word(&mut self, id: u64) -> bool {
-        let Some((name, traffic)) = self.book.get(id).map(super::home) else { return false };
+        let Some((name, traffic)) = self.book.get(id).map(home) else { return false };
         let queue = self.partner(&name).queue(traffic);
         if queue.breaker.heard() || !queue.breaker.is_closed() || queue.hearing.is_some() {
             return false;

@@ -7,6 +7,7 @@ use crate::queue::{Queue, TRAFFIC};
 use runtime::{Alarm, Effect, Millis};
 use schemas::PartnerId;
 use schemas::contract::Traffic;
+use std::num::NonZeroU32;
 
 impl Dispatcher {
     /// Starts chunks for every partner that has something to send and a free slot, voids first. While
@@ -25,7 +26,7 @@ impl Dispatcher {
             }
             for traffic in TRAFFIC {
                 self.start_probe(now, &name, traffic);
-                while self.start_chunk(&name, traffic) {}
+                while self.start_chunk(now, &name, traffic) {}
             }
         }
     }
@@ -44,20 +45,46 @@ impl Dispatcher {
         if filling.add(id, &item.settlement, (item.attempts, item.recover), bytes_max).is_ok() {
             self.book.step(id, Stage::Kept, Stage::Queued);
             self.partner(name).queue(traffic).breaker.probing();
-            self.send(name, traffic, filling, true);
+            self.send(now, (name, traffic), filling, true, false);
         }
     }
 
-    /// Starts one chunk; false if there is no slot or nothing to send.
-    fn start_chunk(&mut self, name: &PartnerId, traffic: Traffic) -> bool {
-        let limits = self.options.limits;
-        let Some(partner) = self.partners.get_mut(name) else { return false };
-        let queue = partner.queue(traffic);
-        if limits.chunks_in_flight_max <= queue.chunks_in_flight || !queue.breaker.is_closed() {
+    /// True if a chunk may start now: there is a slot, the breaker is closed, and the rate has a call left. If it has
+    /// none, it is looked again when it has.
+    fn may_start(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) -> bool {
+        let (ceiling, per_s) =
+            (self.options.limits.chunks_in_flight_max, self.per_s(name, traffic));
+        let queue = self.partner(name).queue(traffic);
+        let slots = queue.concurrency.max(ceiling);
+        if slots <= queue.chunks_in_flight || !queue.breaker.is_closed() || queue.ids.is_empty() {
             return false;
         }
+        let free_at = per_s.and_then(|per_s| queue.rate.free_at(now, per_s));
+        let before = std::mem::replace(&mut queue.kept_back_to, free_at);
+        if let Some(at) = free_at.filter(|_| free_at != before) {
+            self.timer(at, Due::Rate(name.clone(), traffic, at));
+        }
+        free_at.is_none()
+    }
+
+    /// Calls a second that the partner takes of this traffic, if that is limited.
+    fn per_s(&self, name: &PartnerId, traffic: Traffic) -> Option<NonZeroU32> {
+        let (limits, own) = (&self.options.limits, self.options.known.rates.get(name).copied());
+        let all = own.or(limits.calls_per_s_max);
+        let corrections = limits.corrections_per_s_max.filter(|_| traffic == Traffic::Correction);
+        all.into_iter().chain(corrections).min()
+    }
+
+    /// Starts one chunk; false if nothing may be sent or there is nothing to send.
+    fn start_chunk(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) -> bool {
+        let limits = self.options.limits;
+        if !self.may_start(now, name, traffic) {
+            return false;
+        }
+        let Some(partner) = self.partners.get_mut(name) else { return false };
+        let queue = partner.queue(traffic);
         let hearing = queue.hearing;
-        let mut decisive = false;
+        let (mut decisive, mut full) = (false, false);
         let mut filling = Filling::new();
         let mut items_max = limits.chunk_items_max;
         while let Some(id) = queue.ids.first().copied() {
@@ -67,6 +94,8 @@ impl Dispatcher {
             };
             items_max = items_max.min(item.chunk_items_max);
             if items_max <= filling.len() {
+                // Not if an item that travels in smaller chunks ended it: that says nothing of the size.
+                full = limits.chunk_items_max <= filling.len();
                 break;
             }
             match filling.add(
@@ -76,7 +105,10 @@ impl Dispatcher {
                 limits.chunk_bytes_max,
             ) {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    full = true;
+                    break;
+                }
                 // It stays undone, and the offset before it.
                 Err(error) => {
                     let text = format!("{}: {error}", item.settlement.id());
@@ -89,19 +121,33 @@ impl Dispatcher {
         if filling.len() == 0 {
             return false;
         }
-        self.send(name, traffic, filling, decisive);
+        if let Some(per_s) = self.per_s(name, traffic) {
+            self.partner(name).queue(traffic).rate.take(now, per_s);
+        }
+        self.send(now, (name, traffic), filling, decisive, full);
         true
     }
 
-    fn send(&mut self, name: &PartnerId, traffic: Traffic, filling: Filling, decisive: bool) {
+    fn send(
+        &mut self,
+        now: Millis,
+        (name, traffic): (&PartnerId, Traffic),
+        filling: Filling,
+        decisive: bool,
+        full: bool,
+    ) {
         let filled = filling.finish(name.clone(), traffic);
-        self.partner(name).queue(traffic).chunks_in_flight += 1;
+        let ceiling = self.options.limits.chunks_in_flight_max;
+        let queue = self.partner(name).queue(traffic);
+        let sent = queue.concurrency.sent(now, full, queue.chunks_in_flight, ceiling);
+        queue.chunks_in_flight += 1;
         for id in &filled.ids {
             self.book.step(*id, Stage::Queued, Stage::Sent);
         }
         let token = self.token();
         let chunk_id = filled.call.request.chunk_id.clone();
-        let flight = Flight { partner: name.clone(), traffic, chunk_id, ids: filled.ids, decisive };
+        let (partner, ids) = (name.clone(), filled.ids);
+        let flight = Flight { partner, traffic, chunk_id, ids, decisive, sent };
         self.flights.insert(token, flight);
         self.effects.push(Effect::Call { token, call: filled.call });
     }

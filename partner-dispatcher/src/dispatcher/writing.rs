@@ -4,8 +4,8 @@
 //! engine, the larger the batches. An offset goes with the batch that frees it and never before, since
 //! no batch is issued before the one ahead of it is durable.
 
-use super::{Dispatcher, home};
-use crate::book::Stage;
+use super::Dispatcher;
+use crate::book::{Stage, home};
 use crate::offsets::Place;
 use crate::output::Output;
 use runtime::{Batch, Effect};
@@ -32,6 +32,11 @@ impl Writer {
     /// Output about a record that is no item.
     pub(super) fn note(&mut self, place: Place, output: Output) {
         self.waiting.push_back((Subject::Record(place), output));
+    }
+
+    /// What waits to be written and is not on its way.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Whether the end of this item is being made durable just now.

@@ -111,10 +111,11 @@ fn applied(sent: &Settlement, result: &StateResult) -> Verdict {
         Target::Settled(_) => RowStatus::Settled,
         Target::Voided => RowStatus::Voided,
     };
+    let shortfall = short.unwrap_or(0);
     match result.status {
         // Absent, or a newer word for what the money proves.
-        None | Some(RowStatus::Other) => Verdict::Applied,
-        Some(status) if status == wanted => Verdict::Applied,
+        None | Some(RowStatus::Other) => Verdict::Applied { shortfall },
+        Some(status) if status == wanted => Verdict::Applied { shortfall },
         Some(status) => {
             Verdict::Park { code: ParkCode::Status, said: format!("the row is {status:?}") }
         }

@@ -41,7 +41,8 @@ fn check_read(
     let answer = ok(&request, vec![say(&request.items[0])]);
     let verdicts = verdicts(&[(settlement, newest)], &request.chunk_id, &answer);
     let found = match &verdicts[..] {
-        [Verdict::Applied] => "applied".to_owned(),
+        [Verdict::Applied { shortfall: 0 }] => "applied".to_owned(),
+        [Verdict::Applied { shortfall }] => format!("applied, short of {shortfall}"),
         [Verdict::Superseded { by }] => format!("superseded {by}"),
         [Verdict::Claimed { by }] => format!("claimed {by}"),
         [Verdict::Owed] => "owed".to_owned(),
@@ -110,7 +111,7 @@ fn a_shortfall_counts_as_moved_and_is_never_negative() {
         }
     };
     let voided = || settlement("a", 4, Target::Voided);
-    check(voided(), short("120", "120"), "applied");
+    check(voided(), short("120", "120"), "applied, short of 120");
     check(voided(), short("120", "0"), "park collected_net");
     check(voided(), short("-120", "-120"), "park collected_net");
     check(voided(), short("0", "none"), "park collected_net");
@@ -178,7 +179,7 @@ fn only_a_whole_200_that_echoes_the_chunk_is_an_answer() {
         status(500, &text),
     ];
     let sent = [(sent, 3)];
-    assert_eq!(verdicts(&sent, &request.chunk_id, &Ok(good)), [Verdict::Applied]);
+    assert_eq!(verdicts(&sent, &request.chunk_id, &Ok(good)), [Verdict::Applied { shortfall: 0 }]);
     for answer in bad {
         assert_eq!(verdicts(&sent, &request.chunk_id, &answer), [Verdict::Owed], "{answer:?}");
     }
@@ -199,11 +200,14 @@ fn one_bad_item_does_not_cost_the_others() {
     body["results"].as_array_mut().unwrap().push(twice);
     let answer = status(200, &body.to_string());
     let found = verdicts(&sent, &request.chunk_id, &answer);
-    assert_eq!(found, [Verdict::Applied, Verdict::Owed, Verdict::Owed, Verdict::Owed]);
+    assert_eq!(
+        found,
+        [Verdict::Applied { shortfall: 0 }, Verdict::Owed, Verdict::Owed, Verdict::Owed]
+    );
     // The same answer twice is one answer.
     let twice = [results.clone(), results].concat();
     let found = verdicts(&sent, &request.chunk_id, &ok(&request, twice));
-    assert_eq!(found, vec![Verdict::Applied; 4]);
+    assert_eq!(found, vec![Verdict::Applied { shortfall: 0 }; 4]);
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         oldest_void_at: Some(700),
         ..OwedOf::default()
     };
-    let owed = Owed { partition: 1, partners: [(partner(), owed)].into() };
+    let owed = Owed { partition: 1, held: 3, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();
     for (owed, numbers) in [(&[owed][..], ([2, 3, 1, 4], "0.7")), (&[], ([0; 4], "0.0"))] {
         shown.show(owed, &mut before);
@@ -137,6 +137,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         let ([void, tier, last, parked], oldest) = numbers;
         for line in [
             format!("partner_owed_records{{partner=\"acme\",traffic=\"void\"}} {void}\n"),
+            format!("partner_held_records {tier}\n"),
             format!("partner_retry_backlog{{partner=\"acme\",tier=\"5s\"}} {tier}\n"),
             format!("partner_retry_backlog{{partner=\"acme\",tier=\"1h\"}} {last}\n"),
             format!(

@@ -3,9 +3,9 @@
 use super::{Register, Row};
 use schemas::Currency;
 use schemas::contract::{
-    CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal, CurrencyBody,
-    QueryRequest, QueryResponse, ROUND_BETS_MAX, RoundBetsResponse, RowBody, RowStatus,
-    STATE_BYTES_MAX, STATE_ITEMS_MAX,
+    AnswerTimes, CapabilitiesResponse, CloseDigest, CloseRequest, CloseResponse, CloseTotal,
+    CurrencyBody, QueryRequest, QueryResponse, ROUND_BETS_MAX, RoundBetsResponse, RowBody,
+    RowStatus, STATE_BYTES_MAX, STATE_ITEMS_MAX,
 };
 use schemas::settlements::{REVISION_HELD, REVISION_VOID};
 use std::collections::BTreeMap;
@@ -118,6 +118,8 @@ impl Register {
             correction_window_days: RETENTION_DAYS,
             retention_days: RETENTION_DAYS,
             ledger_epoch: self.ledger_epoch(),
+            calls_per_second_max: None,
+            answer_ms_max: Some(AnswerTimes { authorize: 1_000, state: 5_000 }),
         }
     }
 

@@ -118,7 +118,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(invariants: Vec<Finding>) -> Self {
+    pub(crate) fn new(invariants: Vec<Finding>) -> Self {
         let violations = invariants.iter().map(|finding| finding.violations).sum();
         let shown = invariants.iter().flat_map(|finding| finding.shown.iter().cloned());
         Self {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Keys by partner.
@@ -32,6 +32,8 @@ const AT_ONCE: usize = 256;
 const BETTING_MS_MAX: i64 = 600_000;
 /// Between the end of betting and the cut-off, in ms.
 const GRACE_MS: i64 = 100;
+/// How often what is confirmed is looked at.
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
 /// Longest wait for the seal of a round.
 const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -106,6 +108,50 @@ pub(super) fn confirmed<E: Opened>(
     let confirmed = fanout.map_or(&[][..], |fanout| &fanout.confirmed_at);
     anyhow::ensure!(confirmed.len() == bets, "{} of {bets} bets of {round}", confirmed.len());
     Ok(confirmed.to_vec())
+}
+
+/// Waits until all of the `bets` of each of these rounds are confirmed: when the last one was, in ms since the Unix
+/// epoch.
+///
+/// # Errors
+/// If they are not within `wait_max`.
+pub(super) async fn all_confirmed<E: Opened>(
+    watch: &Watch<E>,
+    rounds: &[String],
+    bets: usize,
+    wait_max: Duration,
+) -> anyhow::Result<i64> {
+    let begun = Instant::now();
+    loop {
+        let all = rounds.iter().map(|round| last_confirmed(watch, round, bets));
+        match all.collect::<anyhow::Result<Vec<i64>>>() {
+            Ok(at) => return at.into_iter().max().context("no rounds"),
+            Err(why) if wait_max < begun.elapsed() => return Err(why),
+            Err(_) => sleep(LOOK_PERIOD).await,
+        }
+    }
+}
+
+/// When the last of a round's `bets` was confirmed, in ms since the Unix epoch.
+///
+/// # Errors
+/// If one was not.
+pub(super) fn last_confirmed<E: Opened>(
+    watch: &Watch<E>,
+    round: &str,
+    bets: usize,
+) -> anyhow::Result<i64> {
+    confirmed(watch, round, bets)?.into_iter().max().context("a round without bets")
+}
+
+/// The most calls of `/bets/state` that a wallet answered at once.
+///
+/// # Errors
+/// If it does not say.
+pub(super) async fn calls_at_once(wallet: &Api) -> anyhow::Result<u64> {
+    let stats = wallet.call(Method::GET, "/stats", "", None).await?;
+    let calls_at_once = stats.body["state_calls_at_once_max"].as_u64();
+    calls_at_once.context("the wallet does not say what it answered")
 }
 
 /// Makes a wallet misbehave so, or behave.

@@ -7,6 +7,7 @@ mod engine;
 mod hand_over;
 mod isolation;
 mod outage;
+mod returning;
 mod rounds;
 mod server;
 mod settling;
@@ -32,7 +33,7 @@ same run with no logic. Server, plain program and client share one process; the 
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  measured, and money is amiss or a limit is passed (hand-over, outage, isolation)
+  1  measured, and money is amiss or a limit is passed (hand-over, isolation, outage, returning)
   2  could not be measured";
 
 /// Partners, where a bench has a fixed number of them.
@@ -77,6 +78,7 @@ enum Row {
     Events(server::EventsFlags),
     CorrectOld(rounds::CorrectFlags),
     Outage(outage::Flags),
+    Returning(returning::Flags),
     Growth(settling::GrowthFlags),
 }
 
@@ -177,6 +179,7 @@ async fn measure(row: Row, site: Site<'_>) -> anyhow::Result<Outcome> {
         Row::Events(flags) => server::events(flags, site).await,
         Row::CorrectOld(flags) => rounds::correct_old(flags, site).await,
         Row::Outage(flags) => outage::measure(flags, site).await,
+        Row::Returning(flags) => returning::measure(flags, site).await,
         Row::Growth(flags) => settling::growth(flags, site).await,
     }
 }

@@ -15,6 +15,7 @@ Examples:
   roundhouse demo
   roundhouse demo --rounds 4 --bets 10000 --partners 20 --faults --seed 7
   roundhouse demo --json | jq .figures.time_to_money
+  roundhouse demo --wallet-command 'venv/bin/python examples/wallet/wallet.py serve'
 
   Against servers on the cluster engine: keys and files for them, then the rounds
     roundhouse demo --prepare ./demo --partners 20 --wallet-url http://wallets:9100 --profile single
@@ -52,6 +53,11 @@ pub(super) struct Args {
     /// Players' requests at once
     #[arg(long, value_name = "N", default_value_t = 256)]
     at_once: usize,
+    /// A command that is the wallet of the last partner. It is started with --partner, --keys, --listen, --journal-dir
+    /// and --opening-balance as `roundhouse wallet` is, prints where it is as that does, and leaves its journal there
+    /// when it is told to stop. Faults are not its business
+    #[arg(long, value_name = "COMMAND")]
+    wallet_command: Option<String>,
     /// An empty directory for everything; kept [default: a temporary one, removed if all is well]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -59,7 +65,7 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     /// Play on the servers at these URLs, in turn, instead of one of its own
-    #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with_all = ["faults", "data_dir", "prepare"])]
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with_all = ["faults", "data_dir", "prepare", "wallet_command"])]
     target: Vec<String>,
     /// What was prepared for those servers
     #[arg(long, value_name = "DIR", default_value = "./demo", requires = "target")]
@@ -111,6 +117,7 @@ pub(super) async fn run(args: Args, logs: Logs) -> anyhow::Result<u8> {
         at_once: args.at_once,
         data_dir: data_dir.clone(),
         exe: std::env::current_exe().context("this binary is not to be found")?,
+        wallet_command: args.wallet_command,
     };
     let report = demo::run(&plan).await?;
     print(&report, args.json)?;
@@ -146,6 +153,7 @@ async fn against(args: Args) -> anyhow::Result<u8> {
         at_once: args.at_once,
         data_dir: args.prepared,
         exe: PathBuf::new(),
+        wallet_command: None,
     };
     let target = Target { urls: args.target, prepared };
     let report = play(&plan, &target, open::cluster_reader(&config).await?).await?;

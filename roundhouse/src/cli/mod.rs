@@ -54,6 +54,19 @@ Exit codes:
   2    could not run: usage, configuration (`config check` says all that is wrong), a port or directory in use
   130  stopped by a second signal";
 
+/// Runs the command that the process was started with. Here and not in the binary, which would otherwise compile
+/// every future a second time.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(cli.run()),
+        Err(error) => {
+            eprintln!("roundhouse: cannot start its threads: {error}");
+            ExitCode::from(EXIT_UNABLE)
+        }
+    }
+}
+
 /// Settles short bets on game rounds for many bookmakers at once.
 #[derive(Debug, Parser)]
 #[command(name = "roundhouse", version, about, after_help = EXAMPLES, max_term_width = 100)]

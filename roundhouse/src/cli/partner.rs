@@ -1,8 +1,8 @@
 //! `roundhouse partner`.
 
-use super::EXIT_OK;
 use super::lines::report;
 use super::operator::Operator;
+use super::{EXIT_FINDING, EXIT_OK};
 use crate::config::CurrencyLimits;
 use anyhow::Context;
 use clap::Subcommand;
@@ -11,6 +11,7 @@ use schemas::PartnerId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -21,6 +22,7 @@ Examples:
   roundhouse partner set acme --wallet-url https://wallet-2.acme.example --reason 'they move tonight'
   roundhouse partner set acme --reply-key whpk_OLD --reply-key whpk_NEW --reason 'they change their key'
   roundhouse partner create bolt --from bolt.toml --reason 'contract of November'
+  roundhouse partner check acme
   roundhouse partner pause acme --reason 'their wallet is down, ticket 4711'
   roundhouse partner resume acme --reason 'it answers again'
 
@@ -28,6 +30,7 @@ The file says what `[[partners]]` says in a configuration, without the id:
   wallet_url = 'https://wallet.bolt.example'
   token_key = '<base64url of the public key that verifies tokens>'
   reply_keys = ['whpk_<base64 of the public key that verifies replies of the wallet>']
+  calls_per_s = 20    # only if it takes no more
   [[currencies]]
   currency = 'EUR'
   exponent = 2
@@ -40,6 +43,7 @@ The key is that of an operator with the role `partners`, to list and show `read`
 
 Exit codes:
   0  done
+  1  `check`: something is not as it should be
   2  refused, or the API did not answer";
 
 /// Create and change partners, and pause their players' betting.
@@ -60,6 +64,8 @@ enum What {
     List(Ask),
     /// Print what a partner is, in the form of the file that `set` takes
     Show(Show),
+    /// Ask a partner's wallet what it can do, and say what of it does not do
+    Check(Show),
     /// Make a new partner
     Create(Create),
     /// Change what a partner is
@@ -98,7 +104,7 @@ struct Create {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys"])]
+#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys", "calls_per_s"])]
 struct Set {
     /// A file with all that the partner is, in TOML
     #[arg(long, value_name = "FILE")]
@@ -112,6 +118,9 @@ struct Set {
     /// A public key that verifies the wallet's replies; give both while it changes its key
     #[arg(long = "reply-key", value_name = "KEY")]
     reply_keys: Vec<String>,
+    /// Calls a second that its wallet takes of each kind of settlements; 0 for as many as the configuration says
+    #[arg(long, value_name = "NUMBER")]
+    calls_per_s: Option<u32>,
     #[command(flatten)]
     say: Say,
 }
@@ -136,6 +145,8 @@ struct Profile {
     token_key: String,
     #[serde(default)]
     reply_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_per_s: Option<NonZeroU32>,
     currencies: Vec<CurrencyLimits>,
 }
 
@@ -162,6 +173,7 @@ impl Profile {
             "wallet_url": self.wallet_url,
             "token_key": self.token_key,
             "reply_keys": self.reply_keys,
+            "calls_per_s": self.calls_per_s,
             "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
             "reason": reason,
         })
@@ -192,6 +204,8 @@ struct Shown {
     wallet_url: String,
     token_key: String,
     reply_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_per_s: Option<NonZeroU32>,
     currencies: Vec<ShownLimits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetBy>,
@@ -231,8 +245,27 @@ impl Shown {
             wallet_url: self.wallet_url.clone(),
             token_key: self.token_key.clone(),
             reply_keys: self.reply_keys.clone(),
+            calls_per_s: self.calls_per_s,
             currencies: currencies.context("the API answered nonsense")?,
         })
+    }
+}
+
+/// What a wallet was found to be.
+#[derive(Debug, Deserialize, Serialize)]
+struct Checked {
+    partner_id: String,
+    differences: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Value>,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.differences.is_empty() {
+            writeln!(f, "the wallet of {} is as it should be", self.partner_id)?;
+        }
+        self.differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))
     }
 }
 
@@ -292,13 +325,22 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             let shown = partner(&ask, Method::GET, &path, None).await?;
             report(&File(&shown), ask.json)?;
         }
+        What::Check(Show { partner: id, ask }) => {
+            let path = format!("/v1/partners/{id}/check");
+            let answer = ask.operator.api()?.ask(Method::GET, &path, None).await;
+            let answer = answer.map_err(anyhow::Error::msg)?;
+            let checked: Checked =
+                serde_json::from_value(answer).context("the API answered nonsense")?;
+            report(&checked, ask.json)?;
+            return Ok(if checked.differences.is_empty() { EXIT_OK } else { EXIT_FINDING });
+        }
         What::Create(Create { from, say: Say { partner: id, reason, ask } }) => {
             let mut body = Profile::read(&from)?.body(&reason);
             body["partner_id"] = json!(id);
             let made = partner(&ask, Method::POST, "/v1/partners", Some(&body)).await?;
             report(&File(&made), ask.json)?;
         }
-        What::Set(Set { from, wallet_url, token_key, reply_keys, say }) => {
+        What::Set(Set { from, wallet_url, token_key, reply_keys, calls_per_s, say }) => {
             let Say { partner: id, reason, ask } = say;
             let path = format!("/v1/partners/{id}");
             let mut profile = match from {
@@ -310,6 +352,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             if !reply_keys.is_empty() {
                 profile.reply_keys = reply_keys;
             }
+            profile.calls_per_s = calls_per_s.map_or(profile.calls_per_s, NonZeroU32::new);
             let body = profile.body(&reason);
             let changed = partner(&ask, Method::PUT, &path, Some(&body)).await?;
             report(&File(&changed), ask.json)?;

@@ -5,6 +5,7 @@ use super::finding::Finding;
 use super::secret::is_secret;
 use super::{Config, CurrencyLimits, DEFAULTS, Operator, Partner};
 use serde_path_to_error::{Path, Segment};
+use std::num::NonZeroU32;
 use toml::{Table, Value};
 
 /// Findings after which no more are looked for.
@@ -15,6 +16,7 @@ const WORDS: &[(&str, &str)] = &[
     ("expected u8", "expected a whole number from 0 to 255"),
     ("expected u16", "expected a whole number from 0 to 65535"),
     ("expected u32", "expected a whole number from 0"),
+    ("expected a nonzero u32", "expected a whole number from 1"),
     ("expected u64", "expected a whole number from 0"),
     ("expected i64", "expected a whole number"),
     ("expected a sequence", "expected a list"),
@@ -124,7 +126,9 @@ fn template() -> Value {
     let (id, wallet_url, token_key) = (text(), text(), text());
     let (reply_keys, shared_secrets) = (vec![text()], vec![text()]);
     let currencies = vec![currency];
-    let partner = Partner { id, wallet_url, token_key, reply_keys, shared_secrets, currencies };
+    let calls_per_s = Some(NonZeroU32::MIN);
+    let partner =
+        Partner { id, wallet_url, token_key, reply_keys, shared_secrets, calls_per_s, currencies };
     let operator = Operator { name: text(), key: text(), roles: Some(Vec::new()) };
     for (key, entry) in
         [("partners", Value::try_from(partner)), ("operators", Value::try_from(operator))]

@@ -15,11 +15,11 @@ use crate::engine::JOURNALS;
 use crate::rig::api::Api;
 use crate::rig::keys::{PartnerKey, secret, wallet_keys};
 use crate::rig::players::Told;
-use crate::rig::processes::{Wallets, WalletsPlan};
+use crate::rig::processes::{OtherWallet, Wallets, WalletsPlan};
 use crate::rig::setup;
 use crate::rig::watch::{Decided, Watch};
 use crate::serve::{Opened, Running};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +49,14 @@ pub struct Plan {
     pub data_dir: PathBuf,
     /// The binary whose `wallet` is started.
     pub exe: PathBuf,
+    /// A command that is the wallet of the last partner, in the place of ours.
+    pub wallet_command: Option<String>,
 }
+
+/// What every player begins with.
+const BALANCE: [&str; 2] = ["--opening-balance", "100000000"];
+/// The file with the keys of a wallet that is not ours.
+const WALLET_KEYS: &str = "wallet-keys.json";
 
 /// What misbehaving wallets do, per mille of the calls.
 pub const FAULTS: &[&str] = &[
@@ -84,10 +91,18 @@ pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let keys: BTreeMap<String, PartnerKey> =
         names.iter().map(|name| (name.clone(), PartnerKey::of_seed(name, plan.seed))).collect();
     let operator_key = secret()?;
-    let wallets_plan = wallets_plan(plan, names, wallet_keys(&operator_key, &keys));
+    let (wallet_keys, mut ours) = (wallet_keys(&operator_key, &keys), names);
+    let others = plan.wallet_command.as_ref().and_then(|_| ours.pop());
+    ensure!(!ours.is_empty(), "one wallet of two or more may be another (--partners)");
+    let wallets_plan = wallets_plan(plan, ours, wallet_keys.clone());
     let mut wallets = Wallets::start(wallets_plan, "127.0.0.1:0").await?;
+    let other = match others.as_deref().zip(plan.wallet_command.as_deref()) {
+        Some((partner, command)) => Some(other(plan, partner, command, &wallet_keys).await?),
+        None => None,
+    };
     let with_urls = keys.iter().map(|(name, key)| {
-        let url = wallets.urls.get(name).cloned().unwrap_or_default();
+        let other = other.as_ref().map(|other| &other.url);
+        let url = wallets.urls.get(name).or(other).cloned().unwrap_or_default();
         (name.clone(), (key.clone(), url))
     });
     let mut config = setup::config(&operator_key, &with_urls.collect())?;
@@ -100,8 +115,16 @@ pub async fn run(plan: &Plan) -> anyhow::Result<DemoReport> {
     let played = stage.play(running.engine().clone(), Some(&mut wallets)).await?;
     running.stop().await?;
     wallets.stop().await?;
+    if let Some(other) = other {
+        other.stop().await?;
+    }
     let mut books = load::from_directory(&plan.data_dir).await?;
-    books.journals = Some(journal::read_all(&[plan.data_dir.join(JOURNALS)])?);
+    let journals = journal::read_all(&[plan.data_dir.join(JOURNALS)])?;
+    // Of a partner without one the audit cannot say what its wallet did.
+    if let Some(without) = keys.keys().find(|name| !journals.contains_key(*name)) {
+        bail!("the wallet of {without} left no journal");
+    }
+    books.journals = Some(journals);
     let audit = audit(&books, true).map_err(|why| anyhow!(why)).context("the audit failed")?;
     Ok(played.report(plan, audit))
 }
@@ -148,10 +171,24 @@ impl Played {
     }
 }
 
+/// Starts the wallet that is not ours.
+async fn other(
+    plan: &Plan,
+    partner: &str,
+    command: &str,
+    keys: &str,
+) -> anyhow::Result<OtherWallet> {
+    let file = plan.data_dir.join(WALLET_KEYS);
+    std::fs::write(&file, keys).with_context(|| format!("{} cannot be written", file.display()))?;
+    let journals = plan.data_dir.join(JOURNALS);
+    let started = OtherWallet::start(command, partner, &file, &journals, &BALANCE).await;
+    started.with_context(|| format!("the wallet of {partner} does not run (--wallet-command)"))
+}
+
 fn wallets_plan(plan: &Plan, partners: Vec<String>, keys: String) -> WalletsPlan {
-    let mut arguments: Vec<String> =
-        ["--opening-balance", "100000000", "--seed"].map(ToOwned::to_owned).to_vec();
-    arguments.push(plan.seed.to_string());
+    let seed = plan.seed.to_string();
+    let arguments = BALANCE.into_iter().chain(["--seed", &seed]);
+    let mut arguments: Vec<String> = arguments.map(ToOwned::to_owned).collect();
     if plan.faults {
         arguments.extend(FAULTS.iter().map(|argument| (*argument).to_owned()));
     }

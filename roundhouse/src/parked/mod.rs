@@ -3,7 +3,8 @@
 //! A settlement is parked while its record stands in the parking place and no final answer to it, or to a
 //! newer revision of its bet, stands in the store (R18): one in the ledger of its partner that counts (R20). So
 //! what was replayed and confirmed is parked no more, and the record, which is kept for ever, says that it once
-//! was. Of a bet with two revisions in the parking place the newer is owed (R15).
+//! was. Of a bet with two revisions in the parking place the newer is owed (R15). To what a
+//! partner asked to be told again, only what it answered since counts.
 
 mod replay;
 #[cfg(test)]
@@ -14,7 +15,7 @@ pub use replay::{Pace, REPLAYED, Replayed, Why, replay};
 use crate::topics::whole;
 use anyhow::Context;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use partner_dispatcher::retry::{HEADER_CODE, HEADER_ORIG_OFFSET};
+use partner_dispatcher::retry::{HEADER_ASKED, HEADER_CODE, HEADER_ORIG_OFFSET};
 use runtime::{Engine, Fact, Millis, Record, Scope, Source, Topic};
 use schemas::catalogue::{PARKED, PARTNERS, SETTLEMENTS};
 use schemas::outgoing::Partitions;
@@ -64,6 +65,8 @@ pub struct Item {
     pub partition: u32,
     /// Its offset in `settlements.v1`.
     pub orig: u64,
+    /// The request by which its partner asked to be told it again, if it did.
+    pub asked: Option<String>,
 }
 
 /// The parking place as it stands, as far as a filter takes it.
@@ -153,7 +156,8 @@ pub async fn read(
         let Settlement { bet, partner, revision, .. } = &item.settlement;
         let finals = finals.get(bet.as_str()).into_iter().flatten();
         let counts = |epoch: &str| ledgers.get(partner).is_none_or(|counts| counts == epoch);
-        !finals.filter(|(epoch, _)| counts(epoch)).any(|(_, last)| i64::from(*revision) <= *last)
+        let owed = (i64::from(*revision), item.asked.as_ref().map_or(0, |_| item.orig));
+        !finals.filter(|(epoch, _)| counts(epoch)).any(|(_, last)| owed <= *last)
     });
     lot.answered = u64::try_from(before - lot.owed.len()).unwrap_or(u64::MAX);
     Ok(lot)
@@ -181,6 +185,7 @@ fn item(record: &Record, partition: u32) -> Option<Item> {
         times: 1,
         partition,
         orig: record.header(HEADER_ORIG_OFFSET).and_then(|text| text.parse().ok()).unwrap_or(0),
+        asked: record.header(HEADER_ASKED).map(ToOwned::to_owned),
     })
 }
 
@@ -201,15 +206,16 @@ async fn ledgers(engine: &impl Engine) -> anyhow::Result<BTreeMap<PartnerId, Str
     Ok(ledgers)
 }
 
-/// The highest revision with a final answer, by bet and epoch.
-fn note_finals(found: &[Fact], finals: &mut BTreeMap<String, BTreeMap<String, i64>>) {
+/// The highest revision with a final answer, and the highest offset at which it has one, by bet and epoch.
+fn note_finals(found: &[Fact], finals: &mut BTreeMap<String, BTreeMap<String, (i64, u64)>>) {
     for fact in found.iter().filter(|fact| fact.key.kind == facts::DELIVERED) {
         let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
         match record.outcome {
             DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
                 let of = finals.entry(record.bet_id).or_default();
-                let last = of.entry(record.ledger_epoch).or_insert(record.revision);
-                *last = record.revision.max(*last);
+                let answer = (record.revision, fact.key.at);
+                let last = of.entry(record.ledger_epoch).or_insert(answer);
+                *last = answer.max(*last);
             }
             DeliveryOutcome::Parked | DeliveryOutcome::Unknown => {}
         }

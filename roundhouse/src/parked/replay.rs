@@ -69,7 +69,10 @@ pub async fn replay(
         sleep_until(begun + Duration::from_millis(u64::try_from(due_ms).unwrap_or(0))).await;
         let records: Result<Vec<Append>, _> = batch
             .iter()
-            .map(|item| replayed(&item.settlement, item.orig, item.partition))
+            .map(|item| {
+                let from = (item.orig, item.asked.as_deref());
+                replayed(&item.settlement, from, item.partition)
+            })
             .collect();
         let records = records.context("a settlement does not survive its own encoding")?;
         engine.append(records).await.with_context(|| {

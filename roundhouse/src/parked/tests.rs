@@ -1,7 +1,7 @@
 //! What is parked, in a data directory of its own.
 
 use super::*;
-use partner_dispatcher::retry::HEADER_REPLAYED;
+use partner_dispatcher::retry::{HEADER_ASKED, HEADER_REPLAYED};
 use runtime::{Append, Batch, Engine, RecordLog};
 use schemas::Money;
 use schemas::catalogue::{CASES, RETRY_5S};
@@ -36,6 +36,10 @@ fn park(settlement: &Settlement, code: &str) -> Append {
 
 /// The fact of a final answer.
 fn answered(settlement: &Settlement) -> Fact {
+    answered_at(settlement, 41)
+}
+
+fn answered_at(settlement: &Settlement, orig: u64) -> Fact {
     let record = DeliveryRecord {
         delivery_id: String::new(),
         bet_id: settlement.bet.to_string(),
@@ -48,7 +52,7 @@ fn answered(settlement: &Settlement) -> Fact {
         code: None,
     };
     let partition = COUNTS.of_partner(&settlement.partner);
-    outgoing::delivered_fact(&record.identified(), partition, 41).unwrap().into_parts().into()
+    outgoing::delivered_fact(&record.identified(), partition, orig).unwrap().into_parts().into()
 }
 
 async fn records(engine: &impl Engine, topic: &'static str) -> Vec<Record> {
@@ -113,6 +117,32 @@ async fn an_answer_of_a_ledger_that_counts_no_more_closes_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_confirmed_before_a_partner_asked_closes_nothing_of_what_is_parked_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = opened(directory.path()).await;
+    let gone = settlement("acme", "r_1:a", 3, Target::Settled(1));
+    let mut parked = park(&gone, "unknown_bet");
+    parked.headers.push((HEADER_ASKED, "post_1".to_owned()));
+    engine.append(vec![parked]).await.unwrap();
+    let answer = async |orig| {
+        let facts = vec![vec![answered_at(&gone, orig)]];
+        engine.apply(None, Batch { facts, ..Batch::default() }).await.unwrap();
+        read(&engine, COUNTS, &Filter::default()).await.unwrap()
+    };
+    let lot = answer(40).await;
+    assert_eq!((ids(&lot), lot.answered), (vec!["r_1:a/3"], 0));
+    let items: Vec<&Item> = lot.owed.values().collect();
+    let why = Why { code: REPLAYED, what: "parked settlements", reason: "row is back" };
+    let pace = Pace { per_second: 1_000.try_into().unwrap() };
+    replay(&engine, COUNTS, &items, why, pace, |_| {}).await.unwrap();
+    let tier = records(&engine, RETRY_5S).await;
+    assert_eq!(tier[0].header(HEADER_ASKED), Some("post_1"), "or its old answer closes it unsent");
+    let lot = answer(41).await;
+    assert_eq!((ids(&lot), lot.answered), (vec![], 1));
+    engine.close().await;
+}
+
+#[tokio::test]
 async fn parked_is_what_has_no_final_answer_at_its_revision_or_above() {
     let directory = tempfile::tempdir().unwrap();
     let engine = opened(directory.path()).await;
@@ -157,6 +187,7 @@ async fn parked_is_what_has_no_final_answer_at_its_revision_or_above() {
     assert_eq!(Settlement::decode(&record.value).unwrap(), poison, "the same content");
     assert_eq!(record.header(HEADER_ORIG_OFFSET), Some("41"));
     assert_eq!(record.header(HEADER_REPLAYED), Some("true"));
+    assert_eq!(record.header(HEADER_ASKED), None);
     let cases = records(&engine, CASES).await;
     let case = |record: &Record| frame::decode::<CaseRecord>(&record.value).unwrap();
     assert_eq!(cases.len(), 2, "one for each partner");

@@ -19,6 +19,9 @@ const START_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Longest wait for a child that was asked to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// Standard input of a child stays open as long as this process lives; one of this binary ends with it.
+const WITH_PARENT: &str = "--with-parent";
+
 /// Ports for children: below those of outgoing connections, which begin at 32768.
 const PORTS: Range<u16> = 20_000..32_000;
 /// Between the ports where two processes with neighbouring ids begin to look.
@@ -74,18 +77,9 @@ impl Wallets {
             command.args(["--partner", partner]);
         }
         command.args(&plan.arguments).env("ROUNDHOUSE_WALLET_KEYS", &plan.keys);
-        let (child, mut lines) = spawn(command)?;
-        let mut urls = BTreeMap::new();
-        let announced = async {
-            while urls.len() < plan.partners.len() {
-                let line = lines.next_line().await?.context("the wallets ended at once")?;
-                let said: Announced = serde_json::from_str(&line)
-                    .with_context(|| format!("`{line}` is no address"))?;
-                urls.insert(said.partner, said.url);
-            }
-            anyhow::Ok(())
-        };
-        timeout(START_WAIT_MAX, announced).await.context("the wallets did not start in time")??;
+        command.arg(WITH_PARENT);
+        let (child, lines) = spawn(command)?;
+        let urls = announced(lines, plan.partners.len()).await?;
         Ok(Self { plan, child, urls })
     }
 
@@ -116,6 +110,46 @@ impl Wallets {
         plan.arguments.extend(arguments.iter().copied().map(ToOwned::to_owned));
         *self = Self::start(plan, &first).await?;
         Ok(())
+    }
+
+    /// Asks the process to stop and waits for it.
+    ///
+    /// # Errors
+    /// If it does not end well.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        terminate(&mut self.child).await
+    }
+}
+
+/// A wallet that somebody else wrote, in a process of its own. Killed when dropped.
+pub struct OtherWallet {
+    child: Child,
+    /// Its base URL.
+    pub url: String,
+}
+
+impl OtherWallet {
+    /// Starts `command`, words between blanks, as the wallet of `partner`, with these of the arguments that `roundhouse
+    /// wallet` takes: `--partner`, `--listen`, `--keys`, `--journal-dir` and `arguments`. Waits until it says where it
+    /// is, as that does.
+    ///
+    /// # Errors
+    /// If it cannot be started, or ends at once.
+    pub async fn start(
+        command: &str,
+        partner: &str,
+        keys: &Path,
+        journals: &Path,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
+        let mut words = command.split_whitespace();
+        let mut command = Command::new(words.next().context("a wallet's command is empty")?);
+        command.args(words).args(["--partner", partner, "--listen", "127.0.0.1:0"]);
+        command.arg("--keys").arg(keys).arg("--journal-dir").arg(journals).args(arguments);
+        let (child, lines) = spawn(command)?;
+        let mut urls = announced(lines, 1).await?;
+        let url = urls.remove(partner).context("the wallet is another partner's")?;
+        Ok(Self { child, url })
     }
 
     /// Asks the process to stop and waits for it.
@@ -166,7 +200,7 @@ impl ServerProcess {
 
     /// Nobody but its parent asks for its admin port: any will do.
     async fn announced(mut command: Command) -> anyhow::Result<Self> {
-        command.args(["--admin-listen", "127.0.0.1:0"]);
+        command.args(["--admin-listen", "127.0.0.1:0", WITH_PARENT]);
         let (child, mut lines) = spawn(command)?;
         let mut line = async || {
             let line = timeout(START_WAIT_MAX, lines.next_line()).await;
@@ -246,13 +280,36 @@ pub fn free_ports(count: usize) -> anyhow::Result<u16> {
 }
 
 fn spawn(mut command: Command) -> anyhow::Result<(Child, Lines<BufReader<ChildStdout>>)> {
-    // Standard input stays open as long as this process lives; the child ends with it.
-    command.arg("--with-parent").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     // A signal to the terminal's group is for the parent, which stops its children in order.
     command.process_group(0);
-    let mut child = command.spawn().context("this binary cannot be started again")?;
+    let program = command.as_std().get_program().to_owned();
+    let spawned = command.spawn();
+    let mut child = spawned.with_context(|| format!("{} cannot be started", program.display()))?;
     let stdout = child.stdout.take().context("a child has no output")?;
     Ok((child, BufReader::new(stdout).lines()))
+}
+
+/// The base URLs that so many wallets say on their standard output, by partner.
+/// Where the wallets of a process listen, by partner. What else it prints is left unread, and goes on being taken, or it
+/// would end on a pipe that nobody reads.
+async fn announced(
+    mut lines: Lines<BufReader<ChildStdout>>,
+    wallets: usize,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut urls = BTreeMap::new();
+    let announced = async {
+        while urls.len() < wallets {
+            let line = lines.next_line().await?.context("the wallets ended at once")?;
+            if let Ok(said) = serde_json::from_str::<Announced>(&line) {
+                urls.insert(said.partner, said.url);
+            }
+        }
+        anyhow::Ok(())
+    };
+    timeout(START_WAIT_MAX, announced).await.context("the wallets did not start in time")??;
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    Ok(urls)
 }
 
 fn pid(child: &Child) -> Option<Pid> {

@@ -32,6 +32,7 @@ pub(super) fn router<E: Opened>(
         histories: roles.has(Role::History),
         operators,
         corrections: Arc::new(Previews::new(engine.clone())),
+        replays: Arc::new(Previews::new(engine.clone())),
         partners: asks.partners.clone(),
         partitions: E::PARTITIONS,
         rules_version: settlement::RULES_VERSION,

@@ -2,7 +2,7 @@
 
 use super::measured::{Flow, Measured};
 use super::partners::Directory;
-use super::pausing::restored;
+use super::pausing::known;
 use super::rules::RULES;
 use super::{Opened, Role, Roles, cases, clock, pausing, reconcilers, simple, tails};
 use crate::config::Config;
@@ -22,6 +22,7 @@ use runtime::{
 };
 use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use settler::{Settler, SettlerOptions};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
@@ -206,6 +207,8 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
     let mut limits = partner_dispatcher::Limits {
         chunk_items_max: config.dispatcher.chunk_items_max,
         chunks_in_flight_max: config.dispatcher.chunks_in_flight_max,
+        calls_per_s_max: NonZeroU32::new(config.dispatcher.calls_per_s_max),
+        corrections_per_s_max: NonZeroU32::new(config.dispatcher.corrections_per_s_max),
         ..partner_dispatcher::Limits::PRODUCTION
     };
     if let Some(retries) = config.dispatcher.retries {
@@ -235,7 +238,7 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
                 limits,
                 // Two owners after each other must not repeat in step with what they left behind.
                 seed: lease.generation,
-                restored: restored(&partners.all()),
+                known: known(&partners.all()),
             })
         },
         Arc::new(sender),

@@ -81,6 +81,7 @@ fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
         token_key: partner.token_key.clone(),
         reply_keys: partner.reply_keys.clone(),
         currencies: Default::default(),
+        calls_per_s: partner.calls_per_s,
     };
     for limits in &partner.currencies {
         let currency: Currency = limits.currency.parse()?;

@@ -152,8 +152,7 @@ pub(super) fn deliveries<E: Opened>(
         let mut before = BTreeSet::new();
         while !stop.is_cancelled() {
             let partners = speaker.partners.all();
-            let query = OwedQuery { restored: restored(&partners) };
-            let owed = owed(&handles, E::PARTITIONS.lanes, &query).await;
+            let owed = owed(&handles, E::PARTITIONS.lanes, &known(&partners)).await;
             metrics.show(&owed, &mut before);
             for partner in partners {
                 show(&shown, &partner.id, |by| partner.betting.is_paused_by(by));
@@ -181,8 +180,15 @@ pub(super) fn deliveries<E: Opened>(
     });
 }
 
+/// What dispatchers are told of the partners.
+pub(super) fn known(partners: &[Partner]) -> OwedQuery {
+    let rate = |partner: &Partner| Some((partner.id.clone(), partner.profile.calls_per_s?));
+    let rates = partners.iter().filter_map(rate).collect();
+    OwedQuery { restored: restored(partners), rates: Arc::new(rates) }
+}
+
 /// The epochs that were signed off as those of restored ledgers so lately that lost bets may still be told to them.
-pub(super) fn restored(partners: &[Partner]) -> Arc<BTreeMap<PartnerId, String>> {
+fn restored(partners: &[Partner]) -> Arc<BTreeMap<PartnerId, String>> {
     let now = SystemClock.now();
     let lately = |partner: &Partner| {
         let (ledger, said) = partner.ledger.as_ref()?;

@@ -21,14 +21,15 @@ async fn engine<E: Opened>() -> Vec<String> {
 
 async fn benches_run_small<E: Opened>() {
     let engine = engine::<E>().await;
-    let report = |line: &str| -> Value {
+    let ended = |line: &str, codes: &[i32]| -> Value {
         let mut command = Command::new(EXE);
         command.arg("bench").args(line.split_whitespace()).arg("--json").args(&engine);
         let output = command.output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{line}: {errors}");
+        assert!(codes.contains(&output.status.code().unwrap()), "{line}: {errors}");
         serde_json::from_slice(&output.stdout).unwrap()
     };
+    let report = |line: &str| ended(line, &[0]);
 
     let growth = report("growth --bets-max 1000 --runs 1");
     assert_eq!(growth["points"].as_array().unwrap().len(), 3, "{growth}");
@@ -44,4 +45,13 @@ async fn benches_run_small<E: Opened>() {
     let corrected = report("correct-old --bets 50 --rounds 2");
     let sent = corrected["settlements"].as_u64().unwrap();
     assert!(0 < sent && sent < 50, "the differences alone are sent: {corrected}");
+
+    // On a busy machine what failed may come again later than it must: that alone is not judged here.
+    let returned = ended("returning --partners 6 --bets 60 --rounds 2 --away-s 2", &[0, 1]);
+    let number = |name: &str| returned[name].as_u64().unwrap();
+    assert_eq!((number("owed"), &returned["audit"]["clean"]), (60, &true.into()), "{returned}");
+    assert!(0 < returned["first_repeat"]["items"].as_u64().unwrap(), "{returned}");
+    assert!(0 < number("asked_to_wait") && number("did_not_wait") == 0, "{returned}");
+    assert!(number("calls_at_once") <= number("calls_at_once_max"), "{returned}");
+    assert!(number("drained_ms") <= number("drained_ms_max"), "{returned}");
 }

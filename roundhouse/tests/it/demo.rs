@@ -1,8 +1,10 @@
 //! The demo as a user runs it: of its own, or against a server on the cluster engine.
 
 use crate::house::{EXE, Ground};
+use crate::venv;
 use roundhouse::config::{Config, Overrides};
 use roundhouse::demo::FAULTS;
+use roundhouse::engine::JOURNALS;
 use roundhouse::rig::processes::{ServerProcess, Wallets, WalletsPlan, free_ports};
 use roundhouse::rig::setup;
 use runtime::cluster::Cluster;
@@ -141,4 +143,23 @@ async fn payouts_that_are_rounded_up_are_noticed<E: Stage>() {
 
 async fn stakes_that_do_not_go_back_are_noticed<E: Stage>() {
     noticed::<E>("decline-not-voided", "settlements-defined").await;
+}
+
+/// The contract in another language, in the middle of everything, and the audit reads its journal too.
+#[tokio::test]
+async fn a_wallet_in_python_takes_part() {
+    let python = venv::programs("wallet", "examples/wallet/requirements.txt").join("python");
+    let script = venv::root().join("examples/wallet/wallet.py");
+    let wallet = format!("{} {} serve", python.display(), script.display());
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(EXE);
+    command.args(["demo", "--json", "--rounds", "2", "--bets", "100", "--partners", "2"]);
+    command.args(["--wallet-command", &wallet, "--data-dir"]).arg(directory.path());
+    let output = output(command).await;
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(report["audit"]["clean"], true);
+    let journal = directory.path().join(JOURNALS).join("p02.jsonl");
+    let moved = std::fs::read_to_string(journal).unwrap().lines().count();
+    assert!(200 < moved, "100 stakes and what became of them, not {moved} lines");
 }

@@ -10,9 +10,9 @@ use roundhouse::rig::keys::{PartnerKey, platform};
 use roundhouse::rig::players::Wager;
 use runtime::SystemClock;
 use runtime::http::{HttpOptions, Message, Outbound, PeerClient, PeerKeys, Peers};
-use schemas::contract::{CloseDigest, RowStatus, StateItem, TargetBody, get_id};
+use schemas::contract::{CloseDigest, RowStatus, StateItem, TargetBody, get_id, post_id};
 use schemas::settlements::Target;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -50,22 +50,46 @@ impl Partner {
         Self { name: name.to_owned(), us, client, next: None, read: Vec::new() }
     }
 
-    /// What is answered, signed by the platform as the answer to this.
-    async fn get(&self, path: &str) -> Value {
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let partner = HeaderValue::from_str(&self.name).unwrap();
+        let body = body.map(|body| body.to_string());
+        let id = match &body {
+            Some(body) => post_id(&self.name, path, body.as_bytes()),
+            None => get_id(&self.name, path),
+        };
         let message = Message {
-            id: &get_id(&self.name, path),
-            method: Method::GET,
+            id: &id,
+            method,
             path,
             headers: &[(HeaderName::from_static("partner-id"), partner)],
-            body: None,
+            body: body.map(Into::into),
         };
         let call =
             self.us.call(&self.client, &"us", message, WAIT_MAX, ANSWER_BYTES_MAX, &SystemClock);
         let answer = call.await.unwrap();
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        assert_eq!(answer.status, 200, "{path}: {text}");
-        serde_json::from_str(&text).unwrap()
+        (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    /// What is answered, signed by the platform as the answer to this.
+    async fn get(&self, path: &str) -> Value {
+        let (status, told) = self.ask(Method::GET, path, None).await;
+        assert_eq!(status, 200, "{path}: {told}");
+        told
+    }
+
+    /// Asks to be told again, until it is not too soon; how many bets are.
+    async fn told_again(&self, what: Value) -> u64 {
+        let begun = Instant::now();
+        loop {
+            let path = "/partner/v1/replay";
+            let (status, told) = self.ask(Method::POST, path, Some(what.clone())).await;
+            if status == 202 {
+                assert_eq!(told["owed"], 0, "{told}");
+                return told["told_again"].as_u64().unwrap();
+            }
+            assert!(status == 503 && begun.elapsed() < WAIT_MAX, "{status}: {told}");
+            sleep(LOOK_PERIOD).await;
+        }
     }
 
     /// Reads on to the end as it is now.
@@ -190,6 +214,9 @@ async fn a_partner_knows_its_books_from_what_it_asks<E: Ground>() {
         changes.insert(partner.name.clone(), partner.days(&days).await);
         bets_agree(partner).await;
     }
+    for partner in &mut partners {
+        again(partner, &house).await;
+    }
     house.close().await;
     let (books, _) = clean::<E>(&street).await;
     for partner in &partners {
@@ -201,6 +228,28 @@ async fn a_partner_knows_its_books_from_what_it_asks<E: Ground>() {
         let moved: i128 = moved.map(|movement| i128::from(movement.moved)).sum();
         assert_eq!(changes[&partner.name], moved, "{}", partner.name);
     }
+}
+
+/// A partner asks for a round again, for a bet, and for all of its day: each comes once more, as it was.
+async fn again<E: Ground>(partner: &mut Partner, house: &House<E>) {
+    let told = |partner: &Partner| partner.register().into_values().cloned().collect::<Vec<_>>();
+    let (before, read) = (told(partner), partner.read.len());
+    let of_round = before.iter().filter(|item| item.round_id == "corrected").count();
+    let (one, day) = (before[0].bet_id.clone(), day(runtime::Clock::now(&SystemClock)));
+    let counts = [
+        partner.told_again(json!({"round_id": "corrected"})).await,
+        partner.told_again(json!({"bet_ids": [one]})).await,
+        partner
+            .told_again(
+                json!({"from": format!("{day}T00:00:00Z"), "to": format!("{day}T23:59:59.999Z")}),
+            )
+            .await,
+    ];
+    assert_eq!(counts[..2], [u64::try_from(of_round).unwrap(), 1]);
+    house.settled().await;
+    partner.read_on().await;
+    let more = u64::try_from(partner.read.len() - read).unwrap();
+    assert_eq!((counts.iter().sum::<u64>(), told(partner)), (more, before));
 }
 
 /// The newest revision of a bet that was corrected, and of one that was not, is what events say.

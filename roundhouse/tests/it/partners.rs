@@ -6,7 +6,7 @@ use crate::singly::{code, until};
 use roundhouse::rig::keys::PartnerKey;
 use roundhouse::rig::players::Wager;
 use runtime::{Clock, SystemClock};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 on_every_engine!(a_pause_is_for_one_partner_and_outlives_the_process);
 on_every_engine!(partners_come_and_change_while_others_bet);
@@ -66,6 +66,11 @@ async fn partners_come_and_change_while_others_bet<E: Ground>() {
     house.api.open_die("r", 600_000, 200).await.unwrap();
     until(&house.api, &mut of_key, "").await;
     assert_eq!(code(&house.api, &of_new.next().unwrap()).await, "token_invalid");
+    assert_eq!(said(&house, &["check", "p01"])["differences"], json!([]));
+    let nobody = house.command(OPERATOR_KEY, &["partner", "check", "p02"]);
+    let told = String::from_utf8_lossy(&nobody.stdout).into_owned();
+    assert_eq!(nobody.status.code(), Some(1), "{told}");
+    assert!(told.contains("its capabilities cannot be read"), "{told}");
 
     let file = street.directory.path().join("p03.toml");
     let stake_max = |units: u32| {
@@ -95,7 +100,9 @@ async fn partners_come_and_change_while_others_bet<E: Ground>() {
     until(&house.api, &mut of_moved, "").await;
 
     let key = PartnerKey::of_seed("p01", 9_000);
-    said(&house, &["set", "p01", "--token-key", &key.public(), "--reason", "ticket 3"]);
+    let change = ["--token-key", &key.public(), "--calls-per-s", "70", "--reason", "ticket 3"];
+    let changed = said(&house, &[&["set", "p01"], &change[..]].concat());
+    assert_eq!(changed["profile"]["calls_per_s"], 70);
     until(&house.api, &mut of_key, "token_invalid").await;
     let mut signed_anew = of_key.map(|wager| {
         let token = key.token("player-1", SystemClock.now()).into();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
@@ -22,6 +23,9 @@ pub(crate) fn run(command: &mut Command) -> String {
 /// The programs of the environment `target/<name>` with the packages of `requirements`, a path in the
 /// repository.
 pub(crate) fn programs(name: &str, requirements: &str) -> PathBuf {
+    // Tests of this process ask at the same time.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let venv = root().join("target").join(name);
     let bin = venv.join("bin");
     run(Command::new("python3").args(["-m", "venv"]).arg(&venv));

@@ -22,9 +22,12 @@ PARTNER = os.environ["PARTNER"]
 
 def id_of(request: requests.PreparedRequest, body: bytes) -> str:
     """The id that the message has by the contract; any other message has any id."""
+    asked = f"{PARTNER}\n{request.path_url}"
     if request.method == "GET":
-        digest = hashlib.sha256(f"{PARTNER}\n{request.path_url}".encode()).hexdigest()
-        return f"get_{digest[:32]}"
+        return f"get_{hashlib.sha256(asked.encode()).hexdigest()[:32]}"
+    if request.path_url.startswith("/partner/v1/"):
+        digest = hashlib.sha256(asked.encode() + b"\n" + body).hexdigest()
+        return f"post_{digest[:32]}"
     try:
         said = json.loads(body)
         return str(said.get("message_id") or said["chunk_id"]).encode("ascii").decode()

@@ -22,6 +22,13 @@ pub fn get_id(partner: impl fmt::Display, path: &str) -> String {
     format!("get_{}", &hex(&digest)[..32])
 }
 
+/// The id of a `POST` of a partner to us: as [`get_id`], with the bytes of the body behind the path. So no answer of
+/// ours, which stands under the same id, can be sent back as a request.
+pub fn post_id(partner: impl fmt::Display, path: &str, body: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(format!("{partner}\n{path}\n")).chain_update(body);
+    format!("post_{}", &hex(&digest.finalize())[..32])
+}
+
 /// Lower-case hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
@@ -247,6 +254,23 @@ pub struct CapabilitiesResponse {
     /// Rises when the ledger was restored from a backup.
     #[schema(value_type = LedgerEpoch)]
     pub ledger_epoch: String,
+    /// Calls a second that it takes of each kind of traffic. The rate that was agreed on keeps them below it
+    /// (`calls_per_s` of the partner's profile), and so does a 429 with `Retry-After`; this number alone does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub calls_per_second_max: Option<u64>,
+    /// How long it may take to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_ms_max: Option<AnswerTimes>,
+}
+
+/// How long a wallet may take to answer, ms, by what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnswerTimes {
+    /// For a stake; 1,500 ms are waited.
+    pub authorize: u64,
+    /// For states and closes.
+    pub state: u64,
 }
 
 /// `GET /health`.

@@ -4,6 +4,7 @@ use crate::bets::Unreadable;
 use crate::wire::CurrencyRecord;
 use crate::{Currency, Money, MoneyError};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use thiserror::Error;
 
 /// What must be known of a partner.
@@ -18,6 +19,8 @@ pub struct Profile {
     pub reply_keys: Vec<String>,
     /// The currencies it takes bets in.
     pub currencies: BTreeMap<Currency, CurrencyLimits>,
+    /// State calls a second that its wallet takes of each kind of traffic; none where nothing of that was agreed.
+    pub calls_per_s: Option<NonZeroU32>,
 }
 
 /// What a partner takes in one currency, in minor units.
@@ -90,6 +93,12 @@ impl CurrencyLimits {
         }
         if self.stake_max < self.stake_min { Err(LimitsError::MinAboveMax) } else { Ok(()) }
     }
+}
+
+pub(super) fn calls_per_s(record: Option<i64>) -> Result<Option<NonZeroU32>, Unreadable> {
+    let Some(number) = record else { return Ok(None) };
+    let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+    number.map(Some).ok_or(Unreadable::Range("calls_per_s"))
 }
 
 pub(super) fn read(

@@ -1,4 +1,5 @@
 use super::*;
+use std::num::NonZeroU32;
 
 fn said(what: PartnerWord) -> PartnerSaid {
     let by = Said { reason: "they move".to_owned(), actor: "ann".to_owned(), said_at: 17 };
@@ -20,6 +21,7 @@ fn what_is_said_comes_back_and_each_kind_has_a_key() {
                 (code.parse().unwrap(), CurrencyLimits { exponent, ..limits() })
             })
             .into(),
+        calls_per_s: NonZeroU32::new(7),
     };
     let paused = Pauser::ALL.map(|by| PartnerWord::Paused(by, true));
     let ledger = LedgerWord { epoch: "7".to_owned(), restored: true };
@@ -46,6 +48,10 @@ fn another_kind_is_left_to_others_and_a_broken_one_is_not_read() {
     assert!(read("ledger").is_err());
     assert!(read("pause").is_err());
     assert!(read("profile").is_err());
+    for (number, good) in [(None, true), (Some(1), true), (Some(0), false), (Some(1 << 32), false)]
+    {
+        assert_eq!(profile::calls_per_s(number).is_ok(), good);
+    }
 }
 
 #[test]

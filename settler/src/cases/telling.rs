@@ -1,5 +1,6 @@
 //! Cases on their way to operators: one call at a time, in the order of the log, until it is taken.
 
+use crate::reconciler::ASKED;
 use runtime::machine::Alarm;
 use runtime::{Millis, Record};
 use schemas::frame;
@@ -69,7 +70,9 @@ impl Telling {
         }
         loop {
             // One that cannot be read says nothing to anybody.
-            match frame::decode(&self.waiting.front()?.value) {
+            match frame::decode::<CaseRecord>(&self.waiting.front()?.value) {
+                // It needs nobody.
+                Ok(case) if case.code == ASKED => self.waiting.pop_front(),
                 Ok(case) => {
                     self.is_calling = true;
                     return Some(Tell { case });

@@ -89,7 +89,8 @@ impl Standing {
 
     /// Whether nothing is left to be done or shown.
     pub(super) fn is_done(&self) -> bool {
-        self.owed == Owed::default() && self.unclosed == 0 && self.gap.values().all(|gap| *gap == 0)
+        let is_even = self.gap.values().all(|gap| *gap == 0);
+        self.owed == Owed::default() && self.unclosed == 0 && self.cases == 0 && is_even
     }
 
     /// Adds how it stands in another round.

@@ -22,12 +22,15 @@ pub(super) struct Line {
     pub(super) stake: Money,
     /// Minor units; 0 unless settled.
     pub(super) payout: i64,
+    /// When the bet was placed, ms.
+    pub(super) placed_at: Millis,
 }
 
 impl Line {
     fn of(bet: &Bet, revision: u32, target: Target) -> Self {
         let (status, payout) = target.row();
-        Self { bet: bet.id.clone(), revision, status, stake: bet.stake, payout }
+        let (stake, placed_at) = (bet.stake, bet.placed_at);
+        Self { bet: bet.id.clone(), revision, status, stake, payout, placed_at }
     }
 }
 
@@ -95,14 +98,14 @@ pub(super) fn books(round: &Round, answers: &Answers) -> BTreeMap<PartnerId, Boo
 }
 
 /// What a bet is owed: every settlement, and the state that it should be in now.
-struct Due {
-    settlements: Vec<Settlement>,
+pub(super) struct Due {
+    pub(super) settlements: Vec<Settlement>,
     now: Target,
 }
 
 /// # Errors
 /// [`RuleError`] if the bet cannot be graded; also where its round is frozen, which grades nothing.
-fn due(round: &Round, decision: &Decision) -> Result<Due, Option<RuleError>> {
+pub(super) fn due(round: &Round, decision: &Decision) -> Result<Due, Option<RuleError>> {
     if let Some(void) = settlement::final_void(decision) {
         return Ok(Due { settlements: vec![void], now: Target::Voided });
     }
@@ -175,7 +178,7 @@ impl Book {
     ) -> CloseRequest {
         let mut sums = CloseSums::default();
         let mut open_holds = self.open_holds;
-        for Line { bet, revision, status, stake, payout } in &self.lines {
+        for Line { bet, revision, status, stake, payout, .. } in &self.lines {
             match *revision {
                 ..=REVISION_VOID => open_holds += 1,
                 revision => sums.row(bet.as_str(), revision, *stake, (*status, *payout)),
@@ -209,7 +212,7 @@ mod tests {
     fn line(bet: &str, revision: u32, target: Target, stake: i64) -> Line {
         let stake = Money::new(stake, "EUR".parse().unwrap(), 2).unwrap();
         let (status, payout) = target.row();
-        Line { bet: bet.parse().unwrap(), revision, status, stake, payout }
+        Line { bet: bet.parse().unwrap(), revision, status, stake, payout, placed_at: 0 }
     }
 
     /// The digest was worked out by sha256sum over the contract's four lines.

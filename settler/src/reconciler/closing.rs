@@ -4,7 +4,7 @@
 //! partition closes the round with it. No partner waits for another one. Two owners for a while ask twice.
 
 use super::book::Book;
-use super::desk::{CloseAnswer, Closing, End, Next};
+use super::desk::{CloseAnswer, Closing, End, Next, Question};
 use super::{Reconciler, Standing, alarm};
 use crate::memory::Round;
 use runtime::machine::{Alarm, Effect};
@@ -52,16 +52,23 @@ impl Reconciler {
             let mut standing = Standing::of(&book);
             let closes = closes.remove(&partner).unwrap_or_default();
             standing.cases = u64::try_from(open(&closes).len()).unwrap_or(u64::MAX);
-            if let (Some(changed), true) = (changed, is_over) {
-                let is_ready = book.unanswered == 0 && is_newest;
-                let closing = Closing::of(seen, version, &partner, book, &closes);
-                let is_same = closing.as_ref().is_some_and(|closing| closing.is_same(&closes));
-                if !is_same {
-                    standing.unclosed = 1;
-                    standing.unclosed_since = Some(changed);
+            match changed {
+                Some(changed) if is_over => {
+                    let is_ready = book.unanswered == 0 && is_newest;
+                    let closing = Closing::of(seen, version, (&partner, book), &closes);
+                    let is_same = closing.as_ref().is_some_and(|closing| closing.is_same(&closes));
+                    if !is_same {
+                        standing.unclosed = 1;
+                        standing.unclosed_since = Some(changed);
+                    }
+                    if let Some(closing) = closing.filter(|_| is_ready && !is_same) {
+                        effects.extend(self.begin(now, partition, &partner, closing));
+                    }
                 }
-                if let Some(closing) = closing.filter(|_| is_ready && !is_same) {
-                    effects.extend(self.begin(now, partition, &partner, closing));
+                Some(_) => {}
+                None => {
+                    let whose = (&partner, book);
+                    effects.extend(self.ask_holds(now, partition, seen, whose, &closes));
                 }
             }
             standings.insert(partner, standing);
@@ -69,7 +76,7 @@ impl Reconciler {
         (standings, effects)
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         now: Millis,
         partition: u32,
@@ -124,6 +131,9 @@ impl Reconciler {
         match end {
             End::Same => {
                 lane.suspects.remove(&place);
+                if closing.question == Question::Holds && closing.open.is_empty() {
+                    return effects;
+                }
             }
             End::Differs(case) if closing.open.contains(&case.case_id) => return effects,
             // What is on its way may look like a difference once; it does not twice, by facts read anew.
@@ -184,23 +194,24 @@ impl Reconciler {
 }
 
 impl Closing {
-    fn of(
+    pub(super) fn of(
         seen: &Seen<'_>,
         version: u32,
-        partner: &PartnerId,
-        book: Book,
+        (partner, book): (&PartnerId, Book),
         closes: &[CloseRecord],
     ) -> Option<Self> {
         let request = book.request(partner, seen.round, version);
         let markers = seen.facts.iter().filter(|fact| fact.key.kind == MARKER);
         Some(Self {
             round: seen.round.clone(),
+            question: Question::Whole,
             version,
             at: markers.map(|fact| fact.key.at).max()?,
             said: request.hash()?.to_string(),
             book,
             request,
             open: open(closes).into_iter().map(ToOwned::to_owned).collect(),
+            ended_count: ended(closes).len(),
         })
     }
 
@@ -222,10 +233,14 @@ fn closes(facts: &[Fact]) -> BTreeMap<PartnerId, Vec<CloseRecord>> {
     closes
 }
 
-/// The cases that have not ended.
+/// The cases that have ended.
+fn ended(closes: &[CloseRecord]) -> BTreeSet<&str> {
+    closes.iter().flat_map(|close| &close.ended).map(String::as_str).collect()
+}
+
+/// The cases that have not.
 fn open(closes: &[CloseRecord]) -> BTreeSet<&str> {
-    let ended: BTreeSet<&str> =
-        closes.iter().flat_map(|close| &close.ended).map(String::as_str).collect();
+    let ended = ended(closes);
     let opened = closes.iter().filter_map(|close| close.case_id.as_deref());
     opened.filter(|case| !ended.contains(case)).collect()
 }

@@ -84,8 +84,8 @@ fn newest(round: &Round, decision: &Decision) -> Result<Option<Settlement>, Rule
 pub(crate) struct Answers {
     /// The highest revision with a final answer.
     finals: BTreeMap<String, u32>,
-    /// Every revision with an answer, final or parked, and whose it is.
-    revisions: BTreeMap<String, (String, BTreeSet<u32>)>,
+    /// Every revision with answers, final or parked, how many, and whose they are.
+    revisions: BTreeMap<String, (String, BTreeMap<u32, usize>)>,
     parked: BTreeSet<(String, u32)>,
 }
 
@@ -96,9 +96,9 @@ impl Answers {
             let Ok(record) = frame::decode::<DeliveryRecord>(&fact.body) else { continue };
             let revision = u32::try_from(record.revision).unwrap_or_default();
             if record.outcome != DeliveryOutcome::Unknown {
-                let named = || (record.partner_id.clone(), BTreeSet::new());
+                let named = || (record.partner_id.clone(), BTreeMap::new());
                 let of_bet = answers.revisions.entry(record.bet_id.clone()).or_insert_with(named);
-                of_bet.1.insert(revision);
+                *of_bet.1.entry(revision).or_default() += 1;
             }
             match record.outcome {
                 DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
@@ -127,7 +127,13 @@ impl Answers {
 
     /// Every revision of the bet that has an answer, ordered.
     pub(super) fn revisions(&self, bet: &BetId) -> impl Iterator<Item = u32> {
-        self.revisions.get(bet.as_str()).into_iter().flat_map(|(_, all)| all.iter().copied())
+        self.revisions.get(bet.as_str()).into_iter().flat_map(|(_, all)| all.keys().copied())
+    }
+
+    /// How often this revision was answered.
+    pub(super) fn count(&self, settlement: &Settlement) -> usize {
+        let of_bet = self.revisions.get(settlement.bet.as_str());
+        of_bet.and_then(|(_, all)| all.get(&settlement.revision)).copied().unwrap_or(0)
     }
 
     /// Answers about bets that are not among `bets`: bet, partner, revision.
@@ -140,7 +146,7 @@ impl Answers {
             |(bet, (partner, revisions))| {
                 let partner = partner.parse::<PartnerId>().ok();
                 let said = |revision: &u32| Some((bet.clone(), partner.clone()?, *revision));
-                revisions.iter().filter_map(said).collect::<Vec<_>>()
+                revisions.keys().filter_map(said).collect::<Vec<_>>()
             },
         )
     }

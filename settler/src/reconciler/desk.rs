@@ -7,7 +7,9 @@ use super::book::Book;
 use super::differ::{self, Found, Page, Walk};
 use runtime::Millis;
 use runtime::http::{CallError, HttpAnswer};
-use schemas::contract::{CloseRequest, CloseResponse, RoundBetsResponse};
+use schemas::contract::{
+    CloseRequest, CloseResponse, QueryRequest, QueryResponse, RoundBetsResponse,
+};
 use schemas::wire::{CaseRecord, CloseRecord};
 use schemas::{PartnerId, RoundId};
 
@@ -39,6 +41,17 @@ pub enum CloseAsk {
         /// The bet; letters, digits, `_`, `:` and `-`.
         after: String,
     },
+    /// `POST /bets/query` with this body.
+    Query(Vec<u8>),
+}
+
+/// What is to be known of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether all of it is the same: its totals and digest, and its rows where these differ.
+    Whole,
+    /// Whether these bets are held.
+    Holds,
 }
 
 /// What came back.
@@ -48,6 +61,7 @@ pub type CloseAnswer = Result<HttpAnswer, CallError>;
 #[derive(Clone, Debug)]
 pub(super) struct Closing {
     pub(super) round: RoundId,
+    pub(super) question: Question,
     pub(super) version: u32,
     /// Offset of the marker of that version.
     pub(super) at: u64,
@@ -57,6 +71,8 @@ pub(super) struct Closing {
     pub(super) said: String,
     /// Cases of this round and partner that have not ended.
     pub(super) open: Vec<String>,
+    /// How many have.
+    pub(super) ended_count: usize,
 }
 
 /// How a close ended.
@@ -83,6 +99,7 @@ pub(super) enum Next {
 enum Step {
     Asked,
     Rows { answer: CloseResponse, walk: Box<Walk> },
+    Holds(Box<Walk>),
 }
 
 /// A partner's place in a partition.
@@ -118,17 +135,25 @@ impl Desk {
         self.trying.as_ref().is_some_and(|(of, ..)| *of == token)
     }
 
-    /// Begins a close; the call of `token` asks for totals and digest. `None` if the request cannot be
-    /// encoded.
+    /// Begins a close; the call of `token` asks for totals and digest, or about the first bets. `None` if the request
+    /// cannot be encoded.
     pub(super) fn begin(
         &mut self,
         token: u64,
         partner: &PartnerId,
         closing: Closing,
     ) -> Option<CloseCall> {
-        let body = serde_json::to_vec(&closing.request).ok()?;
-        let call = call(partner, &closing, CloseAsk::Close(body));
-        self.trying = Some((token, Box::new(closing), Step::Asked));
+        let (ask, step) = match closing.question {
+            Question::Whole => {
+                (CloseAsk::Close(serde_json::to_vec(&closing.request).ok()?), Step::Asked)
+            }
+            Question::Holds => {
+                let walk = Box::new(Walk::new(&closing.book));
+                (query(&closing, &walk)?, Step::Holds(walk))
+            }
+        };
+        let call = call(partner, &closing, ask);
+        self.trying = Some((token, Box::new(closing), step));
         Some(call)
     }
 
@@ -155,6 +180,14 @@ impl Desk {
                     Some(Page::Nonsense) | None => None,
                 }
             }
+            Step::Holds(mut walk) => {
+                let page = body::<QueryResponse>(answer);
+                match page.map(|page| walk.held(&closing.book, &page)) {
+                    Some(Page::More) => Some(Done::Holds(walk)),
+                    Some(Page::Last) => Some(Done::End(walk.found())),
+                    Some(Page::Nonsense) | None => None,
+                }
+            }
         };
         let Some(done) = done else {
             self.failed(now, answer);
@@ -168,9 +201,15 @@ impl Desk {
                 self.trying = Some((next, closing, Step::Rows { answer, walk }));
                 Next::Ask(ask)
             }
+            Done::Holds(walk) => {
+                let Some(ask) = query(&closing, &walk) else { return Next::Nothing };
+                let ask = call(partner, &closing, ask);
+                self.trying = Some((next, closing, Step::Holds(walk)));
+                Next::Ask(ask)
+            }
             Done::End(found) => {
-                let (round, version) = (&closing.round, closing.version);
-                let case = found.map(|found| differ::opened(partner, round, version, &found));
+                let of = (&closing.round, closing.version, closing.ended_count);
+                let case = found.map(|found| differ::opened(partner, of, &found));
                 Next::End(closing, case.map_or(End::Same, End::Differs))
             }
         }
@@ -191,6 +230,7 @@ const WAIT_DOUBLED_MAX: u32 = 20;
 
 enum Done {
     Rows(CloseResponse, Box<Walk>),
+    Holds(Box<Walk>),
     End(Option<Found>),
 }
 
@@ -212,6 +252,12 @@ fn asked(closing: &Closing, answer: &CloseAnswer) -> Option<Done> {
 fn body<T: serde::de::DeserializeOwned>(answer: &CloseAnswer) -> Option<T> {
     let answer = answer.as_ref().ok().filter(|answer| answer.status == 200)?;
     serde_json::from_slice(&answer.body).ok()
+}
+
+/// The question about the next bets.
+fn query(closing: &Closing, walk: &Walk) -> Option<CloseAsk> {
+    let bet_ids = walk.next_of(&closing.book).map(|line| line.bet.to_string()).collect();
+    serde_json::to_vec(&QueryRequest { bet_ids }).ok().map(CloseAsk::Query)
 }
 
 fn call(partner: &PartnerId, closing: &Closing, ask: CloseAsk) -> CloseCall {

@@ -4,7 +4,8 @@
 
 use super::book::{Book, Line};
 use schemas::contract::{
-    CloseRequest, CloseResponse, CloseTotal, ROUND_BETS_MAX, RoundBetsResponse, RowBody, RowStatus,
+    CloseRequest, CloseResponse, CloseTotal, QUERY_BETS_MAX, QueryResponse, ROUND_BETS_MAX,
+    RoundBetsResponse, RowBody, RowStatus,
 };
 use schemas::settlements::REVISION_HELD;
 use schemas::wire::CaseRecord;
@@ -148,14 +149,41 @@ impl Walk {
         match book.lines.get(self.next) {
             Some(line) if line.bet.as_str() == row.bet_id => {
                 self.next += 1;
-                if !is_same(line, row) {
-                    self.found.rows += 1;
-                    let text = format!("{}: {} here, {} there", line.bet, ours(line), theirs(row));
-                    self.found.note(&row.bet_id, line.revision, text);
-                }
+                self.compare(line, row);
             }
             Some(_) | None => self.not_ours(book, row),
         }
+    }
+
+    fn compare(&mut self, line: &Line, row: &RowBody) {
+        if !is_same(line, row) {
+            self.found.rows += 1;
+            let text = format!("{}: {} here, {} there", line.bet, ours(line), theirs(row));
+            self.found.note(&row.bet_id, line.revision, text);
+        }
+    }
+
+    /// The bets that are to be asked about next, at least one while there are any.
+    pub(super) fn next_of<'a>(&self, book: &'a Book) -> impl Iterator<Item = &'a Line> + use<'a> {
+        book.lines.iter().skip(self.next).take(QUERY_BETS_MAX)
+    }
+
+    /// Compares the rows of these bets, which must be all of them in their order.
+    pub(super) fn held(&mut self, book: &Book, answer: &QueryResponse) -> Page {
+        let asked = self.next_of(book).map(|line| line.bet.as_str());
+        if !asked.eq(answer.rows.iter().map(|row| row.bet_id.as_str())) {
+            return Page::Nonsense;
+        }
+        for (line, row) in self.next_of(book).zip(&answer.rows) {
+            self.next += 1;
+            self.compare(line, row);
+        }
+        if self.next < book.lines.len() { Page::More } else { Page::Last }
+    }
+
+    /// What is amiss so far.
+    pub(super) fn found(self) -> Option<Found> {
+        (self.found != Found::default()).then_some(self.found)
     }
 
     fn missing(&mut self, line: &Line) {
@@ -203,11 +231,10 @@ impl Walk {
 }
 
 /// The case of what was found. Named by all it says, so that a repeat names the same case and another
-/// difference another one.
+/// difference another one; and by how many of the round have ended, as what has come back may be lost again.
 pub(super) fn opened(
     partner: &PartnerId,
-    round: &RoundId,
-    version: u32,
+    (round, version, ended_count): (&RoundId, u32, usize),
     found: &Found,
 ) -> CaseRecord {
     let code = match (found.rows, found.holds) {
@@ -227,7 +254,7 @@ pub(super) fn opened(
         found.named.join("; "),
     );
     let alone = found.first.as_ref().filter(|_| count == 1);
-    let name = ContentHash::of(&[partner.as_str(), code, &text]);
+    let name = ContentHash::of(&[partner.as_str(), code, &text, &ended_count.to_string()]);
     CaseRecord {
         case_id: format!("case_{name}"),
         step: 1,

@@ -42,6 +42,8 @@ pub(super) struct Lane {
     pub(super) desks: BTreeMap<PartnerId, Desk>,
     /// The case of a difference that was found once.
     pub(super) suspects: BTreeMap<(RoundId, PartnerId), String>,
+    /// When a partner was last asked about the holds of a round, ms.
+    pub(super) holds_asked: BTreeMap<(RoundId, PartnerId), Millis>,
     /// When a settlement was last said again, ms.
     repeated: BTreeMap<(BetId, u32), Millis>,
     /// Settlements on their way to the log, by the token of their batch.

@@ -7,7 +7,7 @@ use runtime::http::{CallError, Message, PeerClient, Peers};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{
-    ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH, get_id,
+    ANSWER_BYTES_MAX, API_VERSION, CLOSE_PATH, QUERY_PATH, ROUND_BETS_MAX, ROUND_BETS_PATH, get_id,
 };
 use std::time::Duration;
 
@@ -36,14 +36,16 @@ impl<K: Clock> Closer<K> {
 
     async fn ask(&self, call: &CloseCall) -> CloseAnswer {
         let (method, body) = match &call.ask {
-            CloseAsk::Close(body) => (Method::POST, Some(body.clone().into())),
+            CloseAsk::Close(body) | CloseAsk::Query(body) => {
+                (Method::POST, Some(body.clone().into()))
+            }
             CloseAsk::Rows { .. } => (Method::GET, None),
         };
         let version =
             (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION));
         let path = &path(&call.ask);
         let id = match &call.ask {
-            CloseAsk::Close(_) => call.close_id.clone(),
+            CloseAsk::Close(_) | CloseAsk::Query(_) => call.close_id.clone(),
             CloseAsk::Rows { .. } => get_id(&call.partner, path),
         };
         let message = Message { id: &id, method, path, headers: &[version], body };
@@ -63,6 +65,7 @@ impl<K: Clock> Closer<K> {
 fn path(ask: &CloseAsk) -> String {
     match ask {
         CloseAsk::Close(_) => CLOSE_PATH.to_owned(),
+        CloseAsk::Query(_) => QUERY_PATH.to_owned(),
         CloseAsk::Rows { round, after } => {
             let path = ROUND_BETS_PATH.replace("{id}", round.as_str());
             format!("{path}?after={after}&limit={ROUND_BETS_MAX}")

@@ -298,6 +298,16 @@ fn cases_are_told_in_order_until_they_are_taken() {
 }
 
 #[test]
+fn that_a_partner_asked_to_be_told_again_is_told_nobody() {
+    let mut desk = Desk::new();
+    let asked = CaseRecord { code: "replay_asked".to_owned(), step: 1, ..CaseRecord::default() };
+    desk.record(CASES, 0, frame::encode(&asked).unwrap(), 1_000);
+    assert_eq!((desk.calls.len(), desk.offsets), (0, [0, 1]));
+    desk.record(CASES, 1, a_case("a"), 1_000);
+    assert_eq!(desk.calls.len(), 1);
+}
+
+#[test]
 fn a_case_that_nobody_takes_for_a_day_is_left_to_the_topic() {
     let day = 24 * 60 * 60 * 1_000;
     let mut desk = Desk::new();

@@ -1,5 +1,6 @@
 //! Rounds are closed with partners, and what differs is a case that names the bets (R19).
 
+mod holds;
 mod mutilated;
 mod street;
 

@@ -1,5 +1,6 @@
 //! The settler and the reconciler on scripted partitions, every effect performed at once.
 
+mod again;
 mod cases;
 mod closing;
 mod deciding;

@@ -117,6 +117,17 @@ pub(super) fn answered(
     revision: u32,
     outcome: DeliveryOutcome,
 ) {
+    answered_at(lane, bet, revision, outcome, 0);
+}
+
+/// What stands at this offset of `settlements.v1` is answered.
+pub(super) fn answered_at(
+    lane: &mut Lane,
+    bet: &schemas::bets::Bet,
+    revision: u32,
+    outcome: DeliveryOutcome,
+    at: u64,
+) {
     let record = DeliveryRecord {
         delivery_id: String::new(),
         bet_id: bet.id.to_string(),
@@ -129,7 +140,7 @@ pub(super) fn answered(
         code: None,
     }
     .identified();
-    let row = outgoing::delivered_fact(&record, 0, 0).unwrap();
+    let row = outgoing::delivered_fact(&record, 0, at).unwrap();
     let fact = Fact::from(row.into_parts());
     lane.facts.insert(fact.key, fact.body);
 }

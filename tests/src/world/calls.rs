@@ -15,6 +15,8 @@ pub enum Endpoint {
         round: RoundId,
         after: String,
     },
+    /// Some bets.
+    Query,
 }
 
 /// A call: a body for an endpoint of a partner.

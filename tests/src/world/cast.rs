@@ -108,7 +108,7 @@ pub(super) fn build(
             partitions: setup.partitions,
             limits: setup.dispatcher,
             seed: setup.seed,
-            restored: Default::default(),
+            known: Default::default(),
         })),
     }
 }
@@ -149,7 +149,7 @@ impl World {
         // Small chunks and short tiers, so that a few bets meet what thousands would.
         let dispatcher = partner_dispatcher::Limits {
             chunk_items_max: self.clients.chunk_items_max,
-            items_queued_max: 4 * self.clients.chunk_items_max,
+            partner_items_max: 4 * self.clients.chunk_items_max,
             chunks_in_flight_max: 2,
             breaker_failures_min: 3,
             tier_items_max: 3,
@@ -284,6 +284,7 @@ impl Plug for Reconciler {
         let (endpoint, body) = match ask {
             CloseAsk::Close(body) => (Endpoint::Close, Bytes::from(body)),
             CloseAsk::Rows { round, after } => (Endpoint::Rows { round, after }, Bytes::new()),
+            CloseAsk::Query(body) => (Endpoint::Query, Bytes::from(body)),
         };
         Call { partner, endpoint, body, budget_ms: STATE_BUDGET_MS }
     }

@@ -238,6 +238,7 @@ impl World {
         // People replay at any time.
         if self.rng.chance(20) {
             self.replay_parked();
+            self.tell_again();
         }
         let wait = self.rng.between(20, CHAOS_MS_MAX);
         self.after_ms(wait, Event::Chaos);

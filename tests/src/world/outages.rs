@@ -5,8 +5,13 @@ use super::reach::Moment;
 use super::wallet::Wallets;
 use super::{Micros, World};
 use partner_dispatcher::replayed;
+use runtime::{Source, Topic};
 use schemas::PartnerId;
+use schemas::catalogue::SETTLEMENTS;
 use schemas::contract::{ItemOutcome, StateItem, StateResult, TargetBody, parse_units};
+use schemas::facts::HEADER_ASKED;
+use schemas::outgoing::{self, SettlementTopic};
+use schemas::settlements::Settlement;
 
 /// Least time between two replays of one settlement.
 const REPLAY_WAIT: Micros = 6_000_000;
@@ -36,10 +41,27 @@ impl World {
     /// Sends again what is parked and has no final answer, as the command does.
     pub(super) fn replay_parked(&mut self) {
         for due in self.checks.due_again(self.now, REPLAY_WAIT) {
-            let Ok(append) = replayed(&due.settlement, due.orig, due.partition) else { continue };
+            let from = (due.orig, due.asked.as_deref());
+            let Ok(append) = replayed(&due.settlement, from, due.partition) else { continue };
             self.reach.hit(Moment::ReplayedParked);
             self.land_by_hand(append);
         }
+    }
+
+    /// Says again what was said before, as if a partner had asked for it; also what has been corrected since.
+    pub(super) fn tell_again(&mut self) {
+        let partition =
+            u32::try_from(self.rng.below(u64::from(self.partitions.lanes))).unwrap_or(0);
+        let source = Source { topic: Topic(SETTLEMENTS), partition };
+        let Some(end) = self.log.end(source).checked_sub(1) else { return };
+        let from = self.rng.below(end + 1);
+        let Some(said) = self.log.from(source, from).first() else { return };
+        let Ok(said) = Settlement::decode(&said.value) else { return };
+        let again = outgoing::settlement(&said, SettlementTopic::Settlements, partition);
+        let Ok(mut again) = again else { return };
+        again.headers.push((HEADER_ASKED, "post_1".to_owned()));
+        self.reach.hit(Moment::ToldAgain);
+        self.land_by_hand(again.into_parts().into());
     }
 }
 

@@ -63,6 +63,7 @@ moments! {
     ReadAhead = "tier read ahead for a partner that is back",
     Parked = "settlement parked",
     ReplayedParked = "parked settlement replayed",
+    ToldAgain = "settlement said again because its partner asks",
     AppliedLie = "applied said of a movement not made",
     AnswerGarbled = "answer in other words than the contract's",
     AnsweredFromMemory = "chunk answered from the partner's memory",

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, RowStatus,
-    StateItem, StateRequest, StateResponse, StateResult,
+    AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, QueryRequest,
+    RowStatus, StateItem, StateRequest, StateResponse, StateResult,
 };
 use schemas::{Currency, PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,6 +214,7 @@ impl World {
             Endpoint::State => self.state(&call, manner),
             Endpoint::Close => self.close_round(&call),
             Endpoint::Rows { round, after } => self.round_bets(&call, round, after),
+            Endpoint::Query => self.query(&call),
         };
         let reply = match (manner, body) {
             (Manner::Unheard, _) => return,
@@ -348,6 +349,13 @@ impl World {
         let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
         self.reach.hit(Moment::RoundClosed);
         serde_json::to_vec(&register.close(&request)).map(Bytes::from).map_err(|_| 500)
+    }
+
+    fn query(&self, call: &Call) -> Result<Bytes, u16> {
+        let request: QueryRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
+        let response = register.query(&request);
+        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
     }
 
     /// Its rows of a round, few to a page.

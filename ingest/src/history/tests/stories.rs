@@ -114,3 +114,21 @@ fn a_replay_is_told_and_a_retry_is_not() {
     let replays = log.all_rows().story(&bet.id).replays;
     assert_eq!(replays.iter().map(|told| told.said).collect::<Vec<_>>(), [3]);
 }
+
+/// The register of the contract: 500 of 1,200 cannot be taken back, a later revision makes up for 300 of it.
+#[test]
+fn a_shortfall_is_what_was_answered_last_and_rises_by_revision() {
+    let mut log = Log::default();
+    let bet = bet("a");
+    log.decide(&bet, Verdict::Accepted);
+    for (revision, shortfall) in [(3, None), (4, Some("500")), (4, Some("450")), (5, Some("150"))] {
+        log.settle(&bet, revision, Target::Settled(1));
+        log.deliver_short(&bet, revision, shortfall);
+    }
+    log.settle(&bet, 6, Target::Voided);
+    log.deliver_short(&bet, 6, None);
+    log.settle(&bet, 7, Target::Voided);
+    let story = log.all_rows().story(&bet.id);
+    let of = |revision| (story.shortfall(revision), story.shortfall_rise(revision));
+    assert_eq!([3, 4, 5, 6, 7].map(of), [(0, 0), (450, 450), (150, -300), (0, -150), (0, 0)]);
+}

@@ -78,6 +78,9 @@ pub(super) struct DayTotalBody {
     /// What all of it but `corrected` changes for the players: minus `held`, plus `payout`, `voided` and
     /// `corrections`.
     change: String,
+    /// How much of it you could not take back from players, as you answered, in minor units; below zero where
+    /// corrections of this day made up for more than was missing before. Of all days together: what is missing.
+    shortfall: String,
     /// Movements of these that you have not confirmed, or that are parked.
     not_final: u64,
 }
@@ -130,7 +133,7 @@ pub(super) async fn statement<E: Engine>(
     };
     let below = below.ok_or_else(|| wrong("`after` is of another day"))?;
     let mut totals: BTreeMap<(Currency, u8), DayTotal> = BTreeMap::new();
-    let (places, next) = places(&api, &partner, from, below).await?;
+    let (places, next) = places(&api, &partner, (from, below), MOVEMENTS_MAX).await?;
     let told = places.iter().filter_map(Place::names).map(|(bet, revision)| {
         let api = &api;
         async move { Ok::<_, Problem>((api.story(&bet).await?, revision)) }
@@ -144,17 +147,17 @@ pub(super) async fn statement<E: Engine>(
     Ok(axum::Json(DayBody { day, totals, next: next.as_ref().map(cursor) }))
 }
 
-/// The movements of a part, and where the next one begins.
-async fn places<E: Engine>(
+/// The movements of a part, newest first, from below the place down to the time, and where the next part begins.
+pub(super) async fn places<E: Engine>(
     api: &ApiState<E>,
     partner: &PartnerId,
-    from: u64,
-    below: Place,
+    span: (u64, Place),
+    movements_max: usize,
 ) -> Result<(Vec<Place>, Option<Place>), Problem> {
     let store = (&api.engine, api.partitions);
-    let mut walk = Walk::new(store, List::Partner(partner), (from, below), BTreeSet::new());
+    let mut walk = Walk::new(store, List::Partner(partner), span, BTreeSet::new());
     let mut places = Vec::new();
-    while places.len() < MOVEMENTS_MAX {
+    while places.len() < movements_max {
         match walk.next().await.map_err(unavailable)? {
             Step::Place(place) => places.push(place),
             Step::Tired(place) => return Ok((places, Some(place))),
@@ -185,6 +188,7 @@ struct DayTotal {
     voided: Sum,
     corrections: BTreeMap<String, (u64, i128)>,
     corrected: BTreeMap<String, (u64, i128)>,
+    shortfall: i128,
     not_final: u64,
 }
 
@@ -220,6 +224,8 @@ fn add(totals: &mut BTreeMap<(Currency, u8), DayTotal>, story: &Story, revision:
     if matches!(story.outcome(revision), Some(Outcome::Owed | Outcome::Parked(_))) {
         total.not_final += 1;
     }
+    let shortfall = i128::from(story.shortfall_rise(revision));
+    total.shortfall = total.shortfall.saturating_add(shortfall);
     match (revision, said.target) {
         (REVISION_VOID, _) if !is_held => {}
         (..=FIRST, Target::Voided) => total.voided.add(said.stake),
@@ -269,6 +275,7 @@ impl DayTotal {
             corrections: corrections(&total.corrections),
             corrected: corrections(&total.corrected),
             change: change.to_string(),
+            shortfall: total.shortfall.to_string(),
             not_final: total.not_final,
         }
     }

@@ -24,7 +24,7 @@ use schemas::facts::{ACCEPTED, CANCELLED, CLOSE, FREEZE, MARKER, REJECTED, UNREA
 use schemas::frame;
 use schemas::settlements::{REVISION_HELD, REVISION_VOID, Target};
 use schemas::wire::{CloseRecord, FreezeRecord};
-use schemas::{BetId, Lane, Money, PartnerId, RoundId};
+use schemas::{BetId, Currency, Lane, Money, PartnerId, RoundId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -80,6 +80,9 @@ pub(super) struct WholeBody {
     /// Bets that are parked or frozen, which totals and digest leave out; the first 2,000 of them.
     #[schema(max_items = 2000)]
     parked: Vec<String>,
+    /// By currency, ordered: what you could not take back from players, as you answered when you applied the newest
+    /// revision. What you took since stands in your rows alone.
+    shortfalls: Vec<MoneyBody>,
     /// Bets whose newest revision that is read here you have not confirmed and that are not parked, or that have
     /// none yet although there is a result.
     not_final: u64,
@@ -281,6 +284,7 @@ struct Book {
     sums: CloseSums,
     open_holds: u64,
     aside: Vec<String>,
+    shortfalls: BTreeMap<(Currency, u8), i64>,
     not_final: u64,
 }
 
@@ -297,6 +301,11 @@ impl Book {
                 self.sums.aside(stake.currency, stake.exponent, 1);
             }
             return;
+        }
+        if let Some(said) = newest.filter(|said| 0 < story.shortfall(said.revision)) {
+            let Money { currency, exponent, .. } = said.stake;
+            let sum = self.shortfalls.entry((currency, exponent)).or_default();
+            *sum = sum.saturating_add(story.shortfall(said.revision));
         }
         let is_in = story.decision().is_some_and(|said| said.verdict == Verdict::Accepted);
         match (newest, outcome) {
@@ -330,6 +339,11 @@ impl Book {
             open_holds: said.open_holds,
             digest: said.digest,
             parked: said.listed,
+            shortfalls: self
+                .shortfalls
+                .into_iter()
+                .map(|((currency, exponent), units)| Money { units, currency, exponent }.into())
+                .collect(),
             not_final: self.not_final,
             agreed: is_said && self.not_final == 0,
         }

@@ -6,6 +6,7 @@
 //! without having shown a key first. The id of a request is a hash over partner and path, so what we sign under it can
 //! be no message to another partner.
 
+use crate::http::body::bytes;
 use crate::http::{ApiState, method_not_allowed};
 use crate::problem::{Kind, Problem};
 use axum::body::{Body, HttpBody};
@@ -18,7 +19,7 @@ use http::{HeaderMap, Method};
 use runtime::Engine;
 use runtime::http::{PeerKeys, gather};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, get_id};
+use schemas::contract::{ANSWER_BYTES_MAX, get_id, post_id};
 use signing::{Refused, SecretKey, VerifyingKey, sign, verify};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+/// The one path that takes a `POST`.
+pub(super) const REPLAY_PATH: &str = "/partner/v1/replay";
 /// Header: who asks.
 const PARTNER: HeaderName = HeaderName::from_static("partner-id");
 /// Requests of one partner answered at once by a process: each may read some thousand stories, and no partner
@@ -39,6 +42,10 @@ const PLACE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The partner that signed the request.
 #[derive(Clone, Debug)]
 pub(super) struct PartnerCaller(pub(super) PartnerId);
+
+/// The id of the request, which the partner signed.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PartnerCaller {
     type Rejection = Problem;
@@ -88,11 +95,11 @@ impl<E: Engine> Gate<E> {
     }
 
     /// Who signed the request.
-    fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Problem> {
         let named = named(&parts.headers);
         let keys = named.as_ref().and_then(|partner| self.api.partners.keys_of(partner));
         let tried = keys.as_ref().map_or(&self.decoy[..], |keys| &keys.theirs);
-        let id = match verify(tried, &parts.headers, self.now_s(), b"") {
+        let id = match verify(tried, &parts.headers, self.now_s(), body) {
             Ok(id) => id.to_owned(),
             Err(Refused::Stale) => {
                 let detail = "the request was signed more than 300 s before or after our time";
@@ -102,7 +109,11 @@ impl<E: Engine> Gate<E> {
         };
         let (Some(partner), Some(keys)) = (named, keys) else { return Err(invalid()) };
         let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-        if id != get_id(&partner, path) {
+        let right = match parts.method {
+            Method::POST => post_id(&partner, path, body),
+            _ => get_id(&partner, path),
+        };
+        if id != right {
             return Err(invalid());
         }
         Ok(Caller { partner, keys, id })
@@ -150,18 +161,21 @@ async fn answer<E: Engine>(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    if parts.method != Method::GET {
+    let asks = parts.uri.path() == REPLAY_PATH;
+    if parts.method != if asks { Method::POST } else { Method::GET } {
         return Ok(method_not_allowed(parts.method, parts.uri).await.into_response());
     }
-    // With a body it could be a reply sent back: those stand under the same ids.
-    if !body.is_end_stream() {
+    // A GET with a body could be a reply sent back: those stand under the same ids.
+    if !asks && !body.is_end_stream() {
         return Err(invalid());
     }
-    let caller = gate.caller(&parts)?;
+    let body = bytes(&parts, body).await?;
+    let caller = gate.caller(&parts, &body)?;
     let answer = match gate.busy.turn(&caller.partner).await {
         Ok(_turn) => {
             parts.extensions.insert(PartnerCaller(caller.partner.clone()));
-            next.run(Request::from_parts(parts, Body::empty())).await
+            parts.extensions.insert(RequestId(caller.id.clone()));
+            next.run(Request::from_parts(parts, Body::from(body))).await
         }
         Err(problem) => problem.into_response(),
     };

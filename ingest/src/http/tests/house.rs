@@ -1,5 +1,8 @@
 //! A whole house behind the router: the real log, herald, line and bet placing; a toy wallet and settler.
 
+mod settler;
+
+use self::settler::settle;
 use super::shows::Shows;
 use crate::auth::{AUDIENCE, Audience, Claims, Duty, InForce, Operators, issue};
 use crate::corrections::Corrections;
@@ -27,18 +30,15 @@ use runtime::embedded::{Embedded, Options};
 use runtime::http::Outbound;
 use runtime::telemetry::Metrics;
 use runtime::{
-    Append, Batch, Caller, Catalogue, Clock, Engine, Fact, Handle, Handles, Job, Reader, RecordLog,
-    Source, SystemClock, Topic, TopicSpec, keep, supervise,
+    Append, Caller, Catalogue, Clock, Handle, Handles, Job, RecordLog, Source, SystemClock, Topic,
+    TopicSpec, keep, supervise,
 };
-use schemas::bets::{Bet, BetEvent, BetSaid, HoldAnswer, Marker, MarkerBody};
-use schemas::catalogue::{BETS, ROUNDS, TOPICS};
+use schemas::catalogue::{ROUNDS, TOPICS};
 use schemas::contract::{AuthorizeRequest, AuthorizeResponse, HoldDecision, RowStatus};
-use schemas::decisions::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
-use schemas::outgoing::{self, Partitions};
+use schemas::facts;
+use schemas::outgoing::Partitions;
 use schemas::partners::{CurrencyLimits, Profile};
 use schemas::rounds::Outcome;
-use schemas::wire::TallyRecord;
-use schemas::{BetId, RoundId, facts};
 use serde_json::Value;
 use signing::SecretKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,6 +173,7 @@ impl House {
             engine,
             operators: InForce::new(operators()),
             corrections,
+            replays: shows.clone(),
             partners: partners(),
             partitions: Partitions::EMBEDDED,
             rules_version: 1,
@@ -326,6 +327,7 @@ fn partners() -> Partners {
             token_key: URL_SAFE_NO_PAD.encode(key(partner).verifying_key()),
             reply_keys: vec![partner_key(partner).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
+            calls_per_s: None,
         };
         partners.configure(partner.parse().unwrap(), profile).unwrap();
     }
@@ -459,91 +461,4 @@ impl Caller<Placing> for Wallet {
         };
         HoldReply::Http { status: 200, body: serde_json::to_vec(&answer).unwrap().into() }
     }
-}
-
-/// Decides in log order, with no memory but this.
-#[derive(Default)]
-struct Bets {
-    known: BTreeMap<BetId, Bet>,
-    over: BTreeSet<BetId>,
-    closed: BTreeSet<RoundId>,
-}
-
-async fn settle(engine: Embedded, partition: u32) {
-    let mut reader = engine.reader(Source { topic: Topic(BETS), partition }, 0);
-    let mut bets = Bets::default();
-    while let Ok((records, _)) = reader.next(100).await {
-        for record in records {
-            let event = BetEvent::decode(&record.value).unwrap();
-            let batch = bets.judge(&event, record.offset, partition);
-            if engine.apply(None, batch).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Bets {
-    fn judge(&mut self, event: &BetEvent, at: u64, partition: u32) -> Batch {
-        match &event.said {
-            BetSaid::Intent(intent) => {
-                self.known.insert(intent.bet.id.clone(), intent.bet.clone());
-                Batch::default()
-            }
-            BetSaid::Answer { bet, answer, .. } => {
-                let verdict = match answer {
-                    HoldAnswer::Approved => Verdict::Accepted,
-                    HoldAnswer::Declined(code) => {
-                        Verdict::Rejected(RejectReason::Declined(code.clone()))
-                    }
-                };
-                self.decide(bet, verdict, at, partition)
-            }
-            BetSaid::Cancel { bet, partner, request } => {
-                if self.closed.contains(&bet.round()) {
-                    let refused = CancelRefused {
-                        bet: bet.clone(),
-                        partner: partner.clone(),
-                        request: request.clone(),
-                        reason: "closed".to_owned(),
-                        at,
-                        caused_at: event.said_at,
-                    };
-                    return record(&DecisionSaid::CancelRefused(refused), partition);
-                }
-                self.over.remove(bet);
-                self.decide(bet, Verdict::Cancelled(request.clone()), at, partition)
-            }
-            BetSaid::Marker(Marker { body, .. }) => {
-                let round = event.round.clone().unwrap();
-                let mut facts = vec![outgoing::marker_fact(event, &round, partition, at).unwrap()];
-                if matches!(body, MarkerBody::Closed) {
-                    let round_id = round.to_string();
-                    let tally = TallyRecord { round_id, ..TallyRecord::default() };
-                    facts.push(outgoing::tally_fact(&tally, partition, at).unwrap());
-                    self.closed.insert(round);
-                }
-                let facts = facts.into_iter().map(|row| Fact::from(row.into_parts())).collect();
-                Batch { facts: vec![facts], ..Batch::default() }
-            }
-            BetSaid::Tick | BetSaid::Thaw { .. } => Batch::default(),
-        }
-    }
-
-    fn decide(&mut self, bet: &BetId, verdict: Verdict, at: u64, partition: u32) -> Batch {
-        if !self.over.insert(bet.clone()) {
-            return Batch::default();
-        }
-        let Some(bet) = self.known.get(bet).cloned() else { return Batch::default() };
-        let caused_at = bet.placed_at;
-        let decision = Decision { bet, verdict, at, intent_at: Some(0), caused_at };
-        let row = outgoing::decision_fact(&decision, partition).unwrap();
-        let facts = vec![vec![Fact::from(row.into_parts())]];
-        Batch { facts, ..record(&DecisionSaid::Decided(decision), partition) }
-    }
-}
-
-fn record(said: &DecisionSaid, partition: u32) -> Batch {
-    let outgoing = outgoing::decision(said, partition).unwrap();
-    Batch::of_records(vec![Append::from(outgoing.into_parts())])
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod refusals;
+mod replays;
 
 use super::house::{House, our_key, partner_key};
 use axum::body::Body;

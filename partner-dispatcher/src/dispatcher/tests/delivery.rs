@@ -226,7 +226,7 @@ fn a_new_ledger_epoch_pages_and_keys_the_answers_behind_it() {
 fn memory_is_bounded_and_a_partner_that_hangs_spills_alone() {
     let limits = Limits {
         chunk_items_max: 5,
-        items_queued_max: 20,
+        partner_items_max: 20,
         items_held_max: 60,
         ..Limits::PRODUCTION
     };
@@ -245,7 +245,7 @@ fn memory_is_bounded_and_a_partner_that_hangs_spills_alone() {
 fn nothing_more_is_read_while_too_much_is_held() {
     let limits = Limits {
         chunk_items_max: 5,
-        items_queued_max: 20,
+        partner_items_max: 20,
         items_held_max: 40,
         ..Limits::PRODUCTION
     };

@@ -4,17 +4,18 @@ use super::rig::{MAIN, Rig, TIER, sources, tier};
 use crate::breaker::Circuit;
 use crate::fixtures::{STAKE, applied, settlement_of, status, won};
 use crate::limits::Limits;
-use crate::retry::{HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED};
+use crate::retry::{HEADER_ASKED, HEADER_CODE, HEADER_ORIG_OFFSET, HEADER_REPLAYED};
 use planted::Bug;
 use runtime::http::CallError;
-use runtime::{Record, RecordHeaders};
+use runtime::{Append, Record, RecordHeaders};
 use schemas::PartnerId;
 use schemas::catalogue::{PARKED, RETRY_5S, RETRY_30S, RetryTier};
 use schemas::contract::Traffic;
+use schemas::outgoing::{self, SettlementTopic};
 use schemas::settlements::{Settlement, Target};
 
 /// Small chunks, so that few items fill the slots.
-const LIMITS: Limits = Limits { chunk_items_max: 5, items_queued_max: 100, ..Limits::PRODUCTION };
+const LIMITS: Limits = Limits { chunk_items_max: 5, partner_items_max: 100, ..Limits::PRODUCTION };
 
 fn acme() -> PartnerId {
     "acme".parse().unwrap()
@@ -277,6 +278,91 @@ fn what_is_replayed_is_sent_once_and_is_parked_no_more() {
     }
     assert_eq!(rig.deliveries()[1..], ["a/3/1/applied"]);
     assert_eq!(rig.owed().partners[&acme()].parked, 0);
+}
+
+/// What it answered before it asked closes nothing, or nobody would ever be told again while it was away for a moment.
+#[test]
+fn what_a_partner_asked_for_is_sent_until_it_answers_again() {
+    let told = |asked: bool| {
+        let mut rig = Rig::with(LIMITS);
+        let one = won("a", 3);
+        rig.settle(std::slice::from_ref(&one));
+        rig.answer(applied);
+        rig.apply();
+        let topic = SettlementTopic::Settlements;
+        let mut again = outgoing::settlement(&one, topic, MAIN.partition).unwrap();
+        again.headers.extend(asked.then(|| (HEADER_ASKED, "post_1".to_owned())));
+        rig.take(again.into_parts().into());
+        rig.read(MAIN);
+        rig.answer_with(|_| Err(CallError::Timeout));
+        rig.advance(250);
+        rig.answer_with(|_| Err(CallError::Timeout));
+        rig.apply();
+        rig.crash();
+        rig.read(MAIN);
+        rig.read(TIER);
+        rig.advance(5_000);
+        // Any answer of the partner names its ledger.
+        rig.settle(&[won("b", 3)]);
+        rig.answer(applied);
+        rig.apply();
+        rig.load();
+        let sent = rig.calls.len();
+        rig.answer(applied);
+        rig.apply();
+        rig.load();
+        assert_eq!(rig.owed().partners[&acme()].items.values().sum::<u64>(), 0);
+        let at = rig.facts.keys().filter(|key| key.subject == "r_1:a").map(|key| key.at);
+        (sent, at.collect::<Vec<_>>())
+    };
+    assert_eq!(told(true), (1, vec![0, 1]));
+    assert_eq!(told(false), (0, vec![0]));
+}
+
+/// `one`, as a partner asked for it, at this offset of the settlements.
+fn asked_again(one: &Settlement, topic: SettlementTopic, orig: Option<&str>) -> Append {
+    let mut again = outgoing::settlement(one, topic, MAIN.partition).unwrap();
+    again.headers.push((HEADER_ASKED, "post_1".to_owned()));
+    again.headers.extend(orig.map(|orig| (HEADER_ORIG_OFFSET, orig.to_owned())));
+    again.into_parts().into()
+}
+
+#[test]
+fn a_second_request_is_not_closed_by_the_answer_to_the_first() {
+    let mut rig = Rig::with(LIMITS);
+    let one = won("a", 3);
+    for _ in 0..2 {
+        rig.take(asked_again(&one, SettlementTopic::Settlements, None));
+    }
+    rig.read_some(MAIN, 1);
+    rig.answer(applied);
+    rig.apply();
+    rig.read(MAIN);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.advance(250);
+    rig.answer_with(|_| Err(CallError::Timeout));
+    rig.apply();
+    // Left over from the first, which went there before it was answered.
+    rig.take(asked_again(&one, SettlementTopic::Retry(RetryTier::S5), Some("0")));
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
+}
+
+#[test]
+fn what_is_asked_for_while_the_answer_before_is_written_is_sent() {
+    let mut rig = Rig::with(LIMITS);
+    let one = won("a", 3);
+    rig.settle(std::slice::from_ref(&one));
+    rig.answer(applied);
+    rig.take(asked_again(&one, SettlementTopic::Settlements, None));
+    rig.read(MAIN);
+    rig.apply();
+    assert_eq!((rig.sent(), rig.offsets().0), (vec![vec!["a/3".to_owned()]], 1));
+    rig.answer(applied);
+    rig.apply();
+    assert_eq!((rig.offsets().0, rig.facts.len()), (2, 2));
 }
 
 /// What pauses a partner's betting: what failed, not what is new, from the first move to a tier until its end is durable.

@@ -172,7 +172,7 @@ proptest! {
         };
         let tight = Limits {
             chunk_items_max: 2,
-            items_queued_max: 2,
+            partner_items_max: 4,
             breaker_failures_min: 2,
             chunks_in_flight_max: 1,
             ..limits

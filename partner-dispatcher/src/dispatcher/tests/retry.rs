@@ -84,8 +84,11 @@ fn the_first_tier_rests_five_seconds_and_fails_into_the_next() {
     assert_eq!(rig.sent(), [["a/3"]]);
     assert_eq!(rig.calls.values().next().unwrap().attempt, 3);
     rig.answer_with(|_| Err(CallError::Connect));
+    rig.advance(250);
+    assert_eq!(rig.calls.values().next().unwrap().attempt, 4, "repeated from memory here too");
+    rig.answer_with(|_| Err(CallError::Connect));
     rig.apply();
-    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 1), 1), "no repeat from memory");
+    assert_eq!((rig.offsets(), rig.records(RETRY_5S).len()), ((1, 1), 1));
     assert_eq!(rig.records(RETRY_30S)[0].header(HEADER_RETRIED_SINCE), Some("10250"));
     // It is heard of before, in vain: nothing is woken early.
     rig.settle(&[won("b", 3)]);
@@ -103,7 +106,7 @@ fn the_first_tier_rests_five_seconds_and_fails_into_the_next() {
     assert_eq!((key.scope.topic, key.at), (MAIN.topic, 0), "the fact stands at the settlement");
     let ends = rig.records(DELIVERIES);
     let attempts: Vec<_> = ends.iter().map(|record| record.header(HEADER_ATTEMPT)).collect();
-    assert_eq!(attempts, [Some("1"), Some("4")], "how often b and a were sent in all");
+    assert_eq!(attempts, [Some("1"), Some("5")], "how often b and a were sent in all");
 }
 
 #[test]
@@ -243,7 +246,7 @@ fn a_partner_that_asks_for_time_gets_it_up_to_a_bound() {
 
 #[test]
 fn a_full_queue_goes_to_the_tier_and_back_without_a_lookup() {
-    let limits = Limits { chunk_items_max: 1, items_queued_max: 1, ..Limits::PRODUCTION };
+    let limits = Limits { chunk_items_max: 1, partner_items_max: 5, ..Limits::PRODUCTION };
     let mut rig = Rig::with(limits);
     // The slots are taken, one waits, the last does not fit.
     for name in ["a", "b", "c", "d", "e", "f"] {
@@ -256,13 +259,51 @@ fn a_full_queue_goes_to_the_tier_and_back_without_a_lookup() {
     rig.advance(5_000);
     assert!(rig.loads.is_empty());
     rig.apply();
-    assert_eq!((rig.offsets().1, rig.records(RETRY_5S).len()), (1, 2));
+    assert_eq!((rig.offsets().1, rig.records(RETRY_30S).len()), (1, 1));
     rig.answer(applied);
     rig.answer(applied);
-    rig.read(TIER);
-    rig.advance(5_000);
+    rig.read(tier(RetryTier::S30));
+    rig.advance(30_000);
     rig.load();
     assert_eq!(rig.sent(), [["f/3"]]);
+}
+
+/// Or a backlog would be written anew every 5 s. When the partner is back it is read ahead all the same.
+#[test]
+fn what_finds_no_room_again_rests_longer_and_10_minutes_at_most() {
+    use RetryTier::{M2, M10, S5, S30};
+    let limits = Limits { chunk_items_max: 1, partner_items_max: 5, ..Limits::PRODUCTION };
+    let mut rig = Rig::with(limits);
+    // It was heard of, so that nothing of it is woken early.
+    rig.settle(&[won("z", 3)]);
+    rig.answer(applied);
+    rig.peek();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        rig.settle(&[won(name, 3)]);
+    }
+    rig.apply();
+    for (from, to, count) in [(S5, S30, 1), (S30, M2, 1), (M2, M10, 1), (M10, M10, 2)] {
+        assert!(rig.read(tier(from)));
+        rig.advance(i64::try_from(limits.tier_wait_ms[from.index()]).unwrap());
+        rig.apply();
+        let moved = rig.records(to.topic());
+        assert_eq!(moved.len(), count, "{from:?}");
+        assert_eq!(moved[count - 1].header(HEADER_RETRIED_SINCE), None, "nothing failed");
+        assert_eq!(rig.stored[&tier(from)], 1);
+    }
+    for back in [false, true] {
+        for _ in 0..40 {
+            rig.answer_with(|call| {
+                let good = ok(&call.request, call.request.items.iter().map(applied).collect());
+                if back { good } else { Err(CallError::Connect) }
+            });
+            rig.peek();
+            rig.load();
+            rig.apply();
+            rig.advance(1_000);
+        }
+    }
+    assert!(rig.deliveries().contains(&"f/3/1/applied".to_owned()));
 }
 
 #[test]

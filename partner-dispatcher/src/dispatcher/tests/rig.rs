@@ -17,6 +17,7 @@ use schemas::outgoing::Partitions;
 use schemas::settlements::Settlement;
 use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// That of `acme`, whose bets these are.
@@ -52,6 +53,8 @@ pub(super) struct Rig {
     reply: Option<Owed>,
     /// Epochs of restored ledgers that are signed off.
     pub(super) restored: Arc<BTreeMap<PartnerId, String>>,
+    /// Calls a second that partners take.
+    pub(super) rates: Arc<BTreeMap<PartnerId, NonZeroU32>>,
 }
 
 impl Rig {
@@ -76,6 +79,7 @@ impl Rig {
             alarms: Vec::new(),
             reply: None,
             restored: Arc::default(),
+            rates: Arc::default(),
         }
     }
 
@@ -146,9 +150,20 @@ impl Rig {
 
     /// Gives the machine what it has not read, if it is ready; true if it read anything.
     pub(super) fn read(&mut self, source: Source) -> bool {
+        self.read_some(source, usize::MAX)
+    }
+
+    /// Records of a source that it has not read.
+    pub(super) fn unread(&self, source: Source) -> usize {
         let from = self.read.get(&source).copied().unwrap_or(0);
-        let records: Vec<Record> =
-            self.log.get(&source).map(|log| log[from..].to_vec()).unwrap_or_default();
+        self.log.get(&source).map_or(0, |log| log.len() - from)
+    }
+
+    /// The same, of so many records at most.
+    pub(super) fn read_some(&mut self, source: Source, max: usize) -> bool {
+        let from = self.read.get(&source).copied().unwrap_or(0);
+        let records = self.log.get(&source).into_iter().flat_map(|log| &log[from..]);
+        let records: Vec<Record> = records.take(max).cloned().collect();
         if records.is_empty() || !self.machine.ready_for(source) {
             return false;
         }
@@ -156,6 +171,11 @@ impl Rig {
         self.read.insert(source, from + records.len());
         self.feed(Input::Records { source, records, end });
         true
+    }
+
+    /// Items in memory.
+    pub(super) fn held(&self) -> usize {
+        self.machine.book.len()
     }
 
     pub(super) fn ready_for(&self, source: Source) -> bool {
@@ -287,8 +307,8 @@ impl Rig {
     }
 
     pub(super) fn owed(&mut self) -> Owed {
-        let restored = Arc::clone(&self.restored);
-        self.feed(Input::Request { token: 1, request: OwedQuery { restored } });
+        let (restored, rates) = (Arc::clone(&self.restored), Arc::clone(&self.rates));
+        self.feed(Input::Request { token: 1, request: OwedQuery { restored, rates } });
         self.reply.take().unwrap()
     }
 }
@@ -301,6 +321,6 @@ fn machine(limits: Limits, from: impl Fn(Source) -> u64) -> Dispatcher {
         partitions: Partitions::EMBEDDED,
         limits,
         seed: 1,
-        restored: Arc::default(),
+        known: OwedQuery::default(),
     })
 }

@@ -81,6 +81,7 @@ impl Trial for IsolationPlan {
             latency_ms: self.wallet_latency_ms,
             seed: self.seed,
             data_dir: &self.data_dir,
+            doors: false,
         }
     }
 

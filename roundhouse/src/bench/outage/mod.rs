@@ -9,8 +9,9 @@ mod report;
 
 pub use report::OutageReport;
 
+use super::held::Held;
 use super::load::{self, Load};
-use super::report::Machine;
+use super::report::{Machine, Memory};
 use super::street::{Street, StreetPlan};
 use super::trial::Trial;
 use crate::audit::report::Report;
@@ -18,7 +19,6 @@ use crate::rig::api::Api;
 use crate::rig::watch::Watch;
 use crate::serve::{Opened, Running};
 use anyhow::Context;
-use http::Method;
 use partner_kit::faults::FaultSettings;
 use runtime::{Clock, SystemClock};
 use serde::Serialize;
@@ -26,15 +26,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for the house.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait until what is owed is confirmed, after the return too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(300);
-/// How often what is confirmed is looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -86,6 +83,10 @@ pub struct Found {
     /// The most calls that the one's wallet answered at once.
     calls_at_once: u64,
     calls_at_once_max: usize,
+    /// The most settlements that were in memory.
+    held_most: u64,
+    /// At rest is when the one went.
+    memory: Memory,
 }
 
 impl Trial for OutagePlan {
@@ -99,12 +100,14 @@ impl Trial for OutagePlan {
             latency_ms: self.wallet_latency_ms,
             seed: self.seed,
             data_dir: &self.data_dir,
+            doors: false,
         }
     }
 
     async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
         let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
         api.ready(WAIT_MAX).await?;
+        let held = Held::watch(house.admin);
         let mut keys = street.keys.clone();
         let (name, key) = keys.pop_last().context("there is no partner")?;
         let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
@@ -130,20 +133,20 @@ impl Trial for OutagePlan {
         let played = script.play().await;
         stop.cancel();
         let said_at = load.await.context("the load broke down")??;
-        let (began, drained_at) = played?;
+        let Played { began, memory, drained_at } = played?;
         anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
         let others = said_at
             .iter()
-            .map(|(round, said_at)| Ok((*said_at, last(&watch, round, self.bets)?)))
+            .map(|(round, said_at)| Ok((*said_at, load::last_confirmed(&watch, round, self.bets)?)))
             .collect::<anyhow::Result<_>>()?;
-        let stats = wallet.call(Method::GET, "/stats", "", None).await?;
-        let calls_at_once = stats.body["state_calls_at_once_max"].as_u64();
         Ok(Found {
             began,
             drained_at,
             others,
-            calls_at_once: calls_at_once.context("the wallet does not say what it answered")?,
+            calls_at_once: load::calls_at_once(&wallet).await?,
             calls_at_once_max: street.config.dispatcher.chunks_in_flight_max,
+            held_most: held.most(),
+            memory,
         })
     }
 
@@ -155,12 +158,6 @@ impl Trial for OutagePlan {
     ) -> anyhow::Result<OutageReport> {
         OutageReport::of(self, &found, audit, machine)
     }
-}
-
-/// When the last of a round's `bets` was confirmed, in ms since the Unix epoch.
-fn last<E: Opened>(watch: &Watch<E>, round: &str, bets: usize) -> anyhow::Result<i64> {
-    let confirmed = load::confirmed(watch, round, bets)?;
-    confirmed.into_iter().max().context("a round without bets")
 }
 
 /// What happens, and when.
@@ -176,9 +173,15 @@ struct Script<'a, E> {
     bets: usize,
 }
 
+/// What happened, and when, in ms since the Unix epoch.
+struct Played {
+    began: BTreeMap<Phase, i64>,
+    memory: Memory,
+    drained_at: i64,
+}
+
 impl<E: Opened> Script<'_, E> {
-    /// Plays: when each phase began, and when all was drained.
-    async fn play(&self) -> anyhow::Result<(BTreeMap<Phase, i64>, i64)> {
+    async fn play(&self) -> anyhow::Result<Played> {
         let mut began = BTreeMap::new();
         let mut mark = |phase: Phase| {
             began.insert(phase, SystemClock.now());
@@ -190,25 +193,18 @@ impl<E: Opened> Script<'_, E> {
         load::say(self.api, self.control, apart).await?;
         self.confirmed(self.control).await?;
         self.faults(FaultSettings { reset_rate: 1_000, ..FaultSettings::default() }).await?;
+        let memory = Memory::at_rest();
         mark(Phase::Away);
         load::say(self.api, self.owed, apart).await?;
         self.faults(FaultSettings::default()).await?;
         mark(Phase::Back);
         let drained_at = self.confirmed(self.owed).await?;
-        Ok((began, drained_at))
+        Ok(Played { began, memory: memory.with_peak(), drained_at })
     }
 
     /// Waits until all bets of `rounds` are confirmed: when the last one was.
     async fn confirmed(&self, rounds: &[String]) -> anyhow::Result<i64> {
-        let begun = Instant::now();
-        loop {
-            let all = rounds.iter().map(|round| last(self.watch, round, self.bets));
-            match all.collect::<anyhow::Result<Vec<i64>>>() {
-                Ok(at) => return at.into_iter().max().context("no rounds"),
-                Err(why) if REST_WAIT_MAX < begun.elapsed() => return Err(why),
-                Err(_) => sleep(LOOK_PERIOD).await,
-            }
-        }
+        load::all_confirmed(self.watch, rounds, self.bets, REST_WAIT_MAX).await
     }
 
     async fn faults(&self, settings: FaultSettings) -> anyhow::Result<()> {

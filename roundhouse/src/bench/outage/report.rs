@@ -2,9 +2,10 @@
 
 use super::{Found, OutagePlan, Phase};
 use crate::audit::report::Report;
-use crate::bench::report::{Machine, Spread, Thousandths, per_mille, word};
+use crate::bench::report::{Machine, Memory, Spread, Thousandths, per_mille, word};
 use crate::bench::trial::Verdict;
 use anyhow::Context;
+use partner_dispatcher::Limits;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +55,12 @@ pub struct OutageReport {
     pub calls_at_once: u64,
     /// The most it may be.
     pub calls_at_once_max: usize,
+    /// The most settlements that its dispatchers had in memory.
+    pub held: u64,
+    /// The most that it may be: with so many a dispatcher reads no more, and all that is owed to the one is one's.
+    pub held_max: usize,
+    /// Of server and client together; at rest is when the one went.
+    pub memory: Memory,
     /// The others, phase by phase.
     pub phases: Vec<PhaseReport>,
     /// The audit of everything, journals included.
@@ -87,6 +94,9 @@ impl OutageReport {
             floor_met: DRAINED_FLOOR_PER_S <= drained_per_s,
             calls_at_once: found.calls_at_once,
             calls_at_once_max: found.calls_at_once_max,
+            held: found.held_most,
+            held_max: 2 * Limits::PRODUCTION.items_held_max,
+            memory: found.memory,
             phases: phases(&found.began, &found.others),
             audit,
             machine,
@@ -99,10 +109,16 @@ impl Verdict for OutageReport {
         &self.audit
     }
 
-    /// Whether the wallet was never called more often at once than it may be.
+    /// Whether the wallet was never called more often at once than it may be, and the memory of what is owed stayed
+    /// within its bound.
     fn held(&self) -> bool {
-        u64::try_from(self.calls_at_once_max).is_ok_and(|max| self.calls_at_once <= max)
+        within(self.calls_at_once, self.calls_at_once_max) && within(self.held, self.held_max)
     }
+}
+
+/// Whether it was seen at all, and never above `max`.
+fn within(most: u64, max: usize) -> bool {
+    0 < most && u64::try_from(max).is_ok_and(|max| most <= max)
 }
 
 /// So many in so many ms, by the second.
@@ -175,9 +191,11 @@ impl fmt::Display for OutageReport {
         }
         writeln!(
             f,
-            "calls at once at the one's wallet: {}; at most {}: {}",
+            "calls at once at the one's wallet: {}; at most {}. Settlements in memory: {}; at most {}: {}",
             self.calls_at_once,
             self.calls_at_once_max,
+            self.held,
+            self.held_max,
             if self.held() { "held" } else { "NOT HELD" }
         )?;
         writeln!(
@@ -188,6 +206,7 @@ impl fmt::Display for OutageReport {
             self.floor_per_s,
             word(self.floor_met)
         )?;
+        writeln!(f, "{}", self.memory)?;
         write!(f, "{}", self.audit)
     }
 }
@@ -200,6 +219,11 @@ mod tests {
     fn a_drain_is_told_by_the_second() {
         assert_eq!(per_s(1_000_000, 100_000), DRAINED_FLOOR_PER_S);
         assert_eq!(per_s(7, 0), 7_000);
+    }
+
+    #[test]
+    fn what_was_never_seen_is_not_within_a_bound() {
+        assert_eq!([0, 1, 7, 8].map(|most| within(most, 7)), [false, true, true, false]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ Examples:
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  measured, and money is amiss or a limit is passed (outage, isolation)
+  1  measured, and money is amiss or a limit is passed (isolation, outage, returning)
   2  something could not be measured; what comes behind it was not tried";
 
 /// Every bench that has a floor, one report after the other: an hour or two
@@ -73,6 +73,7 @@ fn full(bets: u32, shared: bool) -> Vec<String> {
         "events".to_owned(),
         "correct-old".to_owned(),
         "outage --owed 1000000".to_owned(),
+        "returning".to_owned(),
         format!("growth --bets-max {bets}"),
     ]
 }
@@ -87,6 +88,7 @@ fn quick() -> Vec<String> {
         "events --seconds 1 --pairs 1",
         "correct-old --bets 100 --rounds 2",
         "outage --minutes 1 --owed 200 --rounds 2 --control-rounds 1 --others 2 --bets 20",
+        "returning --partners 6 --bets 60 --rounds 2 --away-s 2",
         "growth --bets-max 1000 --runs 1",
     ]
     .map(str::to_owned)

@@ -11,7 +11,8 @@ Examples:
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  the audit found something, or the wallet was called more often at once than it may be
+  1  the audit found something, the wallet was called more often at once than it may be, or more settlements
+     were in memory than may be
   2  could not be measured";
 
 /// A partner that is away while settlements fall due for it, and what the others notice

@@ -169,7 +169,8 @@ fn query() -> Call {
         operation: "query",
         path: QUERY_PATH,
         summary: "Look up bets",
-        description: "One row for each bet, in the order asked. `absent` does not prove that a hold cannot land any \
+        description: "Asked about stakes that have been held for two minutes while their round has no result, every ten \
+            minutes. One row for each bet, in the order asked; another answer is none. `absent` does not prove that a hold cannot land any \
             more; only a void that was applied does.",
         id_is: "Any id.",
         parameters: Vec::new(),
@@ -220,7 +221,7 @@ fn capabilities() -> Call {
         operation: "capabilities",
         path: CAPABILITIES_PATH,
         summary: "Say what the wallet can do",
-        description: "Dates of the contract, sizes, currencies, and what happens when a correction takes back more \
+        description: "Asked when people check the wallet against what is known of the partner. Dates of the contract, sizes, times, currencies, and what happens when a correction takes back more \
             than the player has: the balance goes below zero (`negative`), or what is there is taken and the rest is \
             the `shortfall` of that bet (`collect_available`).",
         id_is: GET_ID,

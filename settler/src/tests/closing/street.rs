@@ -16,7 +16,8 @@ use runtime::{Batch, EngineError, Fact, FactKey, Millis};
 use schemas::bets::Bet;
 use schemas::catalogue::{CASES, SETTLEMENTS};
 use schemas::contract::{
-    CloseRequest, CloseResponse, CloseTotal, RoundBetsResponse, RowBody, RowStatus,
+    CloseRequest, CloseResponse, CloseTotal, QueryRequest, QueryResponse, RoundBetsResponse,
+    RowBody, RowStatus,
 };
 use schemas::facts::CLOSE;
 use schemas::frame;
@@ -82,6 +83,7 @@ impl Wallet {
         }
         let body = match &call.ask {
             CloseAsk::Close(body) => serde_json::to_vec(&self.close(body)).unwrap(),
+            CloseAsk::Query(body) => serde_json::to_vec(&self.query(body)).unwrap(),
             // Two to a page.
             CloseAsk::Rows { round, after } => {
                 let mut rows = self.rows.values().filter(|row| *after < row.bet_id);
@@ -95,6 +97,27 @@ impl Wallet {
         };
         let status = self.status.unwrap_or(200);
         Ok(HttpAnswer { status, retry_after_ms: None, body: body.into() })
+    }
+
+    fn query(&self, body: &[u8]) -> QueryResponse {
+        let request: QueryRequest = serde_json::from_slice(body).unwrap();
+        let row = |bet_id: String| {
+            let absent = RowBody {
+                bet_id: bet_id.clone(),
+                revision: 0,
+                status: RowStatus::Absent,
+                partner_player_id: None,
+                stake: None,
+                payout: None,
+                collected_net: None,
+                shortfall: None,
+                code: None,
+                partner_ref: None,
+            };
+            self.rows.get(&bet_id).cloned().unwrap_or(absent)
+        };
+        let rows = request.bet_ids.into_iter().map(row).collect();
+        QueryResponse { ledger_epoch: "1".to_owned(), rows }
     }
 
     fn close(&self, body: &[u8]) -> CloseResponse {
@@ -188,6 +211,26 @@ pub(super) fn bets() -> BTreeMap<&'static str, Bet> {
 
 /// A round that was corrected once; every bet is final, and the partner has what it was told.
 pub(super) fn finished() -> Street {
+    let lane = played();
+    let mut street = of(lane);
+    street.deliver();
+    street
+}
+
+/// A street whose partner was told nothing yet.
+pub(super) fn of(lane: Lane) -> Street {
+    Street {
+        lane,
+        wallet: Wallet::default(),
+        reconciler: fresh(),
+        now: 1_000_000,
+        hangs: None,
+        is_away: false,
+        failed: Vec::new(),
+    }
+}
+
+fn played() -> Lane {
     let mut lane = Lane::default();
     let bets = bets();
     lane.open();
@@ -205,17 +248,7 @@ pub(super) fn finished() -> Street {
     let named = |name: &str| vec![name.parse::<Selection>().unwrap()];
     lane.version(2, Outcome::Named { won: named("odd"), void: named("6") });
     lane.settle();
-    let mut street = Street {
-        lane,
-        wallet: Wallet::default(),
-        reconciler: fresh(),
-        now: 1_000_000,
-        hangs: None,
-        is_away: false,
-        failed: Vec::new(),
-    };
-    street.deliver();
-    street
+    lane
 }
 
 impl Street {
@@ -244,6 +277,10 @@ impl Street {
     /// Looks at the round, as late as it is to be looked at.
     pub(super) fn look(&mut self) {
         self.now += LATER_MS;
+        self.look_now();
+    }
+
+    pub(super) fn look_now(&mut self) {
         self.feed(Input::Timer { token: 0 });
     }
 

@@ -3,7 +3,7 @@
 use super::super::Micros;
 use super::super::reach::{Moment, Reach};
 use super::Checks;
-use partner_dispatcher::retry::{HEADER_CODE, HEADER_ORIG_OFFSET};
+use partner_dispatcher::retry::{HEADER_ASKED, HEADER_CODE, HEADER_ORIG_OFFSET};
 use runtime::Record;
 use schemas::settlements::Settlement;
 
@@ -14,6 +14,8 @@ pub(in crate::world) struct Parked {
     pub(in crate::world) partition: u32,
     /// Its offset in `settlements`.
     pub(in crate::world) orig: u64,
+    /// The request of its partner to be told it again, if it follows from one.
+    pub(in crate::world) asked: Option<String>,
     replayed_at: Micros,
 }
 
@@ -39,7 +41,8 @@ impl Checks {
             self.broken("R18", format!("{id:?} is parked without a reason or a place"));
             return;
         };
-        self.parked.insert(id, Parked { settlement, partition, orig, replayed_at: 0 });
+        let asked = record.header(HEADER_ASKED).map(ToOwned::to_owned);
+        self.parked.insert(id, Parked { settlement, partition, orig, asked, replayed_at: 0 });
     }
 
     /// What is parked, has no final answer, and was not replayed within `wait`.

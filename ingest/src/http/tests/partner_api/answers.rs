@@ -335,6 +335,7 @@ async fn a_day_adds_up_and_a_correction_stands_with_both_days() {
         "corrections": [],
         "corrected": [{ "day": "2026-11-29", "revisions": 1, "change": "-2500" }],
         "change": "3000",
+        "shortfall": "0",
         "not_final": 0,
     });
     assert_eq!(told, json!({ "day": "2026-11-22", "totals": [total] }));
@@ -398,15 +399,26 @@ async fn the_document_names_every_route_and_every_field() {
     assert_eq!(told.body["info"]["version"], "1.2.3");
     let paths: BTreeSet<&str> =
         told.body["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    let wanted = ["/bets/{bet_id}", "/events", "/rounds/{round_id}/statement", "/statements/{day}"];
+    let wanted = [
+        "/bets/{bet_id}",
+        "/events",
+        "/replay",
+        "/rounds/{round_id}/statement",
+        "/statements/{day}",
+    ];
     assert_eq!(paths, wanted.into());
     for path in told.body["paths"].as_object().unwrap().values() {
-        let refusals = path["get"]["responses"].as_object().unwrap();
+        let refusals = path.get("get").unwrap_or(&path["post"])["responses"].as_object().unwrap();
         assert!(refusals.contains_key("4XX") && refusals.contains_key("503"), "{path}");
     }
     // Those of the wallet's document, and none of another name's shape.
     let schemas = &told.body["components"]["schemas"];
-    for (name, field) in [("StateItem", "target"), ("MoneyBody", "units"), ("DaySum", "bets")] {
+    for (name, field) in [
+        ("StateItem", "target"),
+        ("MoneyBody", "units"),
+        ("DaySum", "bets"),
+        ("ReplayRequest", "round_id"),
+    ] {
         assert!(schemas[name]["properties"].get(field).is_some(), "{name}");
     }
     assert_eq!(schemas["Sum"]["type"], "string");

@@ -47,9 +47,10 @@ impl Cast {
             latency_ms: *wallet_latency_ms,
             seed: *seed,
             data_dir,
+            doors: false,
         })
         .await?;
-        let Street { keys, wallets, journals, operator_key, config } = street;
+        let Street { keys, wallets, journals, operator_key, config, .. } = street;
         let file = data_dir.join("settler.toml");
         setup::write(&config, engine_of(ground), &file)?;
         let listener = listen(&config).await?;

@@ -1,0 +1,289 @@
+//! A partner's wallet asked what it can do and how it is, against what is known of the partner here: for people, before
+//! and after it goes live. Nothing changes its behaviour for what is found.
+
+use crate::partners::{Partner, Partners};
+use crate::placing::Limits;
+use http::{HeaderName, HeaderValue, Method};
+use runtime::http::{HttpOptions, Message};
+use runtime::{Clock, Millis};
+use schemas::PartnerId;
+use schemas::contract::{
+    ANSWER_BYTES_MAX, API_VERSION, CAPABILITIES_PATH, CapabilitiesResponse, HEALTH_PATH,
+    HealthResponse, STATE_BYTES_MAX, STATE_ITEMS_MAX, get_id, parse_timestamp,
+};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The longest wait for an answer.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+const HTTP: HttpOptions = HttpOptions {
+    connect_wait_max: Duration::from_secs(2),
+    idle_max: Duration::from_secs(1),
+    idle_connections_max: 1,
+};
+/// What a partner's clock may differ (contract 5).
+const CLOCK_MS_MAX: Millis = 2_000;
+/// Days in which corrections must be taken, and for which rows must be kept (contract 7 and 8).
+const CORRECTION_DAYS_MIN: u64 = 30;
+const RETENTION_DAYS_MIN: u64 = 395;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What the wallet says that it can do, if it says it.
+    pub capabilities: Option<CapabilitiesResponse>,
+    /// A sentence for each thing that is not as it should be.
+    pub differences: Vec<String>,
+}
+
+/// Asks the wallet of `partner`.
+pub async fn check(partners: &Partners, partner: &Partner, clock: &impl Clock) -> Checked {
+    let mut differences = Vec::new();
+    let capabilities = match get(partners, &partner.id, CAPABILITIES_PATH, clock).await {
+        Ok(said) => {
+            differences.extend(of_capabilities(partner, &said));
+            Some(said)
+        }
+        Err(why) => {
+            differences.push(format!("its capabilities cannot be read: {why}"));
+            None
+        }
+    };
+    let asked_at = clock.now();
+    match get(partners, &partner.id, HEALTH_PATH, clock).await {
+        Ok(said) => differences.extend(of_health(partner, &said, (asked_at, clock.now()))),
+        Err(why) => differences.push(format!("its health cannot be read: {why}")),
+    }
+    Checked { capabilities, differences }
+}
+
+async fn get<T: DeserializeOwned>(
+    partners: &Partners,
+    partner: &PartnerId,
+    path: &str,
+    clock: &impl Clock,
+) -> Result<T, String> {
+    let version = (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION));
+    let (id, headers) = (get_id(partner, path), [version]);
+    let message = Message { id: &id, method: Method::GET, path, headers: &headers, body: None };
+    let wallets = partners.wallets();
+    let client = wallets.client(HTTP);
+    let called = wallets.call(&client, partner, message, ANSWER_WAIT_MAX, ANSWER_BYTES_MAX, clock);
+    let answer = called.await.map_err(|error| error.to_string())?;
+    if answer.status != 200 {
+        return Err(format!("it answers {}", answer.status));
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+}
+
+/// What of these capabilities does not do for the partner as it is known here.
+fn of_capabilities(partner: &Partner, said: &CapabilitiesResponse) -> Vec<String> {
+    let mut differences = of_names(partner, &said.partner_id, &said.ledger_epoch);
+    if !said.api_versions.iter().any(|date| date == API_VERSION) {
+        let spoken = said.api_versions.join(", ");
+        differences.push(format!("it speaks {spoken}, and is spoken to as {API_VERSION}"));
+    }
+    for (currency, limits) in &partner.profile.currencies {
+        let theirs = said.currencies.iter().find(|one| one.currency == currency.as_str());
+        match theirs {
+            None => differences
+                .push(format!("it does not take {currency}, and its players may bet in it")),
+            Some(theirs) if theirs.exponent != i64::from(limits.exponent) => {
+                let (exponent, theirs) = (limits.exponent, theirs.exponent);
+                differences
+                    .push(format!("{currency} has {theirs} decimals there and {exponent} here"));
+            }
+            Some(_) => {}
+        }
+    }
+    let least = |most: usize| u64::try_from(most).unwrap_or(u64::MAX);
+    for (what, theirs, wanted) in [
+        ("items in a state call", said.items_max, least(STATE_ITEMS_MAX)),
+        ("bytes in a state call", said.bytes_max, least(STATE_BYTES_MAX)),
+        ("days in which a correction is taken", said.correction_window_days, CORRECTION_DAYS_MIN),
+        ("days for which a row is kept", said.retention_days, RETENTION_DAYS_MIN),
+    ] {
+        if theirs < wanted {
+            differences.push(format!("{what}: {theirs}, and at least {wanted} are needed"));
+        }
+    }
+    if !matches!(said.claw_back.as_str(), "negative" | "collect_available") {
+        differences.push(format!("`{}` is no claw-back policy", said.claw_back));
+    }
+    if let Some(theirs) = said.calls_per_second_max {
+        match partner.profile.calls_per_s {
+            Some(ours) if u64::from(ours.get()) <= theirs => {}
+            Some(ours) => differences
+                .push(format!("calls a second: it takes {theirs}, and its profile has {ours}")),
+            None => differences
+                .push(format!("calls a second: it takes {theirs}, and its profile has no limit")),
+        }
+    }
+    let budget_ms = u64::from(Limits::STANDARD.attempt_ms);
+    let authorize_ms = said.answer_ms_max.as_ref().map_or(0, |times| times.authorize);
+    if budget_ms < authorize_ms {
+        differences.push(format!(
+            "it may take {authorize_ms} ms for a stake, and {budget_ms} ms are waited"
+        ));
+    }
+    differences
+}
+
+/// What is not well with it. `asked` is when it was asked and when it had answered.
+fn of_health(
+    partner: &Partner,
+    said: &HealthResponse,
+    (asked_at, answered_at): (Millis, Millis),
+) -> Vec<String> {
+    let mut differences = of_names(partner, &said.partner_id, &said.ledger_epoch);
+    if said.status != "ok" {
+        differences.push(format!("its health is `{}`", said.status));
+    }
+    match parse_timestamp(&said.time) {
+        None => differences.push(format!("`{}` is no time", said.time)),
+        Some(time) => {
+            let (early, late) = (asked_at.saturating_sub(time), time.saturating_sub(answered_at));
+            let off = early.max(late);
+            if CLOCK_MS_MAX < off {
+                differences.push(format!("its clock is {off} ms away from ours"));
+            }
+        }
+    }
+    differences
+}
+
+fn of_names(partner: &Partner, id: &str, epoch: &str) -> Vec<String> {
+    let mut differences = Vec::new();
+    if id != partner.id.as_str() {
+        differences.push(format!("it says that it is the wallet of `{id}`"));
+    }
+    if let Some((counts, _)) = &partner.ledger
+        && counts.epoch != epoch
+    {
+        let counts = &counts.epoch;
+        differences.push(format!("its ledger is at epoch `{epoch}`, and `{counts}` counts here"));
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partners::Betting;
+    use schemas::contract::{AnswerTimes, CurrencyBody, timestamp};
+    use schemas::partners::{CurrencyLimits, LedgerWord, Profile, Said};
+
+    const NOW: Millis = 1_800_000_000_000;
+
+    fn partner() -> Partner {
+        let by = Said { reason: String::new(), actor: String::new(), said_at: 0 };
+        Partner {
+            id: "acme".parse().unwrap(),
+            profile: Profile {
+                wallet_url: "https://acme".to_owned(),
+                token_key: String::new(),
+                reply_keys: Vec::new(),
+                calls_per_s: Some(50.try_into().unwrap()),
+                currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
+            },
+            set: None,
+            betting: Betting::default(),
+            ledger: Some((LedgerWord { epoch: "7".to_owned(), restored: false }, by)),
+        }
+    }
+
+    fn good() -> CapabilitiesResponse {
+        let of =
+            |currency: &str, exponent| CurrencyBody { currency: currency.to_owned(), exponent };
+        CapabilitiesResponse {
+            partner_id: "acme".to_owned(),
+            api_versions: vec!["2025-01-01".to_owned(), API_VERSION.to_owned()],
+            items_max: 500,
+            bytes_max: 262_144,
+            gzip: false,
+            signed: true,
+            currencies: vec![of("EUR", 2), of("JPY", 0)],
+            claw_back: "negative".to_owned(),
+            correction_window_days: 30,
+            retention_days: 395,
+            ledger_epoch: "7".to_owned(),
+            calls_per_second_max: Some(50),
+            answer_ms_max: Some(AnswerTimes { authorize: 1_500, state: 60_000 }),
+        }
+    }
+
+    type Change = fn(&mut CapabilitiesResponse);
+
+    #[test]
+    fn each_difference_is_one_sentence() {
+        assert_eq!(of_capabilities(&partner(), &good()), Vec::<String>::new());
+        let mut unlimited = partner();
+        unlimited.profile.calls_per_s = None;
+        let told = of_capabilities(&unlimited, &good());
+        assert_eq!(told, ["calls a second: it takes 50, and its profile has no limit"]);
+        let changes: [(Change, &str); 12] = [
+            (|said| said.partner_id = "bolt".to_owned(), "it says that it is the wallet of `bolt`"),
+            (
+                |said| said.ledger_epoch = "8".to_owned(),
+                "its ledger is at epoch `8`, and `7` counts here",
+            ),
+            (
+                |said| drop(said.api_versions.pop()),
+                "it speaks 2025-01-01, and is spoken to as 2026-11-01",
+            ),
+            (
+                |said| drop(said.currencies.remove(0)),
+                "it does not take EUR, and its players may bet in it",
+            ),
+            (|said| said.currencies[0].exponent = 3, "EUR has 3 decimals there and 2 here"),
+            (
+                |said| said.items_max = 499,
+                "items in a state call: 499, and at least 500 are needed",
+            ),
+            (
+                |said| said.bytes_max -= 1,
+                "bytes in a state call: 262143, and at least 262144 are needed",
+            ),
+            (
+                |said| said.correction_window_days = 29,
+                "days in which a correction is taken: 29, and at least 30 are needed",
+            ),
+            (
+                |said| said.retention_days = 394,
+                "days for which a row is kept: 394, and at least 395 are needed",
+            ),
+            (
+                |said| said.calls_per_second_max = Some(49),
+                "calls a second: it takes 49, and its profile has 50",
+            ),
+            (|said| said.claw_back = "none".to_owned(), "`none` is no claw-back policy"),
+            (
+                |said| said.answer_ms_max = Some(AnswerTimes { authorize: 1_501, state: 1 }),
+                "it may take 1501 ms for a stake, and 1500 ms are waited",
+            ),
+        ];
+        for (change, wanted) in changes {
+            let mut said = good();
+            change(&mut said);
+            assert_eq!(of_capabilities(&partner(), &said), [wanted]);
+        }
+    }
+
+    #[test]
+    fn a_clock_counts_from_question_to_answer() {
+        let found = |time: Millis, status: &str| {
+            let said = HealthResponse {
+                status: status.to_owned(),
+                partner_id: "acme".to_owned(),
+                time: timestamp(time),
+                ledger_epoch: "7".to_owned(),
+            };
+            of_health(&partner(), &said, (NOW, NOW + 500))
+        };
+        assert_eq!(found(NOW - 2_000, "ok"), Vec::<String>::new());
+        assert_eq!(found(NOW + 2_500, "ok"), Vec::<String>::new());
+        assert_eq!(found(NOW - 2_001, "ok"), ["its clock is 2001 ms away from ours"]);
+        assert_eq!(found(NOW + 2_501, "ok"), ["its clock is 2001 ms away from ours"]);
+        assert_eq!(found(NOW, "failed"), ["its health is `failed`"]);
+    }
+}
