@@ -228,15 +228,16 @@ impl Dispatcher {
     }
 
     /// Moves an item that found its partner's queue full to the first tier: nothing failed, so it is soon to come
-    /// again. From a tier it goes to the next, or a backlog would be written anew every 5 s; never to that of an hour.
+    /// again. From a tier it goes to that of 30 s, or a backlog would be written anew every 5 s; a longer rest would leave a
+    /// partner that has room again waiting for its money.
     pub(super) fn spill(&mut self, id: u64) {
         let Some(item) = self.book.get(id) else { return };
         if item.places.is_empty() {
             self.book.done(id);
             return;
         }
-        let next = |tier: RetryTier| RetryTier::M10.index().min(tier.index() + 1);
-        self.move_to(id, RetryTier::ALL[item.tier.map_or(0, next)]);
+        let tier = item.tier.map_or(RetryTier::S5, |_| RetryTier::S30);
+        self.move_to(id, tier);
     }
 
     fn move_to(&mut self, id: u64, tier: RetryTier) {
