@@ -1,7 +1,7 @@
 //! What a settler knows of one partition: a cache of facts and of the records behind them.
 
 use planted::Bug;
-use schemas::bets::Intent;
+use schemas::bets::{Bet, Intent};
 use schemas::decisions::Decision;
 use schemas::rounds::Outcome;
 use schemas::wire::TallyRecord;
@@ -22,6 +22,22 @@ pub(crate) enum BetState {
     Cancelled(Decision),
     /// Stopped by a broken invariant.
     Frozen(Known),
+}
+
+impl BetState {
+    /// The bet, and its decision unless it has none or is frozen; `None` if nothing but its id is known.
+    pub(crate) fn known(&self) -> Option<(&Bet, Option<&Decision>)> {
+        match self {
+            Self::Accepted(decision) | Self::Rejected(decision) | Self::Cancelled(decision) => {
+                Some((&decision.bet, Some(decision)))
+            }
+            Self::Frozen(Known::Decision(decision)) => Some((&decision.bet, None)),
+            Self::Frozen(Known::Intent(intent)) | Self::Pending { intent, .. } => {
+                Some((&intent.bet, None))
+            }
+            Self::Frozen(Known::Nothing) => None,
+        }
+    }
 }
 
 /// What is known of a frozen bet.

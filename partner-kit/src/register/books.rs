@@ -30,7 +30,7 @@ impl Register {
     pub fn query(&self, request: &QueryRequest) -> QueryResponse {
         let rows = request.bet_ids.iter().map(|bet_id| match self.rows.get(bet_id) {
             Some(row) => body(bet_id, row),
-            None => absent(bet_id),
+            None => RowBody::absent(bet_id.clone()),
         });
         QueryResponse { ledger_epoch: self.ledger_epoch(), rows: rows.collect() }
     }
@@ -181,20 +181,5 @@ fn body(bet_id: &str, row: &Row) -> RowBody {
         shortfall: Some(row.shortfall().to_string()),
         code: row.code.map(|code| code.as_str().to_owned()),
         partner_ref: Some(row.partner_ref()),
-    }
-}
-
-fn absent(bet_id: &str) -> RowBody {
-    RowBody {
-        bet_id: bet_id.to_owned(),
-        revision: 0,
-        status: RowStatus::Absent,
-        partner_player_id: None,
-        stake: None,
-        payout: None,
-        collected_net: None,
-        shortfall: None,
-        code: None,
-        partner_ref: None,
     }
 }

@@ -181,6 +181,24 @@ pub struct RowBody {
     pub partner_ref: Option<String>,
 }
 
+impl RowBody {
+    /// There is no row of this bet.
+    pub fn absent(bet_id: String) -> Self {
+        Self {
+            bet_id,
+            revision: 0,
+            status: RowStatus::Absent,
+            partner_player_id: None,
+            stake: None,
+            payout: None,
+            collected_net: None,
+            shortfall: None,
+            code: None,
+            partner_ref: None,
+        }
+    }
+}
+
 /// The answer to a query: one row per bet asked for, in the order asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueryResponse {

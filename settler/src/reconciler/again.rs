@@ -7,7 +7,7 @@
 
 use super::book::due;
 use super::compare::Answers;
-use crate::memory::{BetState, Known, Round};
+use crate::memory::Round;
 use crate::preview::{PreviewError, read};
 use runtime::{Append, Engine, EngineError};
 use schemas::facts::HEADER_ASKED;
@@ -125,16 +125,7 @@ pub(crate) fn of_round(
     let mut found = SaidAgain::default();
     let mut unknown = bets.clone();
     for (id, state) in &round.bets {
-        let (bet, decision) = match state {
-            BetState::Accepted(decision)
-            | BetState::Rejected(decision)
-            | BetState::Cancelled(decision) => (&decision.bet, Some(decision)),
-            BetState::Frozen(Known::Decision(decision)) => (&decision.bet, None),
-            BetState::Frozen(Known::Intent(intent)) | BetState::Pending { intent, .. } => {
-                (&intent.bet, None)
-            }
-            BetState::Frozen(Known::Nothing) => continue,
-        };
+        let Some((bet, decision)) = state.known() else { continue };
         if bet.partner != *partner || !(bets.is_empty() || unknown.remove(id)) {
             continue;
         }

@@ -3,7 +3,7 @@
 //! Pure: equal facts make equal books, to the byte of the request.
 
 use super::Answers;
-use crate::memory::{BetState, Known, Round};
+use crate::memory::Round;
 use runtime::Millis;
 use schemas::bets::Bet;
 use schemas::contract::{CLOSE_LISTED_MAX, CloseRequest, CloseSums, RowStatus};
@@ -69,18 +69,9 @@ pub(super) fn books(round: &Round, answers: &Answers) -> BTreeMap<PartnerId, Boo
     let mut books: BTreeMap<PartnerId, Book> = BTreeMap::new();
     let mut nobodys = BTreeSet::new();
     for (id, state) in &round.bets {
-        let (bet, decision) = match state {
-            BetState::Accepted(decision)
-            | BetState::Rejected(decision)
-            | BetState::Cancelled(decision) => (&decision.bet, Some(decision)),
-            BetState::Frozen(Known::Decision(decision)) => (&decision.bet, None),
-            BetState::Frozen(Known::Intent(intent)) | BetState::Pending { intent, .. } => {
-                (&intent.bet, None)
-            }
-            BetState::Frozen(Known::Nothing) => {
-                nobodys.insert(id.clone());
-                continue;
-            }
+        let Some((bet, decision)) = state.known() else {
+            nobodys.insert(id.clone());
+            continue;
         };
         let book = books.entry(bet.partner.clone()).or_default();
         match decision.map(|decision| due(round, decision)) {

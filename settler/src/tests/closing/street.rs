@@ -102,19 +102,8 @@ impl Wallet {
     fn query(&self, body: &[u8]) -> QueryResponse {
         let request: QueryRequest = serde_json::from_slice(body).unwrap();
         let row = |bet_id: String| {
-            let absent = RowBody {
-                bet_id: bet_id.clone(),
-                revision: 0,
-                status: RowStatus::Absent,
-                partner_player_id: None,
-                stake: None,
-                payout: None,
-                collected_net: None,
-                shortfall: None,
-                code: None,
-                partner_ref: None,
-            };
-            self.rows.get(&bet_id).cloned().unwrap_or(absent)
+            let row = self.rows.get(&bet_id).cloned();
+            row.unwrap_or_else(|| RowBody::absent(bet_id))
         };
         let rows = request.bet_ids.into_iter().map(row).collect();
         QueryResponse { ledger_epoch: "1".to_owned(), rows }
