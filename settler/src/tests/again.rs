@@ -3,7 +3,7 @@
 use super::reconciling::{answered, answered_at};
 use super::{Lane, bet, partner, round};
 use crate::SaidAgain;
-use crate::memory::{Memory, Round};
+use crate::memory::{BetState, Known, Memory, Round};
 use crate::reconciler::{Answers, of_round};
 use runtime::Fact;
 use schemas::bets::Bet;
@@ -139,4 +139,15 @@ fn what_has_no_result_is_held_and_what_is_frozen_stays_so() {
     answered(&mut lane, &held, 3, Applied);
     let said = again(&lane, &partner(), &[]).unwrap();
     assert_eq!((said.settlements.len(), said.frozen), (0, 2));
+}
+
+#[test]
+fn a_frozen_bet_is_for_people_whatever_was_decided() {
+    let Played { lane, corrected, .. } = played();
+    let (mut round, answers) = loaded(&lane);
+    let state = round.bets.get_mut(&corrected.id).unwrap();
+    let BetState::Accepted(decision) = state.clone() else { panic!("it was accepted") };
+    *state = BetState::Frozen(Known::Decision(decision));
+    let said = of_round(&round, &answers, &partner(), &[corrected.id].into()).unwrap();
+    assert_eq!((named(&said), said.frozen), (vec![], 1));
 }
