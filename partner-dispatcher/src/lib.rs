@@ -31,8 +31,8 @@
 //!
 //! - A chunk was sent and its answer lost, or judged and not written: its items are sent again, in
 //!   whatever chunk they fall into. The wallet answers from its rows, with nothing moved.
-//! - The facts were written and the offset was not: the same, and the same facts are written again under
-//!   the same keys.
+//! - Records were said and the facts that close their items not written, or the offset not stored: the same, and the same
+//!   records and facts come again under the same keys.
 //! - An item was copied into a tier and its offset not stored: it is in both, and sent from both. The
 //!   store is asked before anything of a tier is sent, so the second is mostly saved.
 //! - A partner that is back was being drained: what was read ahead stands in its tiers as before. The next

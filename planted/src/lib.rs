@@ -41,6 +41,8 @@ bugs! {
     FactMeansDone = "fact-means-done",
     /// R3: records go out before the facts are durable.
     PublishBeforeFact = "publish-before-fact",
+    /// R3: what closes a settlement is written before it is said.
+    ClosedBeforeSaid = "closed-before-said",
     /// R3: the offset is stored before the effects are durable.
     OffsetBeforeEffects = "offset-before-effects",
     /// R4: the memory of a revoked partition is kept and used again.

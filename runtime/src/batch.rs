@@ -22,6 +22,8 @@ pub struct Batch {
     pub facts: Vec<Vec<Fact>>,
     /// Records, in waves. Within a wave, records of one partition keep their order.
     pub records: Vec<Vec<Append>>,
+    /// Facts that close something: who finds one does not say again what the records say, so they are written behind them.
+    pub closing: Vec<Fact>,
     /// Offsets to store last.
     pub offsets: Vec<StoreOffset>,
     /// Whether this begins new work, which is refused when room runs short so that what is under way
@@ -55,17 +57,28 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.facts.iter().all(Vec::is_empty)
             && self.records.iter().all(Vec::is_empty)
+            && self.closing.is_empty()
             && self.offsets.is_empty()
     }
 
-    /// The order of R3: facts durable, then records acknowledged, then the offset.
+    /// True for records in one wave and nothing else.
+    pub(crate) fn is_of_records_alone(&self) -> bool {
+        self.facts.iter().all(Vec::is_empty)
+            && self.records.len() <= 1
+            && self.closing.is_empty()
+            && self.offsets.is_empty()
+    }
+
+    /// The order of R3: facts durable, then records acknowledged, then what closes them, then the offset.
     ///
     /// Every engine follows these steps, whether one by one or inside one transaction, and so does
     /// the simulation; no other code knows the order.
     pub fn steps(self) -> Vec<Step> {
-        let mut steps = Vec::with_capacity(self.facts.len() + self.records.len() + 1);
+        let mut steps = Vec::with_capacity(self.facts.len() + self.records.len() + 2);
         steps.extend(self.facts.into_iter().map(Step::Facts));
         steps.extend(self.records.into_iter().map(Step::Records));
+        let closes_at = if planted::active(Bug::ClosedBeforeSaid) { 0 } else { steps.len() };
+        steps.insert(closes_at, Step::Facts(self.closing));
         steps.push(Step::Offsets(self.offsets));
         if planted::active(Bug::PublishBeforeFact) {
             steps.sort_by_key(|step| match step {

@@ -126,17 +126,18 @@ pub async fn apply<E: Engine>(engine: &E, run: &str) -> Result<(), Breach> {
     let Some(lease) = leases.get(&3) else { return Ok(()) };
     let at = source(LOG, 3);
     let from = engine.range(at).await?.1;
-    let fact = fact(run, "apply", "lane", "subject", 1);
+    let [first, last] = [1, 2].map(|at| fact(run, "apply", "lane", "subject", at));
     let batch = Batch {
-        facts: vec![vec![fact.clone()]],
+        facts: vec![vec![first.clone()]],
+        closing: vec![last.clone()],
         records: vec![vec![record(at, "first")], vec![record(at, "second")]],
         offsets: vec![StoreOffset { source: lease.source, offset: 7 }],
         ..Batch::default()
     };
     engine.apply(Some(lease), batch.clone()).await?;
     engine.apply(Some(lease), batch).await?;
-    let facts = engine.scan(fact.key.scope.clone()).await?;
-    same("facts of a batch are there", &facts, &vec![fact])?;
+    let facts = engine.scan(first.key.scope.clone()).await?;
+    same("facts of a batch are there", &facts, &vec![first, last])?;
     stored(engine, GROUP, lease.source, 7).await?;
     let records = values(&read(engine, at, from, 4).await?);
     let wanted = ["first", "second", "first", "second"].map(str::to_owned).to_vec();

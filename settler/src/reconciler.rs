@@ -43,7 +43,7 @@ use crate::memory::Memory;
 pub(crate) use again::ASKED;
 #[cfg(test)]
 pub(crate) use again::of_round;
-use closing::{Seen, Writing};
+use closing::Seen;
 use compare::compare_with;
 pub(crate) use compare::{Answers, compare};
 use lane::{Lane, Look, Next};
@@ -63,8 +63,6 @@ pub struct Reconciler {
     options: ReconcilerOptions,
     rounds: Rounds,
     lanes: BTreeMap<u32, Lane>,
-    /// What closes are writing, by the token of their batch.
-    writing: BTreeMap<u64, Writing>,
     /// The last token given out: an answer to a load of a partition that was dropped finds nobody.
     token: u64,
     timer_set: bool,
@@ -81,14 +79,7 @@ impl Reconciler {
     pub fn new(options: ReconcilerOptions) -> Self {
         let lanes = options.partitions.iter().map(|partition| (*partition, Lane::default()));
         let lanes = lanes.collect();
-        Self {
-            options,
-            rounds: Rounds::default(),
-            lanes,
-            writing: BTreeMap::new(),
-            token: TIMER,
-            timer_set: false,
-        }
+        Self { options, rounds: Rounds::default(), lanes, token: TIMER, timer_set: false }
     }
 
     fn token(&mut self) -> u64 {
@@ -333,11 +324,10 @@ impl Machine for Reconciler {
             }
             Input::Applied { token } => {
                 self.said(token, false);
-                self.wrote(token).into_iter().collect()
+                Vec::new()
             }
             Input::Failed { token, .. } => {
                 self.said(token, true);
-                self.writing.remove(&token);
                 Vec::new()
             }
             Input::Peeked { .. } => Vec::new(),

@@ -65,10 +65,10 @@ impl Dispatcher {
         }
         let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
         let mut ids = BTreeSet::new();
-        let (mut facts, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut closing, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for _ in 0..count {
             let Some((subject, output)) = self.writer.waiting.pop_front() else { break };
-            facts.extend(output.facts);
+            closing.extend(output.facts);
             records.extend(output.records);
             match subject {
                 Subject::Item(id) => {
@@ -80,8 +80,7 @@ impl Dispatcher {
             }
         }
         let offsets = self.book.offsets.take_risen();
-        let batch =
-            Batch { facts: vec![facts], records: vec![records], offsets, ..Batch::default() };
+        let batch = Batch { records: vec![records], closing, offsets, ..Batch::default() };
         if !batch.is_empty() {
             let token = self.token();
             self.writer.on_its_way = Some((token, ids));

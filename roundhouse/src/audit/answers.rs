@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What partners and the dispatcher said last of each bet.
 #[derive(Debug, Default)]
 pub(super) struct Answers<'a> {
-    /// The highest revision with a final answer.
+    /// The highest revision with a final answer in the store.
     last: BTreeMap<&'a str, i64>,
+    /// The highest revision with a final answer in `deliveries`.
+    told: BTreeMap<&'a str, i64>,
     /// (bet, revision) set aside.
     parked: BTreeSet<(&'a str, i64)>,
     /// Every final answer.
@@ -17,12 +19,12 @@ pub(super) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Reads the records and the facts: either alone is enough to count as answered.
+    /// Reads the records and the facts. The fact is written behind the record, and it alone closes a settlement.
     pub(super) fn of(books: &'a Books) -> Self {
         let mut answers = Self::default();
-        let records = books.deliveries.iter().flatten().map(|(_, delivery)| delivery);
+        let records = books.deliveries.iter().flatten().map(|(_, delivery)| (false, delivery));
         let facts = books.facts.iter().filter_map(|fact| match &fact.said {
-            FactSaid::Delivered(delivery) => Some(delivery),
+            FactSaid::Delivered(delivery) => Some((true, delivery)),
             FactSaid::Decision(_)
             | FactSaid::Marker(_)
             | FactSaid::Tally(_)
@@ -32,11 +34,12 @@ impl<'a> Answers<'a> {
             | FactSaid::Close(_)
             | FactSaid::Broken(_) => None,
         });
-        for delivery in records.chain(facts) {
+        for (is_fact, delivery) in records.chain(facts) {
             let bet = delivery.bet_id.as_str();
             match delivery.outcome {
                 DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
-                    let last = answers.last.entry(bet).or_insert(delivery.revision);
+                    let of = if is_fact { &mut answers.last } else { &mut answers.told };
+                    let last = of.entry(bet).or_insert(delivery.revision);
                     *last = (*last).max(delivery.revision);
                     answers.all.push(delivery);
                 }
@@ -56,6 +59,11 @@ impl<'a> Answers<'a> {
     /// True if a final answer at this revision or above stands.
     pub(super) fn closed(&self, bet: &str, revision: u32) -> bool {
         self.last.get(bet).is_some_and(|last| i64::from(revision) <= *last)
+    }
+
+    /// The newest final answer to each bet in the store: its revision, and that of the newest one in `deliveries`.
+    pub(super) fn newest(&self) -> impl Iterator<Item = (&'a str, i64, Option<i64>)> {
+        self.last.iter().map(|(bet, last)| (*bet, *last, self.told.get(bet).copied()))
     }
 
     /// True if it was set aside and no final answer closed it since.

@@ -40,7 +40,8 @@ pub async fn from_directory(data_dir: &Path) -> anyhow::Result<Books> {
 /// The books of a running engine whose topics have `counts` partitions, as of now. Joins no group and
 /// writes nothing.
 ///
-/// Offsets are read first: one that is stored meanwhile would be above an end read before it.
+/// Offsets are read first: one that is stored meanwhile would be above an end read before it. Deliveries are read
+/// behind the facts that close them, which are written behind the records.
 ///
 /// # Errors
 /// If the engine cannot be read.
@@ -62,17 +63,18 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
         settlements: sheet.topic(SETTLEMENTS, counts.lanes, &settlement).await?,
         retries,
         parked: sheet.topic(PARKED, counts.lanes, &settlement).await?,
-        deliveries: sheet
-            .topic(DELIVERIES, counts.lanes, strict(frame::decode::<DeliveryRecord>))
-            .await?,
+        deliveries: empty.deliveries,
         cases: cases.into_iter().flatten().map(|(_, case)| case).collect(),
-        begins: sheet.begins,
-        unreadable: sheet.unreadable,
+        begins: BTreeMap::new(),
+        unreadable: Vec::new(),
         facts: empty.facts,
         stored,
         journals: empty.journals,
     };
     read_facts(engine, &mut books).await?;
+    let delivery = strict(frame::decode::<DeliveryRecord>);
+    books.deliveries = sheet.topic(DELIVERIES, counts.lanes, delivery).await?;
+    (books.begins, books.unreadable) = (sheet.begins, sheet.unreadable);
     Ok(books)
 }
 

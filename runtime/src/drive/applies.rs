@@ -58,7 +58,7 @@ impl<E: Engine> Applies<E> {
         let in_flight_max = if self.lease.is_some() { 1 } else { UNLEASED_IN_FLIGHT_MAX };
         while self.running.len() < in_flight_max {
             let Some((token, batch)) = self.queued.pop_front() else { return };
-            let running = if self.lease.is_none() && of_records_alone(&batch) {
+            let running = if self.lease.is_none() && batch.is_of_records_alone() {
                 self.join(token, batch)
             } else {
                 self.apply(vec![token], batch)
@@ -83,7 +83,7 @@ impl<E: Engine> Applies<E> {
         let mut records: Vec<_> = batch.records.into_iter().flatten().collect();
         while let Some((_, next)) = self.queued.front() {
             let more: usize = next.records.iter().map(Vec::len).sum();
-            let alike = of_records_alone(next) && next.begins_work == begins_work;
+            let alike = next.is_of_records_alone() && next.begins_work == begins_work;
             if !alike || COALESCED_RECORDS_MAX < records.len() + more {
                 break;
             }
@@ -97,9 +97,4 @@ impl<E: Engine> Applies<E> {
         let engine = self.engine.clone();
         Box::pin(async move { Outcome { tokens, result: engine.append(records).await } })
     }
-}
-
-/// True for records in one wave and nothing else.
-fn of_records_alone(batch: &Batch) -> bool {
-    batch.facts.iter().all(Vec::is_empty) && batch.offsets.is_empty() && batch.records.len() <= 1
 }

@@ -20,10 +20,6 @@ const CLOSES_AT_ONCE_MAX: usize = 32;
 /// Of these, those whose last call failed: partners that hang leave room for the others.
 const FAILING_AT_ONCE_MAX: usize = 8;
 
-/// What a close has left to write, behind the records of its cases.
-#[derive(Debug)]
-pub(super) struct Writing(Option<Fact>);
-
 /// A round as a look found it.
 pub(super) struct Seen<'a> {
     pub(super) round: &'a RoundId,
@@ -149,9 +145,7 @@ impl Reconciler {
         }
         let (cases, record) = closing.ended(partner, end);
         match self.written(partition, closing.at, &cases, &record) {
-            Ok((records, fact)) => {
-                effects.extend(self.write(records, Writing(Some(fact))));
-            }
+            Ok(batch) => effects.push(Effect::Apply { token: self.token(), batch }),
             Err(error) => {
                 let (round, text) = (&closing.round, "cannot be written");
                 effects.push(alarm(format!("the close of {round} with {partner} {text}: {error}")));
@@ -166,30 +160,12 @@ impl Reconciler {
         at: u64,
         cases: &[CaseRecord],
         record: &CloseRecord,
-    ) -> Result<(Vec<Append>, Fact), FrameError> {
+    ) -> Result<Batch, FrameError> {
         let case = |case| Ok(outgoing::case(case, self.options.counts)?.into_parts().into());
         let records: Result<Vec<Append>, FrameError> = cases.iter().map(case).collect();
         let fact = outgoing::close_fact(record, partition, at)?;
-        Ok((records?, Fact::from(fact.into_parts())))
-    }
-
-    /// Records first, and the fact once they are acknowledged: it says that they were.
-    fn write(&mut self, records: Vec<Append>, mut writing: Writing) -> Option<Effect<Self>> {
-        let batch = if records.is_empty() {
-            let fact = writing.0.take()?;
-            Batch { facts: vec![vec![fact]], ..Batch::default() }
-        } else {
-            Batch::of_records(records)
-        };
-        let token = self.token();
-        self.writing.insert(token, writing);
-        Some(Effect::Apply { token, batch })
-    }
-
-    /// A batch of a close is durable: what comes behind it.
-    pub(super) fn wrote(&mut self, token: u64) -> Option<Effect<Self>> {
-        let writing = self.writing.remove(&token)?;
-        self.write(Vec::new(), writing)
+        let closing = vec![Fact::from(fact.into_parts())];
+        Ok(Batch { records: vec![records?], closing, ..Batch::default() })
     }
 }
 

@@ -72,8 +72,10 @@ pub struct Checks {
     verdicts: BTreeMap<(u32, u64), RoundEvent>,
     /// Decision facts: kind, bet, at.
     fact_keys: BTreeSet<(&'static str, String, u64)>,
-    /// Final answers: the highest revision by bet.
+    /// Final answers in the store: the highest revision by bet.
     finals: BTreeMap<String, u32>,
+    /// Final answers in `deliveries`: the highest revision by bet.
+    told_finals: BTreeMap<String, u32>,
     /// Settlements moved to tiers: bet, revision -> newest place in each.
     moved_on: BTreeMap<(String, u32), BTreeMap<Source, u64>>,
     parked: BTreeMap<(String, u32), parked::Parked>,
@@ -107,6 +109,7 @@ impl Checks {
             verdicts: BTreeMap::new(),
             fact_keys: BTreeSet::new(),
             finals: BTreeMap::new(),
+            told_finals: BTreeMap::new(),
             moved_on: BTreeMap::new(),
             parked: BTreeMap::new(),
             movements: BTreeMap::new(),
@@ -228,7 +231,15 @@ impl Checks {
                     self.moved_on.entry(id).or_default().insert(landed.source, record.offset);
                 }
             }
-            DELIVERIES => self.same_content(DELIVERIES, record),
+            DELIVERIES => {
+                self.same_content(DELIVERIES, record);
+                if let Ok(said) = frame::decode::<DeliveryRecord>(&record.value)
+                    && said.outcome != DeliveryOutcome::Parked
+                {
+                    let highest = self.told_finals.entry(said.bet_id).or_default();
+                    *highest = u32::try_from(said.revision).unwrap_or(0).max(*highest);
+                }
+            }
             _ => {}
         }
     }
@@ -374,9 +385,10 @@ impl Checks {
         }
     }
 
-    /// The highest revision of the bet that has a final answer.
+    /// The highest revision of the bet that has a final answer, in the store and in the topic.
     pub(super) fn final_revision(&self, bet: &str) -> u32 {
-        self.finals.get(bet).copied().unwrap_or(0)
+        let of = |finals: &BTreeMap<String, u32>| finals.get(bet).copied().unwrap_or(0);
+        of(&self.finals).min(of(&self.told_finals))
     }
 
     pub(super) fn partner_of(&self, bet: &str) -> Option<&PartnerId> {

@@ -1,5 +1,6 @@
 //! What is sent, what an answer leaves behind, and what the offset waits for.
 
+use super::retry::in_the_tier;
 use super::rig::{MAIN, Rig, TIER};
 use crate::chunk::StateCall;
 use crate::fixtures::{
@@ -32,9 +33,9 @@ fn one_read_travels_together_and_ends_in_one_batch() {
     rig.answer(applied);
     assert_eq!(rig.offsets(), (0, 0), "nothing is durable yet");
     let (_, batch) = rig.applies.front().unwrap();
-    assert_eq!(batch.facts[0].len(), 3);
-    assert!(batch.facts[0].iter().all(|fact| fact.key.kind == DELIVERED));
-    let at: Vec<u64> = batch.facts[0].iter().map(|fact| fact.key.at).collect();
+    assert_eq!(batch.closing.len(), 3);
+    assert!(batch.closing.iter().all(|fact| fact.key.kind == DELIVERED));
+    let at: Vec<u64> = batch.closing.iter().map(|fact| fact.key.at).collect();
     assert_eq!(at, [0, 1, 2], "each stands at its settlement");
     assert_eq!(batch.records[0].len(), 3);
     rig.apply();
@@ -102,10 +103,37 @@ fn answers_that_come_while_a_batch_is_on_its_way_share_the_next() {
     }
     rig.answer(applied);
     assert_eq!(rig.applies.len(), 1);
-    assert_eq!(rig.applies[0].1.facts[0].len(), 1);
+    assert_eq!(rig.applies[0].1.closing.len(), 1);
     rig.apply_steps(usize::MAX);
-    assert_eq!(rig.applies[0].1.facts[0].len(), 2);
+    assert_eq!(rig.applies[0].1.closing.len(), 2);
     assert_eq!(rig.offsets(), (1, 0));
+}
+
+/// R3: what the store closes is not said again.
+#[test]
+fn an_answer_closes_in_the_store_once_it_was_said() {
+    for steps in 0..=2 {
+        let mut rig = in_the_tier();
+        // Another bet, so that the epoch is known.
+        let again = |rig: &mut Rig, other| {
+            rig.settle(&[won(other, 3)]);
+            rig.answer(applied);
+            rig.apply();
+            rig.read(TIER);
+            rig.advance(5_000);
+            rig.load();
+            rig.answer(applied);
+        };
+        again(&mut rig, "b");
+        assert!(!rig.apply_steps(steps));
+        rig.crash();
+        rig.read(MAIN);
+        again(&mut rig, "c");
+        rig.apply();
+        assert_eq!(rig.offsets(), (3, 1));
+        let told = rig.deliveries().iter().filter(|told| told.starts_with("a/3/")).count();
+        assert_eq!(told, if steps == 1 { 2 } else { 1 }, "after {steps} steps");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use schemas::contract::{ItemOutcome, StateResult};
 use schemas::settlements::Target;
 
 /// Sends `a/3`, lets it fail twice, and leaves it in the tier.
-fn in_the_tier() -> Rig {
+pub(super) fn in_the_tier() -> Rig {
     let mut rig = Rig::new();
     rig.settle(&[won("a", 3)]);
     rig.answer_with(|_| Err(CallError::Timeout));

@@ -10,8 +10,27 @@ use schemas::decisions::DecisionSaid;
 use schemas::wire::DeliveryOutcome;
 use std::collections::BTreeSet;
 
-pub(super) fn check(scene: &Scene<'_>) -> [Finding; 2] {
-    [answered(scene), in_place(scene)]
+pub(super) fn check(scene: &Scene<'_>) -> [Finding; 3] {
+    [answered(scene), told(scene), in_place(scene)]
+}
+
+fn told(scene: &Scene<'_>) -> Finding {
+    let mut finding = Finding::new(
+        "answers-are-told",
+        "the newest final answer that the store holds of a bet stands in deliveries (R3)",
+    );
+    for (bet, last, told) in scene.answers.newest() {
+        let partition = scene.stories.bets.get(bet).map(|story| story.partition);
+        if partition.is_some_and(|partition| scene.exempt(partition, bet)) {
+            continue;
+        }
+        finding.that(
+            told.is_some_and(|told| last <= told),
+            || format!("{bet}/{last}"),
+            || format!("the newest record is of {told:?}"),
+        );
+    }
+    finding
 }
 
 fn answered(scene: &Scene<'_>) -> Finding {

@@ -10,15 +10,8 @@ use schemas::wire::{AmountRecord, TallyRecord};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(scene: &Scene<'_>) -> [Finding; 6] {
-    [
-        decisions(scene),
-        markers(scene),
-        tallies(scene),
-        admissions(scene),
-        answers(scene),
-        readable(scene),
-    ]
+pub(super) fn check(scene: &Scene<'_>) -> [Finding; 5] {
+    [decisions(scene), markers(scene), tallies(scene), admissions(scene), readable(scene)]
 }
 
 fn decisions(scene: &Scene<'_>) -> Finding {
@@ -207,25 +200,6 @@ fn admissions(scene: &Scene<'_>) -> Finding {
             found.contains(&admitted.at),
             || format!("rounds/{partition} at {judged}"),
             || format!("{} was admitted and is not in the store", admitted.verdict.kind.name()),
-        );
-    }
-    finding
-}
-
-fn answers(scene: &Scene<'_>) -> Finding {
-    let mut finding =
-        Finding::new("facts-are-answers", "each record of deliveries stands in the store");
-    let mut found = BTreeSet::new();
-    for fact in &scene.books.facts {
-        if let FactSaid::Delivered(delivery) = &fact.said {
-            found.insert(delivery.delivery_id.as_str());
-        }
-    }
-    for (_, delivery) in scene.books.deliveries.iter().flatten() {
-        finding.that(
-            found.contains(delivery.delivery_id.as_str()),
-            || delivery.delivery_id.clone(),
-            || "the store does not hold it".to_owned(),
         );
     }
     finding

@@ -2,7 +2,9 @@ mod probe;
 mod toys;
 
 use super::*;
-use crate::{Assignments, Batch, Change, FactStore, RecordLog, StoreOffset, SystemClock, Topic};
+use crate::{
+    Assignments, Batch, Change, FactStore, RecordLog, Step, StoreOffset, SystemClock, Topic,
+};
 use probe::{IN, OUT, Probe};
 use std::sync::atomic::Ordering;
 use toys::{Copier, Issuer, Steps, append, fact, scope};
@@ -103,6 +105,44 @@ async fn few_requests(of: fn(Vec<crate::Append>) -> Batch, wanted: (usize, usize
     assert_eq!(out(&engine, 0, 5_000).await, values);
     let appends = engine.state.appends.load(Ordering::SeqCst);
     assert_eq!((appends, engine.state.applies.load(Ordering::SeqCst)), wanted);
+}
+
+#[test]
+fn what_closes_is_written_behind_what_was_said_and_the_offset_last() {
+    let (first, last, said) = (fact(0, 1, "f"), fact(0, 2, "f"), append(at(OUT, 0), "v"));
+    let offsets = vec![StoreOffset { source: at(IN, 0), offset: 1 }];
+    let batch = Batch {
+        offsets: offsets.clone(),
+        closing: vec![last.clone()],
+        facts: vec![vec![first.clone()], Vec::new()],
+        ..Batch::of_records(vec![said.clone()])
+    };
+    let wanted = [
+        Step::Facts(vec![first]),
+        Step::Records(vec![said]),
+        Step::Facts(vec![last]),
+        Step::Offsets(offsets),
+    ];
+    assert_eq!(batch.steps(), wanted);
+}
+
+/// Without this what closes is lost where records are joined.
+#[tokio::test]
+async fn without_a_lease_what_closes_is_written_too() {
+    let engine = Probe::new(1);
+    let closing = |offset| Batch {
+        closing: vec![fact(0, offset, "f")],
+        ..Batch::of_records(vec![append(at(OUT, 0), "v")])
+    };
+    let machine = Issuer::new((1..=3).map(closing).collect(), true);
+    let (handle, requests) = Handle::channel();
+    let (calls, shutdown) = (Arc::new(NoCalls), CancellationToken::new());
+    let drive = drive(machine, engine.clone(), None, calls, requests, SystemClock, shutdown);
+    tokio::select! {
+        ended = handle.ask(()) => assert_eq!(ended.unwrap().len(), 3),
+        exit = drive => panic!("{exit:?}"),
+    }
+    assert_eq!(engine.scan(scope(0)).await.unwrap(), [1, 2, 3].map(|offset| fact(0, offset, "f")));
 }
 
 #[tokio::test]
