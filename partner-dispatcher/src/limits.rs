@@ -48,8 +48,8 @@ pub struct Limits {
     /// Shortest wait before the first repeat, in ms. Origin: DESIGN 7.
     pub repeat_wait_ms_min: u64,
     /// Longest wait before the first repeat, in ms. Origin: DESIGN 7 has it within 250 ms of the failure; the rest is
-    /// for hearing of the failure, and for the way. Equal bounds would let all chunks that failed together come again
-    /// together.
+    /// for hearing of the failure, for the way, and for what else a busy moment has to do. Equal bounds would let all
+    /// partners that failed together be called again together.
     pub repeat_wait_ms_max: u64,
     /// Longest pause that a partner can ask for, in ms. Origin: the wait of the first tier; later, the
     /// probe of an open breaker alone would come. Unbounded, one wrong header would stop a partner's money
@@ -95,7 +95,7 @@ impl Limits {
         apply_items_max: 5_000,
         refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
-        repeat_wait_ms_max: 200,
+        repeat_wait_ms_max: 150,
         retry_after_ms_max: 5_000,
         tier_wait_ms: [5_000, 30_000, 2 * MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS],
         last_tier_after_ms: DAY_MS,

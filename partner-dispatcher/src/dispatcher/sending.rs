@@ -50,12 +50,17 @@ impl Dispatcher {
     }
 
     /// True if a chunk may start now: there is a slot, the breaker is closed, and the rate has a call left. If it has
-    /// none, it is looked again when it has.
+    /// none, it is looked again when it has. What failed takes the slot that it had, also where there are fewer by now: where
+    /// all calls hang, it would wait until others have failed too.
     fn may_start(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) -> bool {
         let (ceiling, per_s) =
             (self.options.limits.chunks_in_flight_max, self.per_s(name, traffic));
-        let queue = self.partner(name).queue(traffic);
-        let slots = queue.concurrency.max(ceiling);
+        let Some(queue) = self.partners.get_mut(name).map(|one| one.queue(traffic)) else {
+            return false;
+        };
+        let first = queue.ids.first().and_then(|id| self.book.get(*id));
+        let comes_again = first.is_some_and(|item| !item.repeat_left);
+        let slots = if comes_again { ceiling } else { queue.concurrency.max(ceiling) };
         if slots <= queue.chunks_in_flight || !queue.breaker.is_closed() || queue.ids.is_empty() {
             return false;
         }

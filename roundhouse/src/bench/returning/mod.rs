@@ -95,6 +95,8 @@ impl Trial for ReturningPlan {
         let rounds =
             load::without_result(&api, &street.keys, (self.rounds, bets), self.seed).await?;
         let watch = Watch::start(house.engine().clone());
+        // Behind the bets by now, so that reading them keeps nobody from anything later.
+        anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the bets did not come to rest");
         let apart = Duration::from_secs(self.away_s) / u32::try_from(self.rounds)?;
 
         let memory = Memory::at_rest();
