@@ -80,6 +80,8 @@ pub(crate) struct Item {
     pub(crate) retried_since: Option<Millis>,
     /// When its rest is over.
     pub(crate) due: Millis,
+    /// Its rest was cut short: its partner was to be heard, or is back.
+    pub(crate) woken: bool,
     /// Rests in memory alone that it may still take.
     pub(crate) rests_left: u32,
     /// It is on its way to a tier because its partner's breaker is open.

@@ -54,12 +54,14 @@ pub(crate) fn later(now: Millis, ms: u64) -> Millis {
 }
 
 /// The tier that an item rests in next, after it rested in `tier` and got no answer; `None` if it has been
-/// tried for long enough and a human must look. `age_ms` is the time since it first went to a tier.
+/// tried for long enough and a human must look. `age_ms` is the time since it first went to a tier. One that was `woken`
+/// before its time rests as long again: a partner that comes and goes must not find its money an hour away.
 ///
 /// # Source
 /// DESIGN 7: 5 s, 30 s, 2 min, 10 min for a day, then 1 h for 35 days, then parked.
 pub(crate) fn next_tier(
     tier: Option<RetryTier>,
+    woken: bool,
     age_ms: u64,
     limits: &Limits,
 ) -> Option<RetryTier> {
@@ -67,6 +69,7 @@ pub(crate) fn next_tier(
         return None;
     }
     Some(match tier {
+        Some(tier) if woken => tier,
         None => RetryTier::S5,
         Some(RetryTier::S5) => RetryTier::S30,
         Some(RetryTier::S30) => RetryTier::M2,
@@ -156,13 +159,14 @@ mod tests {
         const HOUR_MS: u64 = 3_600_000;
         let limits = Limits::PRODUCTION;
         let (mut tier, mut age_ms, mut visits) = (None, 0, [0_u64; 5]);
-        while let Some(next) = next_tier(tier, age_ms, &limits) {
+        while let Some(next) = next_tier(tier, false, age_ms, &limits) {
             visits[next.index()] += 1;
             age_ms += limits.tier_wait_ms[next.index()];
             tier = Some(next);
         }
         // 10 min for a day, less the 155 s before; then every hour.
         assert_eq!(visits, [1, 1, 1, 144, 34 * 24]);
+        assert_eq!(next_tier(tier, true, age_ms, &limits), None, "also one that was woken");
         assert!((35 * 24 * HOUR_MS..35 * 24 * HOUR_MS + HOUR_MS).contains(&age_ms));
     }
 }

@@ -212,7 +212,7 @@ impl Dispatcher {
         let Some(item) = self.book.get_mut(id) else { return false };
         let since = *item.retried_since.get_or_insert(now);
         let age_ms = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
-        if let Some(tier) = next_tier(item.tier, age_ms, &limits) {
+        if let Some(tier) = next_tier(item.tier, item.woken, age_ms, &limits) {
             self.move_to(id, tier);
             return true;
         }

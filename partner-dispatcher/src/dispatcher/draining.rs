@@ -126,6 +126,7 @@ impl Dispatcher {
         let Some(item) = self.book.get_mut(id).filter(|item| item.stage == Stage::Resting) else {
             return;
         };
+        item.woken = true;
         let due = std::mem::replace(&mut item.due, Millis::MIN);
         for resting in &mut self.resting {
             resting.items.remove(&(due, id));

@@ -61,6 +61,7 @@ impl Dispatcher {
             tier,
             retried_since: history.retried_since,
             due: later(record.appended_at, wait_ms).clamp(now, later(now, wait_ms)),
+            woken: false,
             rests_left: RESTS_MAX,
             aside: false,
             recover: false,

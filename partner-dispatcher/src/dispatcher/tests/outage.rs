@@ -122,6 +122,29 @@ fn a_partner_that_is_back_is_drained_at_once_and_the_heads_come_on_behind() {
     assert_eq!(rig.owed().partners[&acme()].tiers, [0; 5]);
 }
 
+/// Else a partner that comes and goes a few times a minute is well at last and has its money ten minutes later.
+#[test]
+fn what_was_woken_before_its_time_and_fails_rests_no_longer_than_before() {
+    let mut rig = down(20);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.load();
+    rig.apply();
+    rig.read(tier(RetryTier::S30));
+    rig.advance(5_000);
+    rig.answer(applied);
+    rig.load();
+    assert!(!rig.calls.is_empty(), "it is back: what rests is sent");
+    for _ in 0..2 {
+        rig.answer_with(|_| Err(CallError::Timeout));
+        rig.advance(150);
+    }
+    rig.apply();
+    let records = |tier: RetryTier| rig.records(tier.topic()).len();
+    assert_eq!((records(RetryTier::S30), records(RetryTier::M2)), (40, 0));
+}
+
 #[test]
 fn what_was_on_its_way_to_the_tier_at_the_return_is_drained_too() {
     let mut rig = down(20);
