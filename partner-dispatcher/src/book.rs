@@ -80,7 +80,7 @@ pub(crate) struct Item {
     pub(crate) retried_since: Option<Millis>,
     /// When its rest is over.
     pub(crate) due: Millis,
-    /// Its rest was cut short: its partner was to be heard, or is back.
+    /// Its rest was cut short: its partner was to be heard, is back, or asks.
     pub(crate) woken: bool,
     /// Rests in memory alone that it may still take.
     pub(crate) rests_left: u32,

@@ -87,6 +87,11 @@ impl Breaker {
         self.circuit() == Circuit::Closed
     }
 
+    /// True if the last call failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        0 < self.failures
+    }
+
     /// True if there was a good answer since this dispatcher started.
     pub(crate) fn heard(&self) -> bool {
         self.heard

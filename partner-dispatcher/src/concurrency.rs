@@ -82,6 +82,11 @@ impl Concurrency {
         if self.alone { 1 } else { self.limit.min(ceiling).max(1) }
     }
 
+    /// Calls that may be on their way if the next one repeats what failed: it has the slot that it had.
+    pub(crate) fn max_again(&self, ceiling: usize) -> usize {
+        if self.alone { 1 } else { ceiling.max(1) }
+    }
+
     /// A call is made while `others` are on their way; `full` if it has as much as a chunk may have, and more
     /// waits.
     pub(crate) fn sent(&mut self, at: Millis, full: bool, others: usize, ceiling: usize) -> Sent {

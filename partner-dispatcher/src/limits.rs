@@ -58,7 +58,7 @@ pub struct Limits {
     /// How long a record rests in each tier, in ms, in their order. Origin: DESIGN 7; the tiers' names say
     /// it.
     pub tier_wait_ms: [u64; TIERS],
-    /// Age of an item, in ms since it first went to a tier, from which it rests in the last tier alone.
+    /// Age of an item, in ms since it first went to a tier, from which it goes to the last tier.
     /// Origin: DESIGN 7, a day.
     pub last_tier_after_ms: u64,
     /// Age of an item, in ms since it first went to a tier, from which it is parked instead of resting

@@ -50,17 +50,20 @@ impl Dispatcher {
     }
 
     /// True if a chunk may start now: there is a slot, the breaker is closed, and the rate has a call left. If it has
-    /// none, it is looked again when it has. What failed takes the slot that it had, also where there are fewer by now: where
-    /// all calls hang, it would wait until others have failed too.
+    /// none, it is looked again when it has. While nothing is answered, what failed takes the slot that it had, also where
+    /// there are fewer by now: where all calls hang, it would wait until others have failed too.
     fn may_start(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) -> bool {
         let (ceiling, per_s) =
             (self.options.limits.chunks_in_flight_max, self.per_s(name, traffic));
-        let Some(queue) = self.partners.get_mut(name).map(|one| one.queue(traffic)) else {
-            return false;
-        };
+        let Some(partner) = self.partners.get_mut(name) else { return false };
+        let queue = partner.queue(traffic);
         let first = queue.ids.first().and_then(|id| self.book.get(*id));
-        let comes_again = first.is_some_and(|item| !item.repeat_left);
-        let slots = if comes_again { ceiling } else { queue.concurrency.max(ceiling) };
+        let comes_again = queue.breaker.is_failing() && first.is_some_and(|item| !item.repeat_left);
+        let slots = if comes_again {
+            queue.concurrency.max_again(ceiling)
+        } else {
+            queue.concurrency.max(ceiling)
+        };
         if slots <= queue.chunks_in_flight || !queue.breaker.is_closed() || queue.ids.is_empty() {
             return false;
         }
@@ -89,6 +92,8 @@ impl Dispatcher {
         let Some(partner) = self.partners.get_mut(name) else { return false };
         let queue = partner.queue(traffic);
         let hearing = queue.hearing;
+        let is_beyond =
+            queue.concurrency.max(limits.chunks_in_flight_max) <= queue.chunks_in_flight;
         let (mut decisive, mut full) = (false, false);
         let mut filling = Filling::new();
         let mut items_max = limits.chunk_items_max;
@@ -97,6 +102,10 @@ impl Dispatcher {
                 queue.ids.remove(&id);
                 continue;
             };
+            // Nothing new goes where only what failed may.
+            if is_beyond && item.repeat_left {
+                break;
+            }
             items_max = items_max.min(item.chunk_items_max);
             if items_max <= filling.len() {
                 // Not if an item that travels in smaller chunks ended it: that says nothing of the size.

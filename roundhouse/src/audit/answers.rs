@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Answers<'a> {
     /// The highest revision with a final answer in the store.
     last: BTreeMap<&'a str, i64>,
-    /// The highest revision with a final answer in `deliveries`.
-    told: BTreeMap<&'a str, i64>,
     /// (bet, revision) set aside.
     parked: BTreeSet<(&'a str, i64)>,
     /// Every final answer.
@@ -19,7 +17,7 @@ pub(super) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Reads the records and the facts. The fact is written behind the record, and it alone closes a settlement.
+    /// Reads the records and the facts. The fact is written behind the record, and of a final answer it alone counts.
     pub(super) fn of(books: &'a Books) -> Self {
         let mut answers = Self::default();
         let records = books.deliveries.iter().flatten().map(|(_, delivery)| (false, delivery));
@@ -38,9 +36,10 @@ impl<'a> Answers<'a> {
             let bet = delivery.bet_id.as_str();
             match delivery.outcome {
                 DeliveryOutcome::Applied | DeliveryOutcome::Superseded => {
-                    let of = if is_fact { &mut answers.last } else { &mut answers.told };
-                    let last = of.entry(bet).or_insert(delivery.revision);
-                    *last = (*last).max(delivery.revision);
+                    if is_fact {
+                        let last = answers.last.entry(bet).or_insert(delivery.revision);
+                        *last = (*last).max(delivery.revision);
+                    }
                     answers.all.push(delivery);
                 }
                 DeliveryOutcome::Parked => {
@@ -59,11 +58,6 @@ impl<'a> Answers<'a> {
     /// True if a final answer at this revision or above stands.
     pub(super) fn closed(&self, bet: &str, revision: u32) -> bool {
         self.last.get(bet).is_some_and(|last| i64::from(revision) <= *last)
-    }
-
-    /// The newest final answer to each bet in the store: its revision, and that of the newest one in `deliveries`.
-    pub(super) fn newest(&self) -> impl Iterator<Item = (&'a str, i64, Option<i64>)> {
-        self.last.iter().map(|(bet, last)| (*bet, *last, self.told.get(bet).copied()))
     }
 
     /// True if it was set aside and no final answer closed it since.

@@ -158,6 +158,12 @@ impl Engine for Cluster {
     /// Step by step. Before each step it is looked whether the lease still holds in this process, so that
     /// a partition that is lost stops at once.
     async fn apply(&self, lease: Option<&Lease>, batch: Batch) -> Result<(), ApplyError> {
+        // Else whoever owns the partition says the records again with each try, for as long as the store is away.
+        if let Some(closing) = batch.closing.first()
+            && self.store.is_failing()
+        {
+            self.store.scan(closing.key.scope.clone()).await?;
+        }
         for step in batch.steps() {
             if let Some(lease) = lease
                 && !self.kafka.owns(lease)

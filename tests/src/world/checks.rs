@@ -72,10 +72,8 @@ pub struct Checks {
     verdicts: BTreeMap<(u32, u64), RoundEvent>,
     /// Decision facts: kind, bet, at.
     fact_keys: BTreeSet<(&'static str, String, u64)>,
-    /// Final answers in the store: the highest revision by bet.
+    /// Final answers: the highest revision by bet.
     finals: BTreeMap<String, u32>,
-    /// Final answers in `deliveries`: the highest revision by bet.
-    told_finals: BTreeMap<String, u32>,
     /// Settlements moved to tiers: bet, revision -> newest place in each.
     moved_on: BTreeMap<(String, u32), BTreeMap<Source, u64>>,
     parked: BTreeMap<(String, u32), parked::Parked>,
@@ -109,7 +107,6 @@ impl Checks {
             verdicts: BTreeMap::new(),
             fact_keys: BTreeSet::new(),
             finals: BTreeMap::new(),
-            told_finals: BTreeMap::new(),
             moved_on: BTreeMap::new(),
             parked: BTreeMap::new(),
             movements: BTreeMap::new(),
@@ -165,6 +162,11 @@ impl Checks {
             }
             facts::DELIVERED => {
                 if let Ok(record) = frame::decode::<DeliveryRecord>(body) {
+                    let said = (DELIVERIES, record.delivery_id.clone().into_bytes());
+                    if !self.contents.contains_key(&said) {
+                        let text = format!("{} is closed before it is said", record.delivery_id);
+                        self.broken("R3", text);
+                    }
                     self.delivered(&record, wallets);
                 }
             }
@@ -231,15 +233,7 @@ impl Checks {
                     self.moved_on.entry(id).or_default().insert(landed.source, record.offset);
                 }
             }
-            DELIVERIES => {
-                self.same_content(DELIVERIES, record);
-                if let Ok(said) = frame::decode::<DeliveryRecord>(&record.value)
-                    && said.outcome != DeliveryOutcome::Parked
-                {
-                    let highest = self.told_finals.entry(said.bet_id).or_default();
-                    *highest = u32::try_from(said.revision).unwrap_or(0).max(*highest);
-                }
-            }
+            DELIVERIES => self.same_content(DELIVERIES, record),
             _ => {}
         }
     }
@@ -385,10 +379,9 @@ impl Checks {
         }
     }
 
-    /// The highest revision of the bet that has a final answer, in the store and in the topic.
+    /// The highest revision of the bet that has a final answer.
     pub(super) fn final_revision(&self, bet: &str) -> u32 {
-        let of = |finals: &BTreeMap<String, u32>| finals.get(bet).copied().unwrap_or(0);
-        of(&self.finals).min(of(&self.told_finals))
+        self.finals.get(bet).copied().unwrap_or(0)
     }
 
     pub(super) fn partner_of(&self, bet: &str) -> Option<&PartnerId> {

@@ -68,21 +68,33 @@ fn one_that_says_it_is_busy_gets_half_and_one_that_refuses_a_chunk_does_not() {
     }
 }
 
-/// Else their short times would be the best, and every full chunk behind them late.
 /// A failure halves the slots. What failed does not wait for one, or it waits until others have failed too.
 #[test]
 fn what_failed_takes_the_slot_that_it_had_and_what_is_new_does_not() {
-    let limits = Limits { chunk_items_max: 2, ..Limits::PRODUCTION };
-    let mut rig = Rig::with(limits);
-    rig.settle(&bets(20, 3));
-    let sent = rig.sent();
-    let first = rig.calls.first_key_value().map(|(token, _)| *token).unwrap();
-    rig.answer_one(first, |_| Err(CallError::Timeout));
-    assert_eq!((at_once(&mut rig, Traffic::Live), rig.calls.len()), (2, 3));
-    rig.advance(150);
-    assert_eq!((rig.sent().len(), &rig.sent()[3]), (4, &sent[0]));
+    for is_answered in [false, true] {
+        let mut rig = Rig::with(Limits { chunk_items_max: 3, ..Limits::PRODUCTION });
+        rig.settle(&bets(1, 3));
+        rig.settle(&bets(20, 3)[1..]);
+        let mut tokens = rig.calls.keys().copied().collect::<Vec<_>>().into_iter();
+        let mut next = || tokens.next().unwrap();
+        rig.answer_one(next(), |_| Err(CallError::Timeout));
+        assert_eq!((at_once(&mut rig, Traffic::Live), rig.calls.len()), (2, 3));
+        if is_answered {
+            // One that answers others is there: what failed waits its turn.
+            rig.answer_one(next(), |call| {
+                ok(&call.request, call.request.items.iter().map(applied).collect())
+            });
+            assert_eq!(rig.calls.len(), 2);
+            rig.advance(150);
+            assert_eq!(rig.calls.len(), 2);
+        } else {
+            rig.advance(150);
+            assert_eq!((rig.calls.len(), &rig.sent()[3][..]), (4, &["b00000/3".to_owned()][..]));
+        }
+    }
 }
 
+/// Else their short times would be the best, and every full chunk behind them late.
 #[test]
 fn chunks_that_are_small_because_one_was_refused_time_nothing() {
     let mut rig = Rig::with(Limits { chunk_items_max: 10, ..Limits::PRODUCTION });

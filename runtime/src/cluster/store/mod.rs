@@ -25,6 +25,7 @@ use scylla::client::session::Session;
 use scylla::errors::NewSessionError;
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -42,6 +43,8 @@ struct Shared {
     statements: Statements,
     catalogue: Catalogue,
     in_flight: Semaphore,
+    /// The last write did.
+    failed: AtomicBool,
 }
 
 struct Statements {
@@ -71,7 +74,8 @@ impl CqlStore {
         let time = read::prepare_time(&session).await?;
         let statements = Statements { insert, scan, about, time };
         let in_flight = Semaphore::new(IN_FLIGHT_MAX);
-        Ok(Self { shared: Arc::new(Shared { session, statements, catalogue, in_flight }) })
+        let failed = AtomicBool::new(false);
+        Ok(Self { shared: Arc::new(Shared { session, statements, catalogue, in_flight, failed }) })
     }
 
     /// What time a node has, in ms since the Unix epoch; each time another node.
@@ -87,7 +91,14 @@ impl CqlStore {
     /// # Errors
     /// [`EngineError::Unavailable`] after about 10 s of tries: any of them may be written.
     pub async fn write(&self, facts: Vec<Fact>) -> Result<(), EngineError> {
-        self.shared.write(facts).await
+        let written = self.shared.write(facts).await;
+        self.shared.failed.store(written.is_err(), Ordering::Relaxed);
+        written
+    }
+
+    /// True if the last write failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.shared.failed.load(Ordering::Relaxed)
     }
 }
 
