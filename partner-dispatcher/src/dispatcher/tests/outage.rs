@@ -43,13 +43,24 @@ fn down(count: usize) -> Rig {
     rig.settle(&bets(count));
     rig.answer_with(|_| Err(CallError::Timeout));
     rig.advance(249);
+    let mut ms = 0..1_000;
     while circuit(&mut rig) == Circuit::Closed {
+        assert!(ms.next().is_some(), "{count} items make too few chunks to open it");
         rig.answer_with(|_| Err(CallError::Connect));
         rig.advance(1);
     }
     rig.answer_with(|_| Err(CallError::Connect));
     rig.apply();
     rig
+}
+
+/// What rests in the first tier falls due while the partner is away, and moves to the next.
+fn due_in_vain(rig: &mut Rig) {
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.answer_with(|_| Err(CallError::Connect));
+    rig.load();
+    rig.apply();
 }
 
 #[test]
@@ -74,11 +85,7 @@ fn what_is_owed_to_a_partner_that_is_down_goes_to_the_tier_and_one_probe_at_a_ti
 #[test]
 fn what_is_due_while_the_breaker_is_open_moves_on_tier_by_tier() {
     let mut rig = down(20);
-    rig.read(TIER);
-    rig.advance(5_000);
-    rig.answer_with(|_| Err(CallError::Connect));
-    rig.load();
-    rig.apply();
+    due_in_vain(&mut rig);
     assert_eq!((rig.offsets().1, rig.records(RETRY_30S).len()), (20, 20));
     assert!(rig.calls.is_empty(), "no call but the probe");
 }
@@ -99,11 +106,7 @@ fn drain(rig: &mut Rig) {
 fn a_partner_that_is_back_is_drained_at_once_and_the_heads_come_on_behind() {
     let mut rig = down(60);
     // Some rest in memory, the others stand unread in two tiers.
-    rig.read(TIER);
-    rig.advance(5_000);
-    rig.answer_with(|_| Err(CallError::Connect));
-    rig.load();
-    rig.apply();
+    due_in_vain(&mut rig);
     rig.settle(&(60..90).map(|n| won(&format!("b{n:03}"), 3)).collect::<Vec<_>>());
     rig.apply();
     assert_eq!((rig.records(RETRY_30S).len(), rig.records(RETRY_5S).len()), (60, 90));
@@ -126,11 +129,7 @@ fn a_partner_that_is_back_is_drained_at_once_and_the_heads_come_on_behind() {
 #[test]
 fn what_was_woken_before_its_time_and_fails_rests_no_longer_than_before() {
     let mut rig = down(20);
-    rig.read(TIER);
-    rig.advance(5_000);
-    rig.answer_with(|_| Err(CallError::Connect));
-    rig.load();
-    rig.apply();
+    due_in_vain(&mut rig);
     rig.read(tier(RetryTier::S30));
     rig.advance(5_000);
     rig.answer(applied);
@@ -214,11 +213,7 @@ fn planted_bug_probe_not_moved_is_lost_in_a_crash() {
 #[test]
 fn a_successor_asks_a_partner_that_is_known_by_old_debts_alone() {
     let mut rig = down(30);
-    rig.read(TIER);
-    rig.advance(5_000);
-    rig.answer_with(|_| Err(CallError::Connect));
-    rig.load();
-    rig.apply();
+    due_in_vain(&mut rig);
     rig.crash();
     rig.read(tier(RetryTier::S30));
     rig.load();
