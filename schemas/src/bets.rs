@@ -2,10 +2,10 @@
 
 use crate::frame::{self, FrameError};
 use crate::rounds::Outcome;
-use crate::wire::{BetKind, BetRecord};
+use crate::wire::{BetKind, BetRecord, Text};
 use crate::{
-    BetId, ClientRef, ContentHash, IdError, Money, MoneyError, Odds, OddsError, PartnerId,
-    PlayerId, RequestId, RoundId, Selection,
+    BetId, ClientRef, ContentHash, HashText, IdError, Money, MoneyError, Odds, OddsError,
+    PartnerId, PlayerId, RequestId, RoundId, Selection,
 };
 use thiserror::Error;
 
@@ -61,15 +61,16 @@ pub struct Bet {
 impl Bet {
     /// The hash of what the bet says: partner, player, round, selection, stake, currency and odds (R12).
     pub fn content_hash(&self) -> ContentHash {
+        let [mut units, mut exponent, mut odds] = [itoa::Buffer::new(); 3];
         ContentHash::of(&[
             self.partner.as_str(),
             self.player.as_str(),
             self.id.round_str(),
             self.selection.as_str(),
-            &self.stake.units.to_string(),
+            units.format(self.stake.units),
             self.stake.currency.as_str(),
-            &self.stake.exponent.to_string(),
-            &self.odds.hundredths().to_string(),
+            exponent.format(self.stake.exponent),
+            odds.format(self.odds.hundredths()),
         ])
     }
 }
@@ -179,6 +180,14 @@ pub(crate) fn need<T>(field: Option<T>, name: &'static str) -> Result<T, Unreada
     field.ok_or(Unreadable::Missing(name))
 }
 
+/// The text of a field that must be there.
+pub(crate) fn text<'a>(
+    field: &'a Option<impl AsRef<str>>,
+    name: &'static str,
+) -> Result<&'a str, Unreadable> {
+    need(field.as_ref().map(AsRef::as_ref), name)
+}
+
 pub(crate) fn small(number: i64, name: &'static str) -> Result<u32, Unreadable> {
     u32::try_from(number).map_err(|_| Unreadable::Range(name))
 }
@@ -197,7 +206,7 @@ impl BetEvent {
     /// # Errors
     /// [`Unreadable`]: the record becomes a fact and freezes what its headers name (R23).
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        Self::try_from(frame::decode::<BetRecord>(bytes)?)
+        Self::try_from(frame::decode::<BetRecord<&str>>(bytes)?)
     }
 
     /// Frames the record.
@@ -205,7 +214,7 @@ impl BetEvent {
     /// # Errors
     /// [`FrameError`] if it does not survive its own encoding.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        frame::encode(&BetRecord::from(self))
+        frame::encode(&BetRecord::<&str>::of(self, self.content().as_deref()))
     }
 
     /// The kind of record, as in its headers.
@@ -230,26 +239,45 @@ impl BetEvent {
     }
 }
 
+impl BetEvent {
+    /// The hash of the content that the record is about, where it is about one.
+    fn content(&self) -> Option<HashText> {
+        match &self.said {
+            BetSaid::Intent(intent) => Some(intent.bet.content_hash().text()),
+            BetSaid::Answer { content, .. } => Some(content.text()),
+            BetSaid::Cancel { .. } | BetSaid::Marker(_) | BetSaid::Tick | BetSaid::Thaw { .. } => {
+                None
+            }
+        }
+    }
+}
+
 impl From<&BetEvent> for BetRecord {
     fn from(event: &BetEvent) -> Self {
+        Self::of(event, event.content().as_deref())
+    }
+}
+
+impl<'a, T: Text + Default + From<&'a str>> BetRecord<T> {
+    fn of(event: &'a BetEvent, content: Option<&'a str>) -> Self {
         let mut record = Self {
             kind: event.kind(),
-            round_id: event.round.as_ref().map(ToString::to_string).unwrap_or_default(),
+            round_id: event.round.as_ref().map(|round| round.as_str().into()).unwrap_or_default(),
             said_at: event.said_at,
+            content_hash: content.map(T::from),
             ..Self::default()
         };
         match &event.said {
             BetSaid::Intent(intent) => record.set_intent(intent),
-            BetSaid::Answer { bet, partner, content, answer } => {
+            BetSaid::Answer { bet, partner, answer, .. } => {
                 record.set_names(bet, partner);
-                record.content_hash = Some(content.to_string());
                 if let HoldAnswer::Declined(code) = answer {
-                    record.code = Some(code.clone());
+                    record.code = Some(code.as_str().into());
                 }
             }
             BetSaid::Cancel { bet, partner, request } => {
                 record.set_names(bet, partner);
-                record.request_id = Some(request.to_string());
+                record.request_id = Some(request.as_str().into());
             }
             BetSaid::Marker(marker) => record.set_marker(marker),
             BetSaid::Tick => {}
@@ -257,42 +285,39 @@ impl From<&BetEvent> for BetRecord {
                 if let Some((bet, partner)) = bet {
                     record.set_names(bet, partner);
                 }
-                record.request_id = Some(request.to_string());
-                record.reason = Some(reason.clone());
+                record.request_id = Some(request.as_str().into());
+                record.reason = Some(reason.as_str().into());
             }
         }
         record
     }
-}
 
-impl BetRecord {
-    fn set_names(&mut self, bet: &BetId, partner: &PartnerId) {
-        self.bet_id = Some(bet.to_string());
-        self.partner_id = Some(partner.to_string());
+    fn set_names(&mut self, bet: &'a BetId, partner: &'a PartnerId) {
+        self.bet_id = Some(bet.as_str().into());
+        self.partner_id = Some(partner.as_str().into());
     }
 
-    fn set_intent(&mut self, intent: &Intent) {
+    fn set_intent(&mut self, intent: &'a Intent) {
         let bet = &intent.bet;
         self.set_names(&bet.id, &bet.partner);
-        self.partner_player_id = Some(bet.player.as_str().to_owned());
-        self.client_ref = Some(bet.client_ref.as_str().to_owned());
-        self.selection = Some(bet.selection.as_str().to_owned());
+        self.partner_player_id = Some(bet.player.as_str().into());
+        self.client_ref = Some(bet.client_ref.as_str().into());
+        self.selection = Some(bet.selection.as_str().into());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.as_str().to_owned());
+        self.currency = Some(bet.stake.currency.as_str().into());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));
         self.expires_at = Some(intent.expires_at);
-        self.content_hash = Some(bet.content_hash().to_string());
     }
 
-    fn set_marker(&mut self, marker: &Marker) {
+    fn set_marker(&mut self, marker: &'a Marker) {
         self.number = Some(i64::from(marker.number));
         match &marker.body {
             MarkerBody::Opened { game, rules_version, selections } => {
-                self.game = Some(game.clone());
+                self.game = Some(game.as_str().into());
                 self.rules_version = Some(i64::from(*rules_version));
-                self.selections = selections.iter().map(ToString::to_string).collect();
+                self.selections = selections.iter().map(|one| one.as_str().into()).collect();
             }
             MarkerBody::Closed => {}
             MarkerBody::Version { version, outcome } => {
@@ -301,13 +326,15 @@ impl BetRecord {
             }
         }
     }
+}
 
+impl<T: Text> BetRecord<T> {
     fn names(&self) -> Result<(BetId, PartnerId), Unreadable> {
-        let bet: BetId = need(self.bet_id.as_deref(), "bet_id")?.parse()?;
-        if bet.round_str() != self.round_id {
+        let bet: BetId = text(&self.bet_id, "bet_id")?.parse()?;
+        if bet.round_str() != self.round_id.as_ref() {
             return Err(Unreadable::Range("round_id"));
         }
-        let partner = need(self.partner_id.as_deref(), "partner_id")?.parse()?;
+        let partner = text(&self.partner_id, "partner_id")?.parse()?;
         Ok((bet, partner))
     }
 
@@ -316,12 +343,12 @@ impl BetRecord {
         let bet = Bet {
             id,
             partner,
-            player: need(self.partner_player_id.as_deref(), "partner_player_id")?.parse()?,
-            client_ref: need(self.client_ref.as_deref(), "client_ref")?.parse()?,
-            selection: need(self.selection.as_deref(), "selection")?.parse()?,
+            player: text(&self.partner_player_id, "partner_player_id")?.parse()?,
+            client_ref: text(&self.client_ref, "client_ref")?.parse()?,
+            selection: text(&self.selection, "selection")?.parse()?,
             stake: Money::new(
                 need(self.stake_units, "stake_units")?,
-                need(self.currency.as_deref(), "currency")?.parse()?,
+                text(&self.currency, "currency")?.parse()?,
                 i64::from(need(self.exponent, "exponent")?),
             )?,
             odds: Odds::new(need(self.odds, "odds")?)?,
@@ -331,7 +358,7 @@ impl BetRecord {
         if bet.stake.units <= 0 {
             return Err(Unreadable::Range("stake_units"));
         }
-        let told: ContentHash = need(self.content_hash.as_deref(), "content_hash")?.parse()?;
+        let told: ContentHash = text(&self.content_hash, "content_hash")?.parse()?;
         if told != bet.content_hash() {
             return Err(Unreadable::Range("content_hash"));
         }
@@ -350,30 +377,29 @@ impl BetRecord {
 
     fn answer(&self, answer: HoldAnswer) -> Result<BetSaid, Unreadable> {
         let (bet, partner) = self.names()?;
-        let content = need(self.content_hash.as_deref(), "content_hash")?.parse()?;
+        let content = text(&self.content_hash, "content_hash")?.parse()?;
         Ok(BetSaid::Answer { bet, partner, content, answer })
     }
 }
 
-impl TryFrom<BetRecord> for BetEvent {
+impl<T: Text> TryFrom<BetRecord<T>> for BetEvent {
     type Error = Unreadable;
 
-    fn try_from(record: BetRecord) -> Result<Self, Unreadable> {
-        let request =
-            || Ok::<_, Unreadable>(need(record.request_id.clone(), "request_id")?.try_into()?);
+    fn try_from(record: BetRecord<T>) -> Result<Self, Unreadable> {
+        let request = || Ok::<_, Unreadable>(text(&record.request_id, "request_id")?.parse()?);
         let said = match record.kind {
             BetKind::Unknown => return Err(Unreadable::UnknownKind),
             BetKind::Intent => BetSaid::Intent(record.intent()?),
             BetKind::Approved => record.answer(HoldAnswer::Approved)?,
             BetKind::Declined => {
-                record.answer(HoldAnswer::Declined(need(record.code.clone(), "code")?))?
+                record.answer(HoldAnswer::Declined(text(&record.code, "code")?.to_owned()))?
             }
             BetKind::Cancel => {
                 let (bet, partner) = record.names()?;
                 BetSaid::Cancel { bet, partner, request: request()? }
             }
             BetKind::Opened => record.marker(MarkerBody::Opened {
-                game: need(record.game.clone(), "game")?,
+                game: text(&record.game, "game")?.to_owned(),
                 rules_version: small(
                     need(record.rules_version, "rules_version")?,
                     "rules_version",
@@ -382,7 +408,7 @@ impl TryFrom<BetRecord> for BetEvent {
             })?,
             BetKind::Closed => record.marker(MarkerBody::Closed)?,
             BetKind::Result => record.version(Outcome::from_columns(
-                record.outcome.as_deref(),
+                record.outcome.as_ref().map(AsRef::as_ref),
                 &record.won,
                 &record.void,
             )?)?,
@@ -392,7 +418,7 @@ impl TryFrom<BetRecord> for BetEvent {
             BetKind::Thaw => BetSaid::Thaw {
                 bet: if record.bet_id.is_some() { Some(record.names()?) } else { None },
                 request: request()?,
-                reason: record.reason.clone().unwrap_or_default(),
+                reason: text(&record.reason, "reason").unwrap_or_default().to_owned(),
             },
         };
         let round = match said {
@@ -401,7 +427,7 @@ impl TryFrom<BetRecord> for BetEvent {
             | BetSaid::Answer { .. }
             | BetSaid::Cancel { .. }
             | BetSaid::Marker(_)
-            | BetSaid::Thaw { .. } => Some(RoundId::try_from(record.round_id)?),
+            | BetSaid::Thaw { .. } => Some(record.round_id.as_ref().parse()?),
         };
         Ok(Self { round, said_at: record.said_at, said })
     }

@@ -1,8 +1,8 @@
 //! What a record of `decisions.v1` says.
 
-use crate::bets::{Bet, Unreadable, need, small};
+use crate::bets::{Bet, Unreadable, need, small, text};
 use crate::frame::{self, FrameError};
-use crate::wire::{DecisionKind, DecisionRecord};
+use crate::wire::{DecisionKind, DecisionRecord, Text};
 use crate::{BetId, ContentHash, Money, Odds, PartnerId, RequestId};
 
 /// Why a bet never was.
@@ -113,7 +113,7 @@ impl DecisionSaid {
     /// # Errors
     /// [`Unreadable`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        Self::try_from(frame::decode::<DecisionRecord>(bytes)?)
+        Self::try_from(frame::decode::<DecisionRecord<&str>>(bytes)?)
     }
 
     /// Frames the record.
@@ -121,7 +121,15 @@ impl DecisionSaid {
     /// # Errors
     /// [`FrameError`] if it does not survive its own encoding.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        frame::encode(&DecisionRecord::from(self))
+        match self {
+            Self::Decided(decision) => {
+                let content = decision.bet.content_hash().text();
+                frame::encode(&DecisionRecord::<&str>::of(decision, &content))
+            }
+            Self::CancelRefused(refused) => {
+                frame::encode(&DecisionRecord::<&str>::of_refused(refused))
+            }
+        }
     }
 
     /// The record's key.
@@ -160,39 +168,45 @@ impl DecisionSaid {
 impl From<&DecisionSaid> for DecisionRecord {
     fn from(said: &DecisionSaid) -> Self {
         match said {
-            DecisionSaid::Decided(decision) => Self::from(decision),
-            DecisionSaid::CancelRefused(refused) => Self {
-                at: i64::try_from(refused.at).unwrap_or(i64::MAX),
-                caused_at: refused.caused_at,
-                reason: Some(refused.reason.clone()),
-                request_id: Some(refused.request.to_string()),
-                ..Self::about(&refused.bet, &refused.partner, DecisionKind::CancelRefused)
-            },
+            DecisionSaid::Decided(decision) => {
+                Self::of(decision, &decision.bet.content_hash().text())
+            }
+            DecisionSaid::CancelRefused(refused) => Self::of_refused(refused),
         }
     }
 }
 
-impl From<&Decision> for DecisionRecord {
-    fn from(decision: &Decision) -> Self {
+impl<'a, T: Text + Default + From<&'a str>> DecisionRecord<T> {
+    /// What a decision says; `content` is the hash of its bet.
+    pub(crate) fn of(decision: &'a Decision, content: &'a str) -> Self {
         let bet = &decision.bet;
         let mut record = Self::about(&bet.id, &bet.partner, decision.kind());
         record.set_decision(decision);
+        record.content_hash = Some(content.into());
         record
     }
-}
 
-impl DecisionRecord {
-    fn about(bet: &BetId, partner: &PartnerId, kind: DecisionKind) -> Self {
+    fn of_refused(refused: &'a CancelRefused) -> Self {
+        Self {
+            at: i64::try_from(refused.at).unwrap_or(i64::MAX),
+            caused_at: refused.caused_at,
+            reason: Some(refused.reason.as_str().into()),
+            request_id: Some(refused.request.as_str().into()),
+            ..Self::about(&refused.bet, &refused.partner, DecisionKind::CancelRefused)
+        }
+    }
+
+    fn about(bet: &'a BetId, partner: &'a PartnerId, kind: DecisionKind) -> Self {
         Self {
             kind,
-            bet_id: bet.as_str().to_owned(),
-            round_id: bet.round_str().to_owned(),
-            partner_id: partner.as_str().to_owned(),
+            bet_id: bet.as_str().into(),
+            round_id: bet.round_str().into(),
+            partner_id: partner.as_str().into(),
             ..Self::default()
         }
     }
 
-    fn set_decision(&mut self, decision: &Decision) {
+    fn set_decision(&mut self, decision: &'a Decision) {
         let bet = &decision.bet;
         self.at = i64::try_from(decision.at).unwrap_or(i64::MAX);
         self.caused_at = decision.caused_at;
@@ -200,49 +214,50 @@ impl DecisionRecord {
         match &decision.verdict {
             Verdict::Accepted => {}
             Verdict::Rejected(reason) => {
-                self.reason = Some(reason.code().to_owned());
+                self.reason = Some(reason.code().into());
                 if let RejectReason::Declined(code) = reason {
-                    self.decline_code = Some(code.clone());
+                    self.decline_code = Some(code.as_str().into());
                 }
             }
-            Verdict::Cancelled(request) => self.request_id = Some(request.to_string()),
+            Verdict::Cancelled(request) => self.request_id = Some(request.as_str().into()),
         }
-        self.content_hash = Some(bet.content_hash().to_string());
-        self.partner_player_id = Some(bet.player.as_str().to_owned());
-        self.client_ref = Some(bet.client_ref.as_str().to_owned());
-        self.selection = Some(bet.selection.as_str().to_owned());
+        self.partner_player_id = Some(bet.player.as_str().into());
+        self.client_ref = Some(bet.client_ref.as_str().into());
+        self.selection = Some(bet.selection.as_str().into());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.as_str().to_owned());
+        self.currency = Some(bet.stake.currency.as_str().into());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));
         self.placed_at = Some(bet.placed_at);
     }
+}
 
+impl<T: Text> DecisionRecord<T> {
     fn bet(&self) -> Result<Bet, Unreadable> {
         let bet = Bet {
-            id: self.bet_id.parse()?,
-            partner: self.partner_id.parse()?,
-            player: need(self.partner_player_id.as_deref(), "partner_player_id")?.parse()?,
-            client_ref: need(self.client_ref.as_deref(), "client_ref")?.parse()?,
-            selection: need(self.selection.as_deref(), "selection")?.parse()?,
+            id: self.bet_id.as_ref().parse()?,
+            partner: self.partner_id.as_ref().parse()?,
+            player: text(&self.partner_player_id, "partner_player_id")?.parse()?,
+            client_ref: text(&self.client_ref, "client_ref")?.parse()?,
+            selection: text(&self.selection, "selection")?.parse()?,
             stake: Money::new(
                 need(self.stake_units, "stake_units")?,
-                need(self.currency.as_deref(), "currency")?.parse()?,
+                text(&self.currency, "currency")?.parse()?,
                 i64::from(need(self.exponent, "exponent")?),
             )?,
             odds: Odds::new(need(self.odds, "odds")?)?,
             rules_version: small(need(self.rules_version, "rules_version")?, "rules_version")?,
             placed_at: need(self.placed_at, "placed_at")?,
         };
-        let told: ContentHash = need(self.content_hash.as_deref(), "content_hash")?.parse()?;
+        let told: ContentHash = text(&self.content_hash, "content_hash")?.parse()?;
         if told == bet.content_hash() { Ok(bet) } else { Err(Unreadable::Range("content_hash")) }
     }
 
     fn reject_reason(&self) -> Result<RejectReason, Unreadable> {
-        match need(self.reason.as_deref(), "reason")? {
+        match text(&self.reason, "reason")? {
             "declined" => {
-                Ok(RejectReason::Declined(need(self.decline_code.clone(), "decline_code")?))
+                Ok(RejectReason::Declined(text(&self.decline_code, "decline_code")?.to_owned()))
             }
             "expired" => Ok(RejectReason::Expired),
             "closed" => Ok(RejectReason::Closed),
@@ -253,17 +268,16 @@ impl DecisionRecord {
     }
 }
 
-impl TryFrom<DecisionRecord> for DecisionSaid {
+impl<T: Text> TryFrom<DecisionRecord<T>> for DecisionSaid {
     type Error = Unreadable;
 
-    fn try_from(record: DecisionRecord) -> Result<Self, Unreadable> {
-        let id: BetId = record.bet_id.parse()?;
-        if id.round_str() != record.round_id {
+    fn try_from(record: DecisionRecord<T>) -> Result<Self, Unreadable> {
+        let id: BetId = record.bet_id.as_ref().parse()?;
+        if id.round_str() != record.round_id.as_ref() {
             return Err(Unreadable::Range("round_id"));
         }
         let at = u64::try_from(record.at).map_err(|_| Unreadable::Range("at"))?;
-        let request =
-            || Ok::<_, Unreadable>(need(record.request_id.clone(), "request_id")?.try_into()?);
+        let request = || Ok::<_, Unreadable>(text(&record.request_id, "request_id")?.parse()?);
         let verdict = match record.kind {
             DecisionKind::Unknown => return Err(Unreadable::UnknownKind),
             DecisionKind::Accepted => Verdict::Accepted,
@@ -272,9 +286,9 @@ impl TryFrom<DecisionRecord> for DecisionSaid {
             DecisionKind::CancelRefused => {
                 return Ok(Self::CancelRefused(CancelRefused {
                     bet: id,
-                    partner: record.partner_id.parse()?,
+                    partner: record.partner_id.as_ref().parse()?,
                     request: request()?,
-                    reason: need(record.reason.clone(), "reason")?,
+                    reason: text(&record.reason, "reason")?.to_owned(),
                     at,
                     caused_at: record.caused_at,
                 }));

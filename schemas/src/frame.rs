@@ -5,6 +5,7 @@ mod datum;
 pub use datum::DatumError;
 
 use crate::wire::Wire;
+use serde::Deserialize;
 use thiserror::Error;
 
 /// Why bytes are not the record they should be, or a record cannot become bytes.
@@ -51,17 +52,19 @@ pub fn encode<T: Wire>(record: &T) -> Result<Vec<u8>, FrameError> {
     bytes.extend_from_slice(&T::SCHEMA_ID.to_be_bytes());
     datum::write(record, &mut bytes)
         .map_err(|source| FrameError::Datum { schema: T::SCHEMA_ID, source })?;
-    match decode::<T>(&bytes) {
-        Ok(read) if read == *record => Ok(bytes),
-        Ok(_) | Err(_) => Err(FrameError::NotFaithful(T::SCHEMA_ID)),
-    }
+    if record.stands_in(&bytes) { Ok(bytes) } else { Err(FrameError::NotFaithful(T::SCHEMA_ID)) }
 }
 
-/// The record in a frame.
+/// Whether `frame` is read as `record`.
+pub fn reads_back<'a, T: Wire + Deserialize<'a> + PartialEq>(record: &T, frame: &'a [u8]) -> bool {
+    decode::<T>(frame).is_ok_and(|read| read == *record)
+}
+
+/// The record in a frame; what it borrows, it borrows from there.
 ///
 /// # Errors
 /// Any [`FrameError`] but `NotFaithful`; bytes that are too long or too short are refused.
-pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, FrameError> {
+pub fn decode<'a, T: Wire + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, FrameError> {
     let expected = T::SCHEMA_ID;
     let Some(([0, id @ ..], mut datum)) = bytes.split_first_chunk::<5>() else {
         return Err(FrameError::NotFramed);

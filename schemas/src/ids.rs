@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -122,6 +124,13 @@ text_id! {
     |text| within(text, 96, printable)
 }
 
+/// A map by rounds is asked with the text alone.
+impl Borrow<str> for RoundId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A bet: `<round_id>:<hash of partner, player and client reference>`.
 ///
 /// At most 64 characters of `[A-Za-z0-9_:-]`. Two requests with the same round, partner, player and
@@ -160,6 +169,11 @@ impl BetId {
     /// The round the bet belongs to, as text.
     pub fn round_str(&self) -> &str {
         &self.text[..self.round_chars]
+    }
+
+    /// What tells the bet from the others of its round, as text.
+    pub fn hash_str(&self) -> &str {
+        self.text.get(self.round_chars + 1..).unwrap_or_default()
     }
 
     /// The round the bet belongs to.
@@ -238,25 +252,59 @@ impl ContentHash {
         short.copy_from_slice(&digest(parts)[..16]);
         Self(short)
     }
-}
 
-fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut bytes = Vec::with_capacity(256);
-    for part in parts {
-        bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    Sha256::digest(&bytes).into()
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The hash as text.
+    pub fn text(self) -> HashText {
         let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
         let mut text = [0; 32];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        HashText(text)
+    }
+}
+
+/// A [`ContentHash`] as text: 32 of 0-9 and a-f.
+#[derive(Clone, Copy)]
+pub struct HashText([u8; 32]);
+
+impl Deref for HashText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// SHA-256 over each part behind its length (8 bytes, big endian).
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // What is short goes in as one piece: many small ones take longer than the hash itself.
+    let (mut piece, mut used) = ([0; 256], 0);
+    for part in parts {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
+        for bytes in [&length, part.as_bytes()] {
+            if piece.len() - used < bytes.len() {
+                hash.update(&piece[..used]);
+                used = 0;
+            }
+            match piece.get_mut(used..used + bytes.len()) {
+                Some(room) => room.copy_from_slice(bytes),
+                None => {
+                    hash.update(bytes);
+                    continue;
+                }
+            }
+            used += bytes.len();
+        }
+    }
+    hash.update(&piece[..used]);
+    hash.finalize().into()
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

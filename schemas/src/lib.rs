@@ -23,8 +23,8 @@ pub mod settlements;
 pub mod wire;
 
 pub use ids::{
-    BetId, ClientRef, ContentHash, IdError, Lane, PartnerId, PlayerId, RequestId, RoundId,
-    Selection,
+    BetId, ClientRef, ContentHash, HashText, IdError, Lane, PartnerId, PlayerId, RequestId,
+    RoundId, Selection,
 };
 pub use money::{Currency, Money, MoneyError};
 pub use odds::{Odds, OddsError};

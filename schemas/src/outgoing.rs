@@ -180,6 +180,7 @@ pub fn settlement(
 ) -> Result<Outgoing, FrameError> {
     let (bet, partner) = (&settlement.bet, settlement.partner.as_str());
     let kind = settlement.target.name();
+    let key = settlement.id();
     Ok(Outgoing {
         topic: match topic {
             SettlementTopic::Settlements => SETTLEMENTS,
@@ -187,9 +188,9 @@ pub fn settlement(
             SettlementTopic::Parked => PARKED,
         },
         partition,
-        key: settlement.id(),
         headers: bet_headers(bet.round_str(), bet.as_str(), partner, kind, partition),
-        value: settlement.encode()?,
+        value: settlement.encode_as(&key)?,
+        key,
     })
 }
 

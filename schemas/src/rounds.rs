@@ -123,13 +123,14 @@ pub struct RoundEvent {
     pub said: RoundSaid,
 }
 
-type OutcomeColumns = (Option<String>, Vec<String>, Vec<String>);
+/// The outcome of the game, who won and what is void.
+type OutcomeColumns<T> = (Option<T>, Vec<T>, Vec<T>);
 
 impl Outcome {
-    pub(crate) fn to_columns(&self) -> OutcomeColumns {
-        let text = |list: &[Selection]| list.iter().map(ToString::to_string).collect();
+    pub(crate) fn to_columns<'a, T: From<&'a str>>(&'a self) -> OutcomeColumns<T> {
+        let text = |list: &'a [Selection]| list.iter().map(|one| one.as_str().into()).collect();
         match self {
-            Self::Game(outcome) => (Some(outcome.clone()), Vec::new(), Vec::new()),
+            Self::Game(outcome) => (Some(outcome.as_str().into()), Vec::new(), Vec::new()),
             Self::Named { won, void } => (None, text(won), text(void)),
             Self::Withdrawn | Self::Voided => (None, Vec::new(), Vec::new()),
         }
@@ -137,8 +138,8 @@ impl Outcome {
 
     pub(crate) fn from_columns(
         outcome: Option<&str>,
-        won: &[String],
-        void: &[String],
+        won: &[impl AsRef<str>],
+        void: &[impl AsRef<str>],
     ) -> Result<Self, Unreadable> {
         match outcome {
             Some(outcome) => Ok(Self::Game(outcome.to_owned())),
@@ -147,8 +148,8 @@ impl Outcome {
     }
 }
 
-pub(crate) fn selections(list: &[String]) -> Result<Vec<Selection>, Unreadable> {
-    list.iter().map(|text| text.parse().map_err(Unreadable::from)).collect()
+pub(crate) fn selections(list: &[impl AsRef<str>]) -> Result<Vec<Selection>, Unreadable> {
+    list.iter().map(|text| text.as_ref().parse().map_err(Unreadable::from)).collect()
 }
 
 impl RoundEvent {

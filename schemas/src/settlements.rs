@@ -2,7 +2,7 @@
 
 use crate::bets::{Bet, Unreadable};
 use crate::frame::{self, FrameError};
-use crate::wire::{SettlementRecord, TargetKind};
+use crate::wire::{SettlementRecord, TargetKind, Text};
 use crate::{BetId, Money, PartnerId, PlayerId};
 
 /// The revision of the hold.
@@ -175,7 +175,7 @@ impl Settlement {
     /// # Errors
     /// [`Unreadable`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        Self::try_from(frame::decode::<SettlementRecord>(bytes)?)
+        Self::try_from(frame::decode::<SettlementRecord<&str>>(bytes)?)
     }
 
     /// Frames the record.
@@ -183,28 +183,47 @@ impl Settlement {
     /// # Errors
     /// [`FrameError`] if it does not survive its own encoding.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        frame::encode(&SettlementRecord::from(self))
+        self.encode_as(&self.id())
+    }
+
+    /// Frames the record, whose id is known.
+    pub(crate) fn encode_as(&self, id: &str) -> Result<Vec<u8>, FrameError> {
+        frame::encode(&SettlementRecord::<&str>::of(self, id))
+    }
+
+    /// Whether `text` is [`Self::id`].
+    fn is_id(&self, text: &str) -> bool {
+        let revision = text.strip_prefix(self.bet.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        // One text per number: neither a sign nor a zero in front.
+        let revision = revision.filter(|digits| !digits.starts_with(['+', '0']));
+        revision.is_some_and(|digits| digits.parse() == Ok(self.revision))
     }
 }
 
 impl From<&Settlement> for SettlementRecord {
     fn from(settlement: &Settlement) -> Self {
+        Self::of(settlement, &settlement.id())
+    }
+}
+
+impl<'a, T: Text + From<&'a str>> SettlementRecord<T> {
+    fn of(settlement: &'a Settlement, id: &'a str) -> Self {
         let (target, payout_units) = settlement.target.to_columns();
         let (previous_target, previous_payout_units) = settlement.previous.to_columns();
         Self {
-            settlement_id: settlement.id(),
-            bet_id: settlement.bet.as_str().to_owned(),
+            settlement_id: id.into(),
+            bet_id: settlement.bet.as_str().into(),
             revision: i64::from(settlement.revision),
-            round_id: settlement.bet.round_str().to_owned(),
+            round_id: settlement.bet.round_str().into(),
             result_version: i64::from(settlement.result_version()),
-            partner_id: settlement.partner.as_str().to_owned(),
-            partner_player_id: settlement.player.as_str().to_owned(),
+            partner_id: settlement.partner.as_str().into(),
+            partner_player_id: settlement.player.as_str().into(),
             target,
             stake_units: settlement.stake.units,
             payout_units,
-            currency: settlement.stake.currency.as_str().to_owned(),
+            currency: settlement.stake.currency.as_str().into(),
             exponent: i32::from(settlement.stake.exponent),
-            reason: settlement.reason.code().to_owned(),
+            reason: settlement.reason.code().into(),
             previous_target,
             previous_payout_units,
             caused_at: settlement.caused_at,
@@ -212,18 +231,18 @@ impl From<&Settlement> for SettlementRecord {
     }
 }
 
-impl TryFrom<SettlementRecord> for Settlement {
+impl<T: Text> TryFrom<SettlementRecord<T>> for Settlement {
     type Error = Unreadable;
 
-    fn try_from(record: SettlementRecord) -> Result<Self, Unreadable> {
+    fn try_from(record: SettlementRecord<T>) -> Result<Self, Unreadable> {
         let settlement = Self {
-            bet: record.bet_id.parse()?,
+            bet: record.bet_id.as_ref().parse()?,
             revision: crate::bets::small(record.revision, "revision")?,
-            partner: record.partner_id.parse()?,
-            player: record.partner_player_id.try_into()?,
+            partner: record.partner_id.as_ref().parse()?,
+            player: record.partner_player_id.as_ref().parse()?,
             stake: Money::new(
                 record.stake_units,
-                record.currency.parse()?,
+                record.currency.as_ref().parse()?,
                 i64::from(record.exponent),
             )?,
             target: Target::from_columns(record.target, record.payout_units)?,
@@ -231,20 +250,20 @@ impl TryFrom<SettlementRecord> for Settlement {
             reason: Reason::ALL
                 .iter()
                 .copied()
-                .find(|reason| reason.code() == record.reason)
+                .find(|reason| reason.code() == record.reason.as_ref())
                 .ok_or(Unreadable::Range("reason"))?,
             caused_at: record.caused_at,
         };
         if settlement.revision < REVISION_VOID {
             return Err(Unreadable::Range("revision"));
         }
-        if settlement.bet.round_str() != record.round_id {
+        if settlement.bet.round_str() != record.round_id.as_ref() {
             return Err(Unreadable::Range("round_id"));
         }
         if i64::from(settlement.result_version()) != record.result_version {
             return Err(Unreadable::Range("result_version"));
         }
-        if settlement.id() != record.settlement_id {
+        if !settlement.is_id(record.settlement_id.as_ref()) {
             return Err(Unreadable::Range("settlement_id"));
         }
         Ok(settlement)

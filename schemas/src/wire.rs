@@ -8,6 +8,7 @@ mod stored;
 
 pub use stored::{CloseRecord, FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
 
+use crate::frame;
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
 use serde::{Deserialize, Serialize};
@@ -15,18 +16,31 @@ use serde::{Deserialize, Serialize};
 type NamedSchemas = std::collections::HashSet<Name>;
 
 /// A type with an Avro schema of its own and a number that names it on the wire.
-pub trait Wire: Serialize + serde::de::DeserializeOwned + PartialEq + 'static {
+pub trait Wire: Serialize {
     /// The schema id in the Confluent framing. Never reused.
     const SCHEMA_ID: u32;
     /// The schema file.
     const SCHEMA: &'static str;
+
+    /// Whether `frame` is read as this very record (R23): [`frame::reads_back`].
+    fn stands_in(&self, frame: &[u8]) -> bool;
 }
 
+/// The text of a field: owned, or borrowed from the bytes it is read from or the value it is written from. The
+/// records of the settlement path are read and written borrowed, without a piece of memory for each field.
+pub trait Text: AsRef<str> + AvroSchemaComponent {}
+
+impl<T: AsRef<str> + AvroSchemaComponent> Text for T {}
+
 macro_rules! wire {
-    ($name:ident, $id:literal, $path:literal) => {
+    ($name:ty, $id:literal, $path:literal) => {
         impl Wire for $name {
             const SCHEMA_ID: u32 = $id;
             const SCHEMA: &'static str = include_str!(concat!("../", $path));
+
+            fn stands_in(&self, frame: &[u8]) -> bool {
+                frame::reads_back(self, frame)
+            }
         }
     };
 }
@@ -82,8 +96,11 @@ macro_rules! wire_enum {
 
 wire!(RoundRecord, 1, "topics/rounds/v1/schema.avsc");
 wire!(BetRecord, 2, "topics/bets/v1/schema.avsc");
+wire!(BetRecord<&str>, 2, "topics/bets/v1/schema.avsc");
 wire!(DecisionRecord, 3, "topics/decisions/v1/schema.avsc");
+wire!(DecisionRecord<&str>, 3, "topics/decisions/v1/schema.avsc");
 wire!(SettlementRecord, 4, "topics/settlements/v1/schema.avsc");
+wire!(SettlementRecord<&str>, 4, "topics/settlements/v1/schema.avsc");
 wire!(DeliveryRecord, 5, "topics/deliveries/v1/schema.avsc");
 wire!(CaseRecord, 6, "topics/cases/v1/schema.avsc");
 wire!(PartnerRecord, 7, "topics/partners/v1/schema.avsc");
@@ -222,27 +239,27 @@ wire_enum! {
 
 /// One record of `bets.v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct BetRecord {
+pub struct BetRecord<T: Text = String> {
     /// What it says.
     pub kind: BetKind,
     /// The round; empty for ticks.
-    pub round_id: String,
+    pub round_id: T,
     /// The bet; absent for markers and ticks.
-    pub bet_id: Option<String>,
+    pub bet_id: Option<T>,
     /// The partner; absent for markers and ticks.
-    pub partner_id: Option<String>,
+    pub partner_id: Option<T>,
     /// When the writer said it, ms since the Unix epoch, UTC; markers keep the time of what they copy.
     pub said_at: i64,
     /// intent: the partner's player.
-    pub partner_player_id: Option<String>,
+    pub partner_player_id: Option<T>,
     /// intent: the client's own name for the bet.
-    pub client_ref: Option<String>,
+    pub client_ref: Option<T>,
     /// intent: what is bet on.
-    pub selection: Option<String>,
+    pub selection: Option<T>,
     /// intent: stake in minor units.
     pub stake_units: Option<i64>,
     /// intent: the currency.
-    pub currency: Option<String>,
+    pub currency: Option<T>,
     /// intent: decimals between minor and major unit.
     pub exponent: Option<i32>,
     /// intent: decimal odds in hundredths, stake included.
@@ -250,29 +267,29 @@ pub struct BetRecord {
     /// intent: when the partner must no longer hold the stake, ms since the Unix epoch, UTC.
     pub expires_at: Option<i64>,
     /// approved, declined: hash of the content the partner was asked about; intent: of its own content.
-    pub content_hash: Option<String>,
+    pub content_hash: Option<T>,
     /// declined: the partner's code.
-    pub code: Option<String>,
+    pub code: Option<T>,
     /// cancel, thaw: names the request.
-    pub request_id: Option<String>,
+    pub request_id: Option<T>,
     /// opened, intent: version of the rules.
     pub rules_version: Option<i64>,
     /// opened: the game.
-    pub game: Option<String>,
+    pub game: Option<T>,
     /// opened: the selections of the round.
-    pub selections: Vec<String>,
+    pub selections: Vec<T>,
     /// markers: number in the round, from 1.
     pub number: Option<i64>,
     /// result, withdrawn, voided: the result version.
     pub version: Option<i64>,
     /// result: the outcome of the game; absent where winners are named.
-    pub outcome: Option<String>,
+    pub outcome: Option<T>,
     /// result: selections that won, where they are named directly.
-    pub won: Vec<String>,
+    pub won: Vec<T>,
     /// result: selections that are void, where they are named directly.
-    pub void: Vec<String>,
+    pub void: Vec<T>,
     /// thaw, withdrawn, voided: why, in words.
-    pub reason: Option<String>,
+    pub reason: Option<T>,
 }
 
 wire_enum! {
@@ -291,21 +308,21 @@ wire_enum! {
 
 /// One record of `decisions.v1`. No field comes from a clock or a process.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct DecisionRecord {
+pub struct DecisionRecord<T: Text = String> {
     /// What was decided.
     pub kind: DecisionKind,
     /// The bet.
-    pub bet_id: String,
+    pub bet_id: T,
     /// The round.
-    pub round_id: String,
+    pub round_id: T,
     /// The partner.
-    pub partner_id: String,
+    pub partner_id: T,
     /// Why: rejected, cancelled and cancel_refused carry a stable code.
-    pub reason: Option<String>,
+    pub reason: Option<T>,
     /// rejected after a decline: the partner's code.
-    pub decline_code: Option<String>,
+    pub decline_code: Option<T>,
     /// cancelled, cancel_refused: the cancel's request id.
-    pub request_id: Option<String>,
+    pub request_id: Option<T>,
     /// Offset in `bets.v1` of the record that decided.
     pub at: i64,
     /// `said_at` of the record that decided.
@@ -313,17 +330,17 @@ pub struct DecisionRecord {
     /// Offset in `bets.v1` of the intent that this decision ends; absent where it ends none.
     pub intent_at: Option<i64>,
     /// Hash of the bet's content; absent where no intent was seen.
-    pub content_hash: Option<String>,
+    pub content_hash: Option<T>,
     /// The partner's player; absent, like all below, where no intent was seen.
-    pub partner_player_id: Option<String>,
+    pub partner_player_id: Option<T>,
     /// The client's own name for the bet.
-    pub client_ref: Option<String>,
+    pub client_ref: Option<T>,
     /// What is bet on.
-    pub selection: Option<String>,
+    pub selection: Option<T>,
     /// Stake in minor units.
     pub stake_units: Option<i64>,
     /// The currency.
-    pub currency: Option<String>,
+    pub currency: Option<T>,
     /// Decimals between minor and major unit.
     pub exponent: Option<i32>,
     /// Decimal odds in hundredths, stake included.
@@ -348,21 +365,21 @@ wire_enum! {
 
 /// One record of `settlements.v1`, its retry tiers and its parking place.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct SettlementRecord {
+pub struct SettlementRecord<T: Text = String> {
     /// `<bet_id>/<revision>`; the same id always carries the same content.
-    pub settlement_id: String,
+    pub settlement_id: T,
     /// The bet.
-    pub bet_id: String,
+    pub bet_id: T,
     /// Rises with every target state of the bet: 2 is the final void, result version v is v + 2.
     pub revision: i64,
     /// The round.
-    pub round_id: String,
+    pub round_id: T,
     /// The result version; 0 for a final void.
     pub result_version: i64,
     /// The partner.
-    pub partner_id: String,
+    pub partner_id: T,
     /// The partner's player.
-    pub partner_player_id: String,
+    pub partner_player_id: T,
     /// The state the bet is to be in.
     pub target: TargetKind,
     /// Stake in minor units.
@@ -370,11 +387,11 @@ pub struct SettlementRecord {
     /// Payout in minor units, stake included; 0 unless settled.
     pub payout_units: i64,
     /// The currency.
-    pub currency: String,
+    pub currency: T,
     /// Decimals between minor and major unit.
     pub exponent: i32,
     /// Why: result, result_corrected, result_withdrawn, round_voided, bet_rejected, bet_cancelled, thawed.
-    pub reason: String,
+    pub reason: T,
     /// The state before: held, settled or voided.
     pub previous_target: TargetKind,
     /// The payout before, in minor units.

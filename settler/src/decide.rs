@@ -10,6 +10,7 @@ use schemas::frame::FrameError;
 use schemas::rounds::Outcome;
 use schemas::{BetId, ContentHash, PartnerId, RequestId, RoundId};
 use settlement::{Disposition, RuleError};
+use std::collections::btree_map::Entry;
 use thiserror::Error;
 
 /// Why a partition stops: its offset stays, and people are told.
@@ -27,7 +28,7 @@ pub(crate) enum StopError {
 }
 
 /// A bet that is being decided, and the offset of its intent if that was undecided until now.
-pub(crate) type Pending = (Intent, Option<u64>);
+pub(crate) type Pending = (Bet, Option<u64>);
 
 /// Where and when the record stands that is being decided.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +76,11 @@ impl Memory {
         while let Some((_, (bet, before))) = self.undecided.first_key_value() {
             let behind = self.ticks - before;
             let bet = bet.clone();
-            let Some(BetState::Pending { intent, at }) = self.state(&bet.round(), &bet) else {
+            let Some(BetState::Pending { intent, at }) = self.state(bet.round_str(), &bet) else {
                 self.undecided.pop_first();
                 continue;
             };
-            let pending = (intent.clone(), Some(*at));
+            let pending = (intent.bet.clone(), Some(*at));
             let rules_version = intent.bet.rules_version;
             let ticks = settlement::expiry_ticks(rules_version)
                 .ok_or(StopError::Rules(RuleError::UnknownRules { rules_version }))?;
@@ -102,35 +103,33 @@ impl Memory {
         if !settlement::knows(rules_version) {
             return Err(StopError::Rules(RuleError::UnknownRules { rules_version }));
         }
-        let bet = &intent.bet;
-        match self.state(round_id, &bet.id) {
-            Some(
-                BetState::Accepted(decision)
-                | BetState::Rejected(decision)
-                | BetState::Cancelled(decision),
-            ) => return Ok(out.repeat(decision)?),
-            // The first intent fixes the content (R12).
-            Some(BetState::Pending { .. } | BetState::Frozen(_)) => return Ok(()),
-            None => {}
-        }
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
-        if let Some(code) = round.frozen.clone() {
+        let bet = &intent.bet;
+        let place = match round.bets.entry(bet.id.clone()) {
+            Entry::Vacant(place) => place,
+            Entry::Occupied(known) => {
+                return match known.get() {
+                    BetState::Accepted(decision)
+                    | BetState::Rejected(decision)
+                    | BetState::Cancelled(decision) => Ok(out.repeat(decision)?),
+                    // The first intent fixes the content (R12).
+                    BetState::Pending { .. } | BetState::Frozen(_) => Ok(()),
+                };
+            }
+        };
+        if let Some(code) = &round.frozen {
             let pending = Some((intent, cause.at));
-            out.freeze_bet(&bet.id, Some(&bet.partner), pending, cause.at, &code)?;
-            round.bets.insert(bet.id.clone(), BetState::Frozen(Known::Intent(intent.clone())));
+            out.freeze_bet(&bet.id, Some(&bet.partner), pending, cause.at, code)?;
+            place.insert(BetState::Frozen(Known::Intent(intent.clone())));
             return Ok(());
         }
-        if round.rules.is_none() {
-            let pending = (intent.clone(), Some(cause.at));
-            return self.reject(pending, RejectReason::NotOpen, cause, out);
+        let too_early = round.rules.is_none().then_some(RejectReason::NotOpen);
+        let too_late = round.closed_at.is_some().then_some(RejectReason::Closed);
+        if let Some(reason) = too_early.or(too_late) {
+            return self.reject((bet.clone(), Some(cause.at)), reason, cause, out);
         }
-        if round.closed_at.is_some() {
-            let pending = (intent.clone(), Some(cause.at));
-            return self.reject(pending, RejectReason::Closed, cause, out);
-        }
-        let pending = BetState::Pending { intent: intent.clone(), at: cause.at };
-        round.bets.insert(bet.id.clone(), pending);
         self.undecided.insert(cause.at, (bet.id.clone(), self.ticks));
+        place.insert(BetState::Pending { intent: intent.clone(), at: cause.at });
         Ok(())
     }
 
@@ -143,18 +142,25 @@ impl Memory {
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
-        let Some(BetState::Pending { intent, at }) = self.state(round_id, bet) else {
-            return Ok(());
-        };
+        let round = self.rounds.get_mut(round_id);
+        let Some(state) = round.and_then(|round| round.bets.get_mut(bet)) else { return Ok(()) };
+        let BetState::Pending { intent, at } = state else { return Ok(()) };
         let same = intent.bet.content_hash() == content || planted::active(Bug::HashIgnored);
         if !same {
             return Ok(());
         }
-        let pending = (intent.clone(), Some(*at));
+        let (bet, intent_at) = (intent.bet.clone(), *at);
         match answer {
-            HoldAnswer::Approved => self.accept(pending, cause, out),
+            HoldAnswer::Approved => {
+                let decision = decision(bet, Verdict::Accepted, cause, Some(intent_at));
+                out.decide(&decision)?;
+                *state = BetState::Accepted(decision);
+                self.undecided.remove(&intent_at);
+                Ok(())
+            }
             HoldAnswer::Declined(code) => {
-                self.reject(pending, RejectReason::Declined(code.clone()), cause, out)
+                let reason = RejectReason::Declined(code.clone());
+                self.reject((bet, Some(intent_at)), reason, cause, out)
             }
         }
     }
@@ -171,7 +177,7 @@ impl Memory {
         let round = self.rounds.get(round_id);
         let closed = round.is_some_and(|round| round.closed_at.is_some());
         let frozen = round.is_some_and(|round| round.frozen.is_some());
-        let reason = match self.state(round_id, bet) {
+        let reason = match self.state(round_id.as_str(), bet) {
             Some(BetState::Rejected(decision) | BetState::Cancelled(decision)) => {
                 return Ok(out.repeat(decision)?);
             }
@@ -214,30 +220,17 @@ impl Memory {
         Ok(())
     }
 
-    fn accept(
-        &mut self,
-        pending: Pending,
-        cause: Cause,
-        out: &mut Output,
-    ) -> Result<(), StopError> {
-        let (intent, intent_at) = pending;
-        let decision = decision(intent.bet, Verdict::Accepted, cause, intent_at);
-        out.decide(&decision)?;
-        self.set(decision.bet.id.clone(), BetState::Accepted(decision));
-        Ok(())
-    }
-
     /// Every bet that is not accepted ends in a void at revision 2, also a declined one: the decline may
     /// have overtaken an approval (R11).
     pub(crate) fn reject(
         &mut self,
-        (intent, intent_at): Pending,
+        (bet, intent_at): Pending,
         reason: RejectReason,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let declined = matches!(reason, RejectReason::Declined(_));
-        let decision = decision(intent.bet, Verdict::Rejected(reason), cause, intent_at);
+        let decision = decision(bet, Verdict::Rejected(reason), cause, intent_at);
         out.decide(&decision)?;
         if !(declined && planted::active(Bug::DeclineNotVoided)) {
             void(&decision, out)?;
@@ -288,8 +281,8 @@ impl Memory {
             .undecided
             .values()
             .filter(|(bet, _)| bet.round_str() == round_id.as_str())
-            .filter_map(|(bet, _)| match self.state(round_id, bet) {
-                Some(BetState::Pending { intent, at }) => Some((intent.clone(), Some(*at))),
+            .filter_map(|(bet, _)| match self.state(round_id.as_str(), bet) {
+                Some(BetState::Pending { intent, at }) => Some((intent.bet.clone(), Some(*at))),
                 Some(_) | None => None,
             })
             .collect();
@@ -297,7 +290,7 @@ impl Memory {
             self.reject(pending, RejectReason::Closed, cause, out)?;
         }
         let Some(round) = self.rounds.get(round_id) else { return Ok(()) };
-        let bets = round.bets.values().filter_map(|state| match state {
+        let bets = round.bets.states().filter_map(|state| match state {
             BetState::Accepted(decision) => Some(&decision.bet),
             BetState::Frozen(Known::Decision(decision))
                 if decision.verdict == Verdict::Accepted =>
@@ -328,7 +321,7 @@ impl Memory {
         let outcomes: Vec<Outcome> =
             round.versions.iter().map(|(outcome, _)| outcome.clone()).collect();
         let mut broken = Vec::new();
-        for (bet, state) in &round.bets {
+        for (bet, state) in round.bets.iter() {
             let BetState::Accepted(decision) = state else { continue };
             let bet_of = &decision.bet;
             match settlement::settlement_at(rules.game, bet_of, &outcomes, version, cause.said_at) {
@@ -349,13 +342,13 @@ impl Memory {
         Ok(())
     }
 
-    pub(crate) fn state(&self, round: &RoundId, bet: &BetId) -> Option<&BetState> {
+    pub(crate) fn state(&self, round: &str, bet: &BetId) -> Option<&BetState> {
         self.rounds.get(round).and_then(|round| round.bets.get(bet))
     }
 
     /// Puts a bet into a decided state.
     pub(crate) fn set(&mut self, bet: BetId, state: BetState) {
-        let Some(round) = self.rounds.get_mut(&bet.round()) else { return };
+        let Some(round) = self.rounds.get_mut(bet.round_str()) else { return };
         if let Some(BetState::Pending { at, .. }) = round.bets.insert(bet, state) {
             self.undecided.remove(&at);
         }

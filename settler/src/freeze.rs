@@ -22,7 +22,7 @@ impl Memory {
         round.frozen = Some(code.to_owned());
         let pending: Vec<(Intent, u64)> = round
             .bets
-            .values()
+            .states()
             .filter_map(|state| match state {
                 BetState::Pending { intent, at } => Some((intent.clone(), *at)),
                 BetState::Accepted(_)
@@ -118,12 +118,12 @@ impl Memory {
             }
             None => {
                 round.frozen = None;
-                round.bets.keys().cloned().collect()
+                round.bets.iter().map(|(id, _)| id.clone()).collect()
             }
         };
         out.thaw(round_id, bet, cause.at, reason)?;
         for bet in bets {
-            let known = match self.state(round_id, &bet) {
+            let known = match self.state(round_id.as_str(), &bet) {
                 Some(BetState::Frozen(known)) => known.clone(),
                 // Markers that came while the round was frozen were taken and not graded.
                 Some(BetState::Accepted(decision)) => {
@@ -143,7 +143,7 @@ impl Memory {
             match known {
                 Known::Nothing => {}
                 Known::Intent(intent) => {
-                    self.reject((intent, None), RejectReason::Thawed, cause, out)?;
+                    self.reject((intent.bet, None), RejectReason::Thawed, cause, out)?;
                 }
                 Known::Decision(decision) => {
                     self.owe_again(round_id, decision, cause.at, out)?;

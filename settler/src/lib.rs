@@ -10,6 +10,7 @@
 //! the same facts and the same records. It never reads a clock, a configuration or another topic, and it
 //! never judges odds, limits or deadlines: what stands in the log counts.
 
+mod bets;
 mod cases;
 mod decide;
 mod freeze;

@@ -44,7 +44,8 @@ enum Phase {
 #[derive(Debug)]
 enum Decoded {
     Event(BetEvent),
-    Unreadable(UnreadableRecord, Names),
+    /// Apart, since it is large and rare.
+    Unreadable(Box<(UnreadableRecord, Names)>),
 }
 
 /// What the headers of a record name.
@@ -99,12 +100,13 @@ impl Settler {
 
     fn take(&mut self, records: Vec<Record>) -> Vec<Effect<Self>> {
         let mut missing: BTreeMap<RoundId, u64> = BTreeMap::new();
+        self.batch.reserve(records.len());
         for record in records {
             self.read_to = record.offset + 1;
             let decoded = decode(self.source, &record);
             let round = match &decoded {
                 Decoded::Event(event) => event.round.as_ref(),
-                Decoded::Unreadable(_, names) => names.round.as_ref(),
+                Decoded::Unreadable(unreadable) => unreadable.1.round.as_ref(),
             };
             if let Some(round) = round
                 && !self.memory.rounds.contains_key(round)
@@ -215,10 +217,13 @@ impl Settler {
 
     /// Decides the batch in hand, in order, and applies what follows.
     fn decide(&mut self, mut out: Output) -> Vec<Effect<Self>> {
-        for (at, decoded) in std::mem::take(&mut self.batch) {
+        let mut batch = std::mem::take(&mut self.batch);
+        out.reserve(batch.len());
+        for (at, decoded) in batch.drain(..) {
             let decided = match &decoded {
                 Decoded::Event(event) => self.memory.decide(at, event, &mut out),
-                Decoded::Unreadable(record, names) => {
+                Decoded::Unreadable(found) => {
+                    let (record, names) = &**found;
                     unreadable(&mut self.memory, at, record, names, &mut out)
                 }
             };
@@ -228,6 +233,8 @@ impl Settler {
                 return self.stop(at, &error.to_string());
             }
         }
+        // Its memory is used again: a fresh piece of this size would come from the kernel each time.
+        self.batch = batch;
         let (mut batch, alarms) = out.into_batch();
         let mut effects: Vec<Effect<Self>> = alarms.into_iter().map(Effect::Alarm).collect();
         let storable = self.memory.storable(self.read_to);
@@ -275,7 +282,10 @@ fn unreadable(
 fn decode(source: Source, record: &Record) -> Decoded {
     match BetEvent::decode(&record.value) {
         Ok(event) => Decoded::Event(event),
-        Err(error) => Decoded::Unreadable(unreadable_record(source, record, &error), names(record)),
+        Err(error) => {
+            let found = (unreadable_record(source, record, &error), names(record));
+            Decoded::Unreadable(Box::new(found))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a settler knows of one partition: a cache of facts and of the records behind them.
 
+use crate::bets::Bets;
 use planted::Bug;
 use schemas::bets::{Bet, Intent};
 use schemas::decisions::Decision;
@@ -71,7 +72,7 @@ pub(crate) struct Round {
     pub(crate) versions: Vec<(Outcome, i64)>,
     /// Why the whole round is frozen here.
     pub(crate) frozen: Option<String>,
-    pub(crate) bets: BTreeMap<BetId, BetState>,
+    pub(crate) bets: Bets,
     /// The tally found in the store.
     pub(crate) tally: Option<TallyRecord>,
     /// Offset of the last record about the round.

@@ -31,6 +31,12 @@ impl Output {
         }
     }
 
+    /// Makes room for what follows from so many records.
+    pub(crate) fn reserve(&mut self, records: usize) {
+        self.facts.reserve(records);
+        self.records.reserve(records);
+    }
+
     /// A decision for the first time: its fact and its record.
     pub(crate) fn decide(&mut self, decision: &Decision) -> Result<(), FrameError> {
         let (row, record) = outgoing::decided(decision, self.partition)?;

@@ -212,7 +212,7 @@ pub(crate) fn gather(
     let outcomes: Vec<Outcome> = outcomes.chain([correction.outcome.clone()]).collect();
     let version = correction.replaces.saturating_add(1);
     let mut found = Gathered { undelivered: compare(round, answers).owed, ..Gathered::default() };
-    for state in round.bets.values() {
+    for state in round.bets.states() {
         let decision = match state {
             BetState::Accepted(decision) => decision,
             BetState::Frozen(_) => {
@@ -302,7 +302,7 @@ pub(crate) fn count(
     let outcomes: Vec<Outcome> = outcomes.chain([correction.outcome.clone()]).collect();
     let version = correction.replaces.saturating_add(1);
     let answers = Answers::of(answers);
-    for state in round.bets.values() {
+    for state in round.bets.states() {
         let (decision, is_frozen) = match state {
             BetState::Accepted(decision) => (decision, round.frozen.is_some()),
             BetState::Frozen(Known::Decision(decision)) => (decision, true),

@@ -50,7 +50,9 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
     let stored = offsets(engine, counts).await?;
     let mut sheet = Sheet { engine, begins: empty.begins, unreadable: empty.unreadable };
     let settlement = strict(Settlement::decode);
-    let cases = sheet.topic(CASES, counts.cases, strict(frame::decode::<CaseRecord>)).await?;
+    let cases = sheet
+        .topic(CASES, counts.cases, strict(|bytes| frame::decode::<CaseRecord>(bytes)))
+        .await?;
     let mut retries = empty.retries;
     for tier in RetryTier::ALL {
         retries[tier.index()] = sheet.topic(tier.topic(), counts.lanes, &settlement).await?;
@@ -72,7 +74,7 @@ pub async fn read(engine: &impl Engine, counts: Partitions) -> anyhow::Result<Bo
         journals: empty.journals,
     };
     read_facts(engine, &mut books).await?;
-    let delivery = strict(frame::decode::<DeliveryRecord>);
+    let delivery = strict(|bytes| frame::decode::<DeliveryRecord>(bytes));
     books.deliveries = sheet.topic(DELIVERIES, counts.lanes, delivery).await?;
     (books.begins, books.unreadable) = (sheet.begins, sheet.unreadable);
     Ok(books)

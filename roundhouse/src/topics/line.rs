@@ -40,9 +40,9 @@ struct Line<'a> {
 pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     match id(bytes) {
         Some(RoundRecord::SCHEMA_ID) => as_json::<RoundRecord>(bytes),
-        Some(BetRecord::SCHEMA_ID) => as_json::<BetRecord>(bytes),
-        Some(DecisionRecord::SCHEMA_ID) => as_json::<DecisionRecord>(bytes),
-        Some(SettlementRecord::SCHEMA_ID) => as_json::<SettlementRecord>(bytes),
+        Some(<BetRecord>::SCHEMA_ID) => as_json::<BetRecord>(bytes),
+        Some(<DecisionRecord>::SCHEMA_ID) => as_json::<DecisionRecord>(bytes),
+        Some(<SettlementRecord>::SCHEMA_ID) => as_json::<SettlementRecord>(bytes),
         Some(DeliveryRecord::SCHEMA_ID) => as_json::<DeliveryRecord>(bytes),
         Some(CaseRecord::SCHEMA_ID) => as_json::<CaseRecord>(bytes),
         Some(PartnerRecord::SCHEMA_ID) => as_json::<PartnerRecord>(bytes),
@@ -58,7 +58,7 @@ fn id(bytes: &[u8]) -> Option<u32> {
     }
 }
 
-fn as_json<T: Wire>(bytes: &[u8]) -> Result<Value, String> {
+fn as_json<T: Wire + serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<Value, String> {
     let record: T =
         frame::decode(bytes).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     let mut value = serde_json::to_value(record).map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ use super::{
 };
 use crate::fixtures;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
 /// Each text is taken and prints as it was, or is refused.
@@ -201,5 +202,21 @@ proptest! {
         for printed in printed.into_iter().flatten() {
             prop_assert_eq!(&printed, &text);
         }
+    }
+}
+
+proptest! {
+    /// However the parts fall into the pieces that are hashed: what was stored under a hash is found under it.
+    #[test]
+    fn a_hash_is_that_of_each_part_behind_its_length(
+        parts in prop::collection::vec("[a-z\u{e9}]{0,300}", 0..8)
+    ) {
+        let mut whole = Vec::new();
+        for part in &parts {
+            whole.extend(u64::try_from(part.len()).unwrap().to_be_bytes());
+            whole.extend_from_slice(part.as_bytes());
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        prop_assert_eq!(&ContentHash::of(&parts).0[..], &Sha256::digest(&whole)[..16]);
     }
 }

@@ -61,7 +61,8 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
 pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing), FrameError> {
-    let wire = DecisionRecord::from(decision);
+    let content = decision.bet.content_hash().text();
+    let wire = DecisionRecord::<&str>::of(decision, &content);
     let (bet, partner) = (&decision.bet.id, &decision.bet.partner);
     let names = (bet, partner, decision.kind());
     let record = decision_record(decision.id(), names, partition, frame::encode(&wire)?);
@@ -72,16 +73,15 @@ pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing
         Verdict::Rejected(reason) => (reason.code(), ""),
         Verdict::Cancelled(request) => (request.as_str(), ""),
     };
-    let content = wire.content_hash.as_deref().unwrap_or_default();
     let fact = FactRow {
-        round: wire.round_id,
+        round: bet.round_str().to_owned(),
         topic: BETS,
         partition,
         lane: Lane::of(&decision.bet.partner).as_str().to_owned(),
         kind,
         at: decision.at,
-        hash: ContentHash::of(&[bet.as_str(), kind, detail, code, content]).0,
-        bet: wire.bet_id,
+        hash: ContentHash::of(&[bet.as_str(), kind, detail, code, &content]).0,
+        bet: bet.to_string(),
         body: record.value.clone(),
     };
     Ok((fact, record))

@@ -1,10 +1,10 @@
 //! Any record that fits its schema is read and written back to the byte; any other bytes are refused
 //! or read, but never panic, and never ask for memory beyond the limit.
 
-use crate::{ForEach, for_each};
+use crate::{Contract, ForEach, for_each};
+use apache_avro::Schema;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
-use apache_avro::{AvroSchema, Schema};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -14,7 +14,6 @@ use schemas::decisions::DecisionSaid;
 use schemas::frame::{decode, encode};
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
-use schemas::wire::Wire;
 use std::collections::BTreeMap;
 
 /// Any value that fits `schema`; `named` collects the types that later fields refer to.
@@ -59,7 +58,7 @@ fn any_value(schema: &Schema, named: &mut BTreeMap<String, Schema>) -> BoxedStra
 }
 
 /// Frames of any values that fit the schema of `T`, written without its Rust type.
-fn any_frame<T: Wire + AvroSchema>() -> impl Strategy<Value = Vec<u8>> {
+fn any_frame<T: Contract>() -> impl Strategy<Value = Vec<u8>> {
     let schema: &'static Schema = Box::leak(Box::new(T::get_schema()));
     let writer = GenericDatumWriter::builder(schema).build().unwrap();
     any_value(schema, &mut BTreeMap::new()).prop_map(move |value| {
@@ -94,7 +93,7 @@ fn understand(bytes: &[u8]) -> Result<(), TestCaseError> {
 fn whatever_fits_the_schema_is_read_and_written_back() {
     struct Sound;
     impl ForEach for Sound {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, _: &str) {
+        fn each<T: Contract>(&mut self, _: &str) {
             let outcome = TestRunner::default().run(&any_frame::<T>(), |bytes| {
                 let record = decode::<T>(&bytes).map_err(fails)?;
                 prop_assert_eq!(encode(&record).map_err(fails)?, bytes.clone());
@@ -110,7 +109,7 @@ fn whatever_fits_the_schema_is_read_and_written_back() {
 fn broken_frames_are_refused_or_read() {
     struct Broken;
     impl ForEach for Broken {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, _: &str) {
+        fn each<T: Contract>(&mut self, _: &str) {
             let damage = vec((any::<Index>(), any::<u8>()), 0..6);
             let broken = (any_frame::<T>(), damage, any::<Index>(), any::<bool>()).prop_map(
                 |(mut bytes, damage, cut, short)| {
@@ -134,7 +133,7 @@ fn broken_frames_are_refused_or_read() {
 fn random_bytes_are_refused_or_read() {
     struct Random;
     impl ForEach for Random {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, _: &str) {
+        fn each<T: Contract>(&mut self, _: &str) {
             let random = vec(any::<u8>(), 0..300).prop_map(|bytes| {
                 [&[0], T::SCHEMA_ID.to_be_bytes().as_slice(), bytes.as_slice()].concat()
             });
@@ -145,7 +144,7 @@ fn random_bytes_are_refused_or_read() {
 }
 
 /// Bytes that are read are a record like any other: it can be written, and read again.
-fn read_or_refuse<T: Wire + std::fmt::Debug>(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn read_or_refuse<T: Contract>(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(record) = decode::<T>(bytes) {
         let again = encode(&record).map_err(fails)?;
         prop_assert_eq!(decode::<T>(&again).map_err(fails)?, record);

@@ -4,8 +4,7 @@
 //! `examples/invalid/` is refused, and named for it: `<refusal>[.<note>].json` fits the schema and says
 //! nothing that is understood, `.hex` alone is not even that.
 
-use crate::{ForEach, bless, file, for_each};
-use apache_avro::AvroSchema;
+use crate::{Contract, ForEach, bless, file, for_each};
 use schemas::bets::{BetEvent, Unreadable};
 use schemas::decisions::DecisionSaid;
 use schemas::frame::{self, FrameError};
@@ -20,12 +19,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Reads bytes as far as they can be understood, and gives what is then said in bytes again.
-fn understood<T: Wire>(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
+fn understood<T: Contract>(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
     Ok(match T::SCHEMA_ID {
         RoundRecord::SCHEMA_ID => RoundEvent::decode(bytes)?.encode()?,
-        BetRecord::SCHEMA_ID => BetEvent::decode(bytes)?.encode()?,
-        DecisionRecord::SCHEMA_ID => DecisionSaid::decode(bytes)?.encode()?,
-        SettlementRecord::SCHEMA_ID => Settlement::decode(bytes)?.encode()?,
+        <BetRecord>::SCHEMA_ID => BetEvent::decode(bytes)?.encode()?,
+        <DecisionRecord>::SCHEMA_ID => DecisionSaid::decode(bytes)?.encode()?,
+        <SettlementRecord>::SCHEMA_ID => Settlement::decode(bytes)?.encode()?,
         PartnerRecord::SCHEMA_ID => match PartnerSaid::decode(bytes)? {
             Some(said) => said.encode()?,
             None => frame::encode(&frame::decode::<T>(bytes)?)?,
@@ -69,7 +68,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     paths.into_iter().filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
 }
 
-fn record<T: Wire>(json: &Path) -> T {
+fn record<T: Contract>(json: &Path) -> T {
     let text = std::fs::read_to_string(json).unwrap();
     match serde_json::from_str(&text) {
         Ok(record) => record,
@@ -95,7 +94,7 @@ fn write_hex(path: &Path, bytes: &[u8]) {
 fn examples_are_golden() {
     struct Golden;
     impl ForEach for Golden {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, schema_file: &str) {
+        fn each<T: Contract>(&mut self, schema_file: &str) {
             let folder = folder(schema_file);
             let examples = files(&folder, "json");
             assert!(!examples.is_empty(), "{} has examples", folder.display());
@@ -126,7 +125,7 @@ fn examples_are_golden() {
 fn invalid_examples_are_refused_by_name() {
     struct Refused(usize);
     impl ForEach for Refused {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, schema_file: &str) {
+        fn each<T: Contract>(&mut self, schema_file: &str) {
             let folder = folder(schema_file).join("invalid");
             let of_json = files(&folder, "json").into_iter().map(|path| {
                 let encoded = frame::encode(&record::<T>(&path)).unwrap();
@@ -153,7 +152,10 @@ fn invalid_examples_are_refused_by_name() {
 /// A new kind of record comes with an example.
 #[test]
 fn every_word_has_an_example() {
-    fn words<T: Wire>(schema_file: &str, word: fn(&T) -> &'static str) -> BTreeSet<&'static str> {
+    fn words<T: Contract>(
+        schema_file: &str,
+        word: fn(&T) -> &'static str,
+    ) -> BTreeSet<&'static str> {
         files(&folder(schema_file), "json").iter().map(|json| word(&record(json))).collect()
     }
     let path = |topic: &str| format!("topics/{topic}/v1/schema.avsc");

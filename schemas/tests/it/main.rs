@@ -9,12 +9,20 @@ mod document;
 mod examples;
 mod schema_files;
 
+use apache_avro::AvroSchema;
 use schemas::wire::*;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+
+/// A wire type with all that is held against its files.
+trait Contract: Wire + AvroSchema + DeserializeOwned + PartialEq + Debug + 'static {}
+
+impl<T: Wire + AvroSchema + DeserializeOwned + PartialEq + Debug + 'static> Contract for T {}
 
 /// Something to be done for every wire type, with its schema file.
 trait ForEach {
-    fn each<T: Wire + apache_avro::AvroSchema + std::fmt::Debug>(&mut self, schema_file: &str);
+    fn each<T: Contract>(&mut self, schema_file: &str);
 }
 
 /// Every wire type there is.

@@ -1,10 +1,9 @@
 //! The schema files are the contract; the Rust types are proved equal to them both ways.
 
-use crate::{ForEach, bless, file, for_each};
+use crate::{Contract, ForEach, bless, file, for_each};
+use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
-use apache_avro::{AvroSchema, Schema};
 use schemas::catalogue::TOPICS;
-use schemas::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn parsed(path: &str) -> Schema {
@@ -15,7 +14,7 @@ fn parsed(path: &str) -> Schema {
 fn types_equal_their_schema_files() {
     struct Equal;
     impl ForEach for Equal {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, path: &str) {
+        fn each<T: Contract>(&mut self, path: &str) {
             let of_type = T::get_schema();
             if bless() {
                 let text = serde_json::to_string_pretty(&of_type).unwrap();
@@ -39,7 +38,7 @@ fn types_equal_their_schema_files() {
 fn every_schema_reads_itself() {
     struct Reads;
     impl ForEach for Reads {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, path: &str) {
+        fn each<T: Contract>(&mut self, path: &str) {
             let (one, two) = (parsed(path), T::get_schema());
             let found = SchemaCompatibility::mutual_read(&one, &two);
             assert_eq!(found.unwrap(), Compatibility::Full, "{path}");
@@ -72,7 +71,7 @@ fn field_type<'a>(schema: &'a Schema, name: &str) -> &'a Schema {
 fn schemas_stay_plain() {
     struct Plain;
     impl ForEach for Plain {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, path: &str) {
+        fn each<T: Contract>(&mut self, path: &str) {
             let schema: serde_json::Value = serde_json::from_str(T::SCHEMA).unwrap();
             check_record(path, &schema);
         }
@@ -123,7 +122,7 @@ fn check_type(place: &str, kind: &serde_json::Value) {
 fn ids_are_never_shared_and_written_down() {
     struct Ids(BTreeMap<u32, String>);
     impl ForEach for Ids {
-        fn each<T: Wire + AvroSchema + std::fmt::Debug>(&mut self, path: &str) {
+        fn each<T: Contract>(&mut self, path: &str) {
             assert_eq!(self.0.insert(T::SCHEMA_ID, path.to_owned()), None, "{path}");
         }
     }

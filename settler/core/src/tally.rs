@@ -34,7 +34,9 @@ pub fn tally<'a>(
     let mut hash = Sha256::new();
     let mut stakes: BTreeMap<(&str, u8), Money> = BTreeMap::new();
     for (id, bet) in &by_id {
-        hash.update(format!("{id}|{}\n", bet.content_hash()));
+        for part in [id.as_str(), "|", &bet.content_hash().text(), "\n"] {
+            hash.update(part);
+        }
         let sum = stakes
             .entry((bet.stake.currency.as_str(), bet.stake.exponent))
             .or_insert_with(|| bet.stake.zero());

@@ -254,7 +254,7 @@ impl Payout {
         let index = usize::try_from(self.version).ok().and_then(|version| version.checked_sub(1));
         let version = index.and_then(|index| round.versions.get(index));
         let (Some((outcome, _)), Some(rules)) = (version, round.rules) else { return false };
-        for state in round.bets.values() {
+        for state in round.bets.states() {
             let BetState::Accepted(decision) = state else { continue };
             let bet = &decision.bet;
             // What cannot be graded is frozen, and told of there.

@@ -124,7 +124,7 @@ pub(crate) fn of_round(
 ) -> Result<SaidAgain, BetId> {
     let mut found = SaidAgain::default();
     let mut unknown = bets.clone();
-    for (id, state) in &round.bets {
+    for (id, state) in round.bets.iter() {
         let Some((bet, decision)) = state.known() else { continue };
         if bet.partner != *partner || !(bets.is_empty() || unknown.remove(id)) {
             continue;

@@ -68,7 +68,7 @@ pub(super) struct Book {
 pub(super) fn books(round: &Round, answers: &Answers) -> BTreeMap<PartnerId, Book> {
     let mut books: BTreeMap<PartnerId, Book> = BTreeMap::new();
     let mut nobodys = BTreeSet::new();
-    for (id, state) in &round.bets {
+    for (id, state) in round.bets.iter() {
         let Some((bet, decision)) = state.known() else {
             nobodys.insert(id.clone());
             continue;

@@ -1,6 +1,7 @@
 //! What the bets of a round in one partition are owed, against the answers of partners (R19).
 
 use super::Owed;
+use crate::bets::Bets;
 use crate::memory::{BetState, Known, Round};
 use runtime::Fact;
 use schemas::decisions::Decision;
@@ -31,7 +32,7 @@ pub(crate) fn compare(round: &Round, facts: &[Fact]) -> Compared {
 /// Compares every decision of `round` with these answers.
 pub(super) fn compare_with(round: &Round, answers: &Answers) -> Compared {
     let mut found = Compared::default();
-    for state in round.bets.values() {
+    for state in round.bets.states() {
         let Some(decision) = decided(state) else { continue };
         let line = found.owed.entry(decision.bet.partner.clone()).or_default();
         if matches!(state, BetState::Frozen(_)) {
@@ -137,11 +138,11 @@ impl Answers {
     }
 
     /// Answers about bets that are not among `bets`: bet, partner, revision.
-    pub(super) fn about_unknown<T>(
+    pub(super) fn about_unknown(
         &self,
-        bets: &BTreeMap<BetId, T>,
+        bets: &Bets,
     ) -> impl Iterator<Item = (String, PartnerId, u32)> {
-        let known = |bet: &str| bet.parse().is_ok_and(|bet: BetId| bets.contains_key(&bet));
+        let known = |bet: &str| bet.parse().is_ok_and(|bet: BetId| bets.contains(&bet));
         self.revisions.iter().filter(move |(bet, _)| !known(bet)).flat_map(
             |(bet, (partner, revisions))| {
                 let partner = partner.parse::<PartnerId>().ok();

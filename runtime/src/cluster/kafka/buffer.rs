@@ -157,11 +157,10 @@ impl Feed {
         Some(buffer)
     }
 
-    /// Hands records on, and says what the feed needs.
-    pub(super) fn push(&self, records: Vec<Record>) -> Need {
+    /// Hands records on, and says what the feed needs. Leaves `records` empty, to be filled again.
+    pub(super) fn push(&self, records: &mut Vec<Record>) -> Need {
         let mut flow = self.lock();
-        let records: Vec<Record> =
-            records.into_iter().filter(|record| flow.next <= record.offset).collect();
+        records.retain(|record| flow.next <= record.offset);
         let Some(last) = records.last() else { return flow.need() };
         flow.next = last.offset + 1;
         let mut readers = flow.readers.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
@@ -176,7 +175,7 @@ impl Feed {
         for reader in &readers {
             reader.push(records.iter().cloned());
         }
-        flow.remember(records);
+        flow.remember(records.drain(..));
         flow.need()
     }
 
@@ -220,7 +219,7 @@ impl Flow {
         Need::Pause
     }
 
-    fn remember(&mut self, records: Vec<Record>) {
+    fn remember(&mut self, records: impl Iterator<Item = Record>) {
         for record in records {
             self.window_bytes += bytes_of(&record);
             self.window.push_back(record);
@@ -261,12 +260,12 @@ mod tests {
     fn one_that_comes_later_gets_every_record_from_where_it_begins() {
         let feed = Feed::new(5);
         let first = feed.attach(5).unwrap();
-        assert_eq!(feed.push(vec![record(5, 1), record(7, 1), record(8, 1)]), Need::Nothing);
+        assert_eq!(feed.push(&mut vec![record(5, 1), record(7, 1), record(8, 1)]), Need::Nothing);
         let later = feed.attach(6).unwrap();
         let at_end = feed.attach(9).unwrap();
         assert!(feed.attach(4).is_none(), "the feed began behind it");
         assert!(feed.attach(10).is_none(), "the feed is not there yet");
-        feed.push(vec![record(8, 1), record(9, 1)]);
+        feed.push(&mut vec![record(8, 1), record(9, 1)]);
         assert_eq!(offsets(&first), [5, 7, 8, 9], "a record that comes twice is taken once");
         assert_eq!(offsets(&later), [7, 8, 9]);
         assert_eq!(offsets(&at_end), [9]);
@@ -276,7 +275,7 @@ mod tests {
     fn what_left_the_window_is_not_promised() {
         let feed = Feed::new(0);
         let _first = feed.attach(0).unwrap();
-        feed.push((0..3).map(|offset| record(offset, WINDOW_BYTES_MAX / 2)).collect());
+        feed.push(&mut (0..3).map(|offset| record(offset, WINDOW_BYTES_MAX / 2)).collect());
         assert!(feed.attach(1).is_none());
         let newest = feed.attach(2).unwrap();
         assert_eq!(offsets(&newest), [2]);
@@ -286,9 +285,9 @@ mod tests {
     fn a_slow_reader_loses_its_place_and_nothing_else() {
         let feed = Feed::new(0);
         let (slow, quick) = (feed.attach(0).unwrap(), feed.attach(0).unwrap());
-        feed.push(vec![record(0, WAITING_BYTES_MAX + 1)]);
+        feed.push(&mut vec![record(0, WAITING_BYTES_MAX + 1)]);
         assert_eq!(offsets(&quick), [0]);
-        assert_eq!(feed.push(vec![record(1, 1)]), Need::Nothing);
+        assert_eq!(feed.push(&mut vec![record(1, 1)]), Need::Nothing);
         assert_eq!(offsets(&quick), [1]);
         assert_eq!(offsets(&slow), [0], "what it had is still given");
         assert!(matches!(slow.take(1).0, Taken::Closed), "then it begins again by itself");
@@ -298,7 +297,7 @@ mod tests {
     fn a_feed_rests_until_its_only_reader_has_room() {
         let feed = Feed::new(0);
         let reader = feed.attach(0).unwrap();
-        assert_eq!(feed.push(vec![record(0, WAITING_BYTES_MAX), record(1, 1)]), Need::Pause);
+        assert_eq!(feed.push(&mut vec![record(0, WAITING_BYTES_MAX), record(1, 1)]), Need::Pause);
         assert!(feed.attach(2).is_none(), "nobody joins a feed that rests");
         let (_, room) = reader.take(1);
         assert!(room);
@@ -323,13 +322,13 @@ mod tests {
     fn a_look_for_unread_feeds_pauses_none() {
         let feed = Feed::new(0);
         let (slow, quick) = (feed.attach(0).unwrap(), feed.attach(0).unwrap());
-        feed.push(vec![record(0, WAITING_BYTES_MAX / 2)]);
+        feed.push(&mut vec![record(0, WAITING_BYTES_MAX / 2)]);
         assert_eq!(offsets(&quick), [0]);
-        assert_eq!(feed.push(vec![record(1, WAITING_BYTES_MAX / 2)]), Need::Nothing);
+        assert_eq!(feed.push(&mut vec![record(1, WAITING_BYTES_MAX / 2)]), Need::Nothing);
         drop(quick);
         assert!(!feed.close_unread());
         assert_eq!(feed.resume(), None, "nobody has unassigned it");
-        assert_eq!(feed.push(vec![record(2, 1)]), Need::Pause);
+        assert_eq!(feed.push(&mut vec![record(2, 1)]), Need::Pause);
         assert_eq!(offsets(&slow), [0, 1, 2]);
     }
 
@@ -339,7 +338,7 @@ mod tests {
         let reader = feed.attach(0).unwrap();
         assert!(!feed.close_unread());
         drop(reader);
-        assert_eq!(feed.push(vec![record(0, 1)]), Need::End);
+        assert_eq!(feed.push(&mut vec![record(0, 1)]), Need::End);
         assert!(feed.close_unread());
         assert!(feed.attach(1).is_none());
     }

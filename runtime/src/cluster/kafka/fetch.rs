@@ -183,8 +183,9 @@ struct Work {
     names: Arc<Names>,
     received: mpsc::Receiver<Command>,
     feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
-    /// The feeds again, as the library names partitions, with what was taken and not handed on.
-    partitions: BTreeMap<String, BTreeMap<i32, Reading>>,
+    /// The feeds again, as the library numbers the partitions of the one topic that it reads, with what was
+    /// taken and not handed on.
+    partitions: BTreeMap<i32, Reading>,
 }
 
 struct Reading {
@@ -216,8 +217,7 @@ impl Work {
                     let Ok(partition) = i32::try_from(source.partition) else { continue };
                     self.learn(source.topic);
                     let reading = Reading { source, feed, assigned: true, taken: Vec::new() };
-                    let of = self.partitions.entry(self.names.topic(source.topic).to_owned());
-                    let before = of.or_default().insert(partition, reading);
+                    let before = self.partitions.insert(partition, reading);
                     if before.is_some_and(|before| before.assigned) {
                         self.unassign(source);
                     }
@@ -234,7 +234,7 @@ impl Work {
     /// the first record of each topic would wait for that. Where nobody answers it does so still.
     fn learn(&self, topic: Topic) {
         let name = self.names.topic(topic);
-        if !self.partitions.contains_key(name)
+        if self.partitions.is_empty()
             && let Err(error) = self.consumer.fetch_metadata(Some(name), LEARN_WAIT_MAX)
         {
             tracing::debug!(%topic, %error, "it is not known yet who leads a topic");
@@ -242,9 +242,8 @@ impl Work {
     }
 
     fn resume(&mut self, source: Source) {
-        let reading = self.partitions.get_mut(self.names.topic(source.topic)).into_iter();
-        let mut reading = reading.flat_map(BTreeMap::values_mut).filter(|one| one.source == source);
-        let Some(reading) = reading.next() else { return };
+        let mut readings = self.partitions.values_mut();
+        let Some(reading) = readings.find(|one| one.source == source) else { return };
         if let Some(from) = reading.feed.resume() {
             reading.assigned = true;
             self.assign(source, from);
@@ -285,8 +284,7 @@ impl Work {
         for _ in 0..TAKEN_MAX {
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    let reading = self.partitions.get_mut(message.topic());
-                    let reading = reading.and_then(|of| of.get_mut(&message.partition()));
+                    let reading = self.partitions.get_mut(&message.partition());
                     if let (Some(reading), Some(record)) = (reading, record(&message)) {
                         reading.taken.push(record);
                     }
@@ -306,7 +304,7 @@ impl Work {
 
     /// Ends all feeds; their readers begin again, where it is checked that their offsets exist.
     fn break_off(&mut self) {
-        for reading in self.partitions.values().flat_map(BTreeMap::values) {
+        for reading in self.partitions.values() {
             reading.feed.close();
         }
         self.sweep();
@@ -314,10 +312,8 @@ impl Work {
 
     fn hand_on(&mut self) {
         let mut paused = Vec::new();
-        for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
-            if !reading.taken.is_empty()
-                && reading.feed.push(std::mem::take(&mut reading.taken)) == Need::Pause
-            {
+        for reading in self.partitions.values_mut() {
+            if !reading.taken.is_empty() && reading.feed.push(&mut reading.taken) == Need::Pause {
                 reading.assigned = false;
                 paused.push(reading.source);
             }
@@ -330,20 +326,18 @@ impl Work {
     fn sweep(&mut self) {
         let mut left = Vec::new();
         let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        for partitions in self.partitions.values_mut() {
-            partitions.retain(|_, reading| {
-                let unread = reading.feed.close_unread();
-                if unread {
-                    left.extend(reading.assigned.then_some(reading.source));
-                    // Another one may be on its way here already.
-                    let is_this = |feed: &&Arc<Feed>| Arc::ptr_eq(feed, &reading.feed);
-                    if feeds.get(&reading.source).filter(is_this).is_some() {
-                        feeds.remove(&reading.source);
-                    }
+        self.partitions.retain(|_, reading| {
+            let unread = reading.feed.close_unread();
+            if unread {
+                left.extend(reading.assigned.then_some(reading.source));
+                // Another one may be on its way here already.
+                let is_this = |feed: &&Arc<Feed>| Arc::ptr_eq(feed, &reading.feed);
+                if feeds.get(&reading.source).filter(is_this).is_some() {
+                    feeds.remove(&reading.source);
                 }
-                !unread
-            });
-        }
+            }
+            !unread
+        });
         drop(feeds);
         left.into_iter().for_each(|source| self.unassign(source));
     }

@@ -158,8 +158,9 @@ impl Producer {
             done: Notify::new(),
         });
         let sending = self.sending.lock().await;
-        for record in &records {
-            if let Err(error) = self.send(record, &wave).await {
+        // Each is given up as soon as the library has its copy, while its memory is still at hand.
+        for record in records {
+            if let Err(error) = self.send(&record, &wave).await {
                 if self.kafka.client().fatal_error().is_some() {
                     self.kafka.context().give_up(error.to_string());
                 }

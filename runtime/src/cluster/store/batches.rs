@@ -18,28 +18,26 @@ pub(super) struct RowBatch {
 
 /// Splits facts into batches; the facts of a scope stay in their order.
 pub(super) fn batches(facts: Vec<Fact>) -> Vec<RowBatch> {
-    let mut scopes: BTreeMap<Scope, Vec<Fact>> = BTreeMap::new();
+    let mut scopes: BTreeMap<Scope, (Vec<RowBatch>, usize)> = BTreeMap::new();
     for fact in facts {
-        match scopes.get_mut(&fact.key.scope) {
-            Some(of_scope) => of_scope.push(fact),
-            None => drop(scopes.insert(fact.key.scope.clone(), vec![fact])),
-        }
-    }
-    let mut all = Vec::new();
-    for (scope, of_scope) in scopes {
-        let (mut facts, mut bytes) = (Vec::new(), 0);
-        for fact in of_scope {
-            let size = bytes_of(&fact);
-            if !facts.is_empty() && (facts.len() == ROWS_MAX || BYTES_MAX < bytes + size) {
-                all.push(RowBatch { scope: scope.clone(), facts: std::mem::take(&mut facts) });
-                bytes = 0;
+        let size = bytes_of(&fact);
+        let (of_scope, bytes) = match scopes.get_mut(&fact.key.scope) {
+            Some(known) => known,
+            None => scopes.entry(fact.key.scope.clone()).or_default(),
+        };
+        match of_scope.last_mut() {
+            Some(last) if last.facts.len() < ROWS_MAX && *bytes + size <= BYTES_MAX => {
+                *bytes += size;
+                last.facts.push(fact);
             }
-            bytes += size;
-            facts.push(fact);
+            Some(_) | None => {
+                *bytes = size;
+                let scope = fact.key.scope.clone();
+                of_scope.push(RowBatch { scope, facts: vec![fact] });
+            }
         }
-        all.push(RowBatch { scope, facts });
     }
-    all
+    scopes.into_values().flat_map(|(of_scope, _)| of_scope).collect()
 }
 
 /// About what a row takes in a request.
