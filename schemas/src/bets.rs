@@ -214,7 +214,18 @@ impl BetEvent {
     /// # Errors
     /// [`FrameError`] if it does not survive its own encoding.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        frame::encode(&BetRecord::<&str>::of(self, self.content().as_deref()))
+        frame::encode(&BetRecord::of(self, self.content().as_deref()))
+    }
+
+    /// The hash of the content that the record is about, where it is about one.
+    fn content(&self) -> Option<HashText> {
+        match &self.said {
+            BetSaid::Intent(intent) => Some(intent.bet.content_hash().text()),
+            BetSaid::Answer { content, .. } => Some(content.text()),
+            BetSaid::Cancel { .. } | BetSaid::Marker(_) | BetSaid::Tick | BetSaid::Thaw { .. } => {
+                None
+            }
+        }
     }
 
     /// The kind of record, as in its headers.
@@ -239,32 +250,14 @@ impl BetEvent {
     }
 }
 
-impl BetEvent {
-    /// The hash of the content that the record is about, where it is about one.
-    fn content(&self) -> Option<HashText> {
-        match &self.said {
-            BetSaid::Intent(intent) => Some(intent.bet.content_hash().text()),
-            BetSaid::Answer { content, .. } => Some(content.text()),
-            BetSaid::Cancel { .. } | BetSaid::Marker(_) | BetSaid::Tick | BetSaid::Thaw { .. } => {
-                None
-            }
-        }
-    }
-}
-
-impl From<&BetEvent> for BetRecord {
-    fn from(event: &BetEvent) -> Self {
-        Self::of(event, event.content().as_deref())
-    }
-}
-
-impl<'a, T: Text + Default + From<&'a str>> BetRecord<T> {
-    fn of(event: &'a BetEvent, content: Option<&'a str>) -> Self {
+impl<'a> BetRecord<&'a str> {
+    /// What the event says; `content` is the hash that it is about, where it is about one.
+    pub(crate) fn of(event: &'a BetEvent, content: Option<&'a str>) -> Self {
         let mut record = Self {
             kind: event.kind(),
-            round_id: event.round.as_ref().map(|round| round.as_str().into()).unwrap_or_default(),
+            round_id: event.round.as_ref().map(RoundId::as_str).unwrap_or_default(),
             said_at: event.said_at,
-            content_hash: content.map(T::from),
+            content_hash: content,
             ..Self::default()
         };
         match &event.said {
@@ -272,12 +265,12 @@ impl<'a, T: Text + Default + From<&'a str>> BetRecord<T> {
             BetSaid::Answer { bet, partner, answer, .. } => {
                 record.set_names(bet, partner);
                 if let HoldAnswer::Declined(code) = answer {
-                    record.code = Some(code.as_str().into());
+                    record.code = Some(code.as_str());
                 }
             }
             BetSaid::Cancel { bet, partner, request } => {
                 record.set_names(bet, partner);
-                record.request_id = Some(request.as_str().into());
+                record.request_id = Some(request.as_str());
             }
             BetSaid::Marker(marker) => record.set_marker(marker),
             BetSaid::Tick => {}
@@ -285,26 +278,26 @@ impl<'a, T: Text + Default + From<&'a str>> BetRecord<T> {
                 if let Some((bet, partner)) = bet {
                     record.set_names(bet, partner);
                 }
-                record.request_id = Some(request.as_str().into());
-                record.reason = Some(reason.as_str().into());
+                record.request_id = Some(request.as_str());
+                record.reason = Some(reason.as_str());
             }
         }
         record
     }
 
     fn set_names(&mut self, bet: &'a BetId, partner: &'a PartnerId) {
-        self.bet_id = Some(bet.as_str().into());
-        self.partner_id = Some(partner.as_str().into());
+        self.bet_id = Some(bet.as_str());
+        self.partner_id = Some(partner.as_str());
     }
 
     fn set_intent(&mut self, intent: &'a Intent) {
         let bet = &intent.bet;
         self.set_names(&bet.id, &bet.partner);
-        self.partner_player_id = Some(bet.player.as_str().into());
-        self.client_ref = Some(bet.client_ref.as_str().into());
-        self.selection = Some(bet.selection.as_str().into());
+        self.partner_player_id = Some(bet.player.as_str());
+        self.client_ref = Some(bet.client_ref.as_str());
+        self.selection = Some(bet.selection.as_str());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.as_str().into());
+        self.currency = Some(bet.stake.currency.as_str());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));
@@ -315,9 +308,9 @@ impl<'a, T: Text + Default + From<&'a str>> BetRecord<T> {
         self.number = Some(i64::from(marker.number));
         match &marker.body {
             MarkerBody::Opened { game, rules_version, selections } => {
-                self.game = Some(game.as_str().into());
+                self.game = Some(game.as_str());
                 self.rules_version = Some(i64::from(*rules_version));
-                self.selections = selections.iter().map(|one| one.as_str().into()).collect();
+                self.selections = selections.iter().map(Selection::as_str).collect();
             }
             MarkerBody::Closed => {}
             MarkerBody::Version { version, outcome } => {
@@ -418,7 +411,7 @@ impl<T: Text> TryFrom<BetRecord<T>> for BetEvent {
             BetKind::Thaw => BetSaid::Thaw {
                 bet: if record.bet_id.is_some() { Some(record.names()?) } else { None },
                 request: request()?,
-                reason: text(&record.reason, "reason").unwrap_or_default().to_owned(),
+                reason: record.reason.as_ref().map_or("", AsRef::as_ref).to_owned(),
             },
         };
         let round = match said {

@@ -124,11 +124,9 @@ impl DecisionSaid {
         match self {
             Self::Decided(decision) => {
                 let content = decision.bet.content_hash().text();
-                frame::encode(&DecisionRecord::<&str>::of(decision, &content))
+                frame::encode(&DecisionRecord::of(decision, &content))
             }
-            Self::CancelRefused(refused) => {
-                frame::encode(&DecisionRecord::<&str>::of_refused(refused))
-            }
+            Self::CancelRefused(refused) => frame::encode(&DecisionRecord::of_refused(refused)),
         }
     }
 
@@ -165,24 +163,14 @@ impl DecisionSaid {
     }
 }
 
-impl From<&DecisionSaid> for DecisionRecord {
-    fn from(said: &DecisionSaid) -> Self {
-        match said {
-            DecisionSaid::Decided(decision) => {
-                Self::of(decision, &decision.bet.content_hash().text())
-            }
-            DecisionSaid::CancelRefused(refused) => Self::of_refused(refused),
-        }
-    }
-}
-
-impl<'a, T: Text + Default + From<&'a str>> DecisionRecord<T> {
+impl<'a> DecisionRecord<&'a str> {
     /// What a decision says; `content` is the hash of its bet.
     pub(crate) fn of(decision: &'a Decision, content: &'a str) -> Self {
         let bet = &decision.bet;
+        debug_assert_eq!(*content, *bet.content_hash().text());
         let mut record = Self::about(&bet.id, &bet.partner, decision.kind());
         record.set_decision(decision);
-        record.content_hash = Some(content.into());
+        record.content_hash = Some(content);
         record
     }
 
@@ -190,8 +178,8 @@ impl<'a, T: Text + Default + From<&'a str>> DecisionRecord<T> {
         Self {
             at: i64::try_from(refused.at).unwrap_or(i64::MAX),
             caused_at: refused.caused_at,
-            reason: Some(refused.reason.as_str().into()),
-            request_id: Some(refused.request.as_str().into()),
+            reason: Some(refused.reason.as_str()),
+            request_id: Some(refused.request.as_str()),
             ..Self::about(&refused.bet, &refused.partner, DecisionKind::CancelRefused)
         }
     }
@@ -199,9 +187,9 @@ impl<'a, T: Text + Default + From<&'a str>> DecisionRecord<T> {
     fn about(bet: &'a BetId, partner: &'a PartnerId, kind: DecisionKind) -> Self {
         Self {
             kind,
-            bet_id: bet.as_str().into(),
-            round_id: bet.round_str().into(),
-            partner_id: partner.as_str().into(),
+            bet_id: bet.as_str(),
+            round_id: bet.round_str(),
+            partner_id: partner.as_str(),
             ..Self::default()
         }
     }
@@ -214,18 +202,18 @@ impl<'a, T: Text + Default + From<&'a str>> DecisionRecord<T> {
         match &decision.verdict {
             Verdict::Accepted => {}
             Verdict::Rejected(reason) => {
-                self.reason = Some(reason.code().into());
+                self.reason = Some(reason.code());
                 if let RejectReason::Declined(code) = reason {
-                    self.decline_code = Some(code.as_str().into());
+                    self.decline_code = Some(code.as_str());
                 }
             }
-            Verdict::Cancelled(request) => self.request_id = Some(request.as_str().into()),
+            Verdict::Cancelled(request) => self.request_id = Some(request.as_str()),
         }
-        self.partner_player_id = Some(bet.player.as_str().into());
-        self.client_ref = Some(bet.client_ref.as_str().into());
-        self.selection = Some(bet.selection.as_str().into());
+        self.partner_player_id = Some(bet.player.as_str());
+        self.client_ref = Some(bet.client_ref.as_str());
+        self.selection = Some(bet.selection.as_str());
         self.stake_units = Some(bet.stake.units);
-        self.currency = Some(bet.stake.currency.as_str().into());
+        self.currency = Some(bet.stake.currency.as_str());
         self.exponent = Some(i32::from(bet.stake.exponent));
         self.odds = Some(bet.odds.hundredths());
         self.rules_version = Some(i64::from(bet.rules_version));

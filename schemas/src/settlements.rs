@@ -186,12 +186,13 @@ impl Settlement {
         self.encode_as(&self.id())
     }
 
-    /// Frames the record, whose id is known.
+    /// Frames the record, whose [`Self::id`] is at hand.
     pub(crate) fn encode_as(&self, id: &str) -> Result<Vec<u8>, FrameError> {
-        frame::encode(&SettlementRecord::<&str>::of(self, id))
+        debug_assert!(self.is_id(id));
+        frame::encode(&SettlementRecord::of(self, id))
     }
 
-    /// Whether `text` is [`Self::id`].
+    /// Whether `text` is [`Self::id`], for revisions from 1.
     fn is_id(&self, text: &str) -> bool {
         let revision = text.strip_prefix(self.bet.as_str()).and_then(|rest| rest.strip_prefix('/'));
         // One text per number: neither a sign nor a zero in front.
@@ -200,30 +201,24 @@ impl Settlement {
     }
 }
 
-impl From<&Settlement> for SettlementRecord {
-    fn from(settlement: &Settlement) -> Self {
-        Self::of(settlement, &settlement.id())
-    }
-}
-
-impl<'a, T: Text + From<&'a str>> SettlementRecord<T> {
+impl<'a> SettlementRecord<&'a str> {
     fn of(settlement: &'a Settlement, id: &'a str) -> Self {
         let (target, payout_units) = settlement.target.to_columns();
         let (previous_target, previous_payout_units) = settlement.previous.to_columns();
         Self {
-            settlement_id: id.into(),
-            bet_id: settlement.bet.as_str().into(),
+            settlement_id: id,
+            bet_id: settlement.bet.as_str(),
             revision: i64::from(settlement.revision),
-            round_id: settlement.bet.round_str().into(),
+            round_id: settlement.bet.round_str(),
             result_version: i64::from(settlement.result_version()),
-            partner_id: settlement.partner.as_str().into(),
-            partner_player_id: settlement.player.as_str().into(),
+            partner_id: settlement.partner.as_str(),
+            partner_player_id: settlement.player.as_str(),
             target,
             stake_units: settlement.stake.units,
             payout_units,
-            currency: settlement.stake.currency.as_str().into(),
+            currency: settlement.stake.currency.as_str(),
             exponent: i32::from(settlement.stake.exponent),
-            reason: settlement.reason.code().into(),
+            reason: settlement.reason.code(),
             previous_target,
             previous_payout_units,
             caused_at: settlement.caused_at,

@@ -8,7 +8,6 @@ mod stored;
 
 pub use stored::{CloseRecord, FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
 
-use crate::frame;
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,7 @@ pub trait Wire: Serialize {
     /// The schema file.
     const SCHEMA: &'static str;
 
-    /// Whether `frame` is read as this very record (R23): [`frame::reads_back`].
+    /// Whether `frame` is read as this very record (R23): [`crate::frame::reads_back`].
     fn stands_in(&self, frame: &[u8]) -> bool;
 }
 
@@ -32,18 +31,22 @@ pub trait Text: AsRef<str> + AvroSchemaComponent {}
 
 impl<T: AsRef<str> + AvroSchemaComponent> Text for T {}
 
+/// A wire type: its number, and the text of its schema file.
 macro_rules! wire {
-    ($name:ty, $id:literal, $path:literal) => {
-        impl Wire for $name {
+    ($name:ty, $id:literal, $schema:expr) => {
+        impl $crate::wire::Wire for $name {
             const SCHEMA_ID: u32 = $id;
-            const SCHEMA: &'static str = include_str!(concat!("../", $path));
+            const SCHEMA: &'static str = $schema;
 
             fn stands_in(&self, frame: &[u8]) -> bool {
-                frame::reads_back(self, frame)
+                $crate::frame::reads_back(self, frame)
             }
         }
     };
 }
+
+#[cfg(test)]
+pub(crate) use wire;
 
 /// An enum of the wire: text on it, `unknown` for a symbol that a reader does not have.
 macro_rules! wire_enum {
@@ -94,21 +97,21 @@ macro_rules! wire_enum {
     };
 }
 
-wire!(RoundRecord, 1, "topics/rounds/v1/schema.avsc");
-wire!(BetRecord, 2, "topics/bets/v1/schema.avsc");
-wire!(BetRecord<&str>, 2, "topics/bets/v1/schema.avsc");
-wire!(DecisionRecord, 3, "topics/decisions/v1/schema.avsc");
-wire!(DecisionRecord<&str>, 3, "topics/decisions/v1/schema.avsc");
-wire!(SettlementRecord, 4, "topics/settlements/v1/schema.avsc");
-wire!(SettlementRecord<&str>, 4, "topics/settlements/v1/schema.avsc");
-wire!(DeliveryRecord, 5, "topics/deliveries/v1/schema.avsc");
-wire!(CaseRecord, 6, "topics/cases/v1/schema.avsc");
-wire!(PartnerRecord, 7, "topics/partners/v1/schema.avsc");
-wire!(TallyRecord, 8, "facts/tally.avsc");
-wire!(FreezeRecord, 9, "facts/freeze.avsc");
-wire!(UnreadableRecord, 10, "facts/unreadable.avsc");
-wire!(HistoryRecord, 11, "facts/history.avsc");
-wire!(CloseRecord, 12, "facts/close.avsc");
+wire!(RoundRecord, 1, include_str!("../topics/rounds/v1/schema.avsc"));
+wire!(BetRecord, 2, include_str!("../topics/bets/v1/schema.avsc"));
+wire!(BetRecord<&str>, 2, include_str!("../topics/bets/v1/schema.avsc"));
+wire!(DecisionRecord, 3, include_str!("../topics/decisions/v1/schema.avsc"));
+wire!(DecisionRecord<&str>, 3, include_str!("../topics/decisions/v1/schema.avsc"));
+wire!(SettlementRecord, 4, include_str!("../topics/settlements/v1/schema.avsc"));
+wire!(SettlementRecord<&str>, 4, include_str!("../topics/settlements/v1/schema.avsc"));
+wire!(DeliveryRecord, 5, include_str!("../topics/deliveries/v1/schema.avsc"));
+wire!(CaseRecord, 6, include_str!("../topics/cases/v1/schema.avsc"));
+wire!(PartnerRecord, 7, include_str!("../topics/partners/v1/schema.avsc"));
+wire!(TallyRecord, 8, include_str!("../facts/tally.avsc"));
+wire!(FreezeRecord, 9, include_str!("../facts/freeze.avsc"));
+wire!(UnreadableRecord, 10, include_str!("../facts/unreadable.avsc"));
+wire!(HistoryRecord, 11, include_str!("../facts/history.avsc"));
+wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

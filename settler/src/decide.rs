@@ -207,7 +207,7 @@ impl Memory {
 
     fn take_back(
         &mut self,
-        (bet, intent_at): (Bet, Option<u64>),
+        (bet, intent_at): Pending,
         request: &RequestId,
         cause: Cause,
         out: &mut Output,

@@ -1,12 +1,14 @@
 use super::{BetEvent, BetSaid, HoldAnswer, Intent, Marker, MarkerBody};
 use crate::fixtures::{a_bet, bet_event, refusal};
+use crate::frame;
 use crate::rounds::Outcome;
 use crate::wire::{BetKind, BetRecord};
 use proptest::prelude::*;
 
 fn event(said: BetSaid) -> BetRecord {
     let round = Some(a_bet().id.round());
-    BetRecord::from(&BetEvent { round, said_at: a_bet().placed_at, said })
+    let event = BetEvent { round, said_at: a_bet().placed_at, said };
+    frame::decode(&event.encode().unwrap()).unwrap()
 }
 
 fn intent() -> BetRecord {
@@ -203,7 +205,7 @@ proptest! {
     #[test]
     fn events_round_trip(event in bet_event()) {
         let bytes = event.encode().unwrap();
-        prop_assert_eq!(BetRecord::from(&event).kind, event.kind());
+        prop_assert_eq!(BetRecord::of(&event, None).kind, event.kind());
         prop_assert_eq!(BetEvent::decode(&bytes).unwrap(), event);
     }
 

@@ -1,10 +1,15 @@
 use super::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
 use crate::fixtures::{a_bet, decision, refusal};
+use crate::frame;
 use crate::wire::{DecisionKind, DecisionRecord};
 use proptest::prelude::*;
 
+fn owned(said: &DecisionSaid) -> DecisionRecord {
+    frame::decode(&said.encode().unwrap()).unwrap()
+}
+
 fn decided(verdict: Verdict) -> DecisionRecord {
-    DecisionRecord::from(&DecisionSaid::Decided(Decision {
+    owned(&DecisionSaid::Decided(Decision {
         bet: a_bet(),
         verdict,
         at: 7,
@@ -23,7 +28,7 @@ fn cancelled() -> DecisionRecord {
 
 fn refused() -> DecisionRecord {
     let bet = a_bet();
-    DecisionRecord::from(&DecisionSaid::CancelRefused(CancelRefused {
+    owned(&DecisionSaid::CancelRefused(CancelRefused {
         bet: bet.id,
         partner: bet.partner,
         request: "cancel-1".parse().unwrap(),
@@ -124,7 +129,7 @@ proptest! {
         let bytes = said.encode().unwrap();
         let read = DecisionSaid::decode(&bytes).unwrap();
         prop_assert_eq!(read.key(), said.key());
-        prop_assert_eq!(DecisionRecord::from(&said).kind, said.kind());
+        prop_assert_eq!(owned(&said).kind, said.kind());
         prop_assert_eq!(read, said);
     }
 }

@@ -1,5 +1,5 @@
 use super::{DatumError, FIELD_BYTES_MAX, FrameError, decode, encode};
-use crate::wire::{SettlementRecord, TallyRecord, TargetKind, UnreadableRecord, Wire};
+use crate::wire::{SettlementRecord, TallyRecord, TargetKind, UnreadableRecord, Wire, wire};
 use serde::{Deserialize, Serialize};
 
 fn a_tally() -> TallyRecord {
@@ -100,15 +100,7 @@ struct Lossy {
     text: String,
 }
 
-impl Wire for Lossy {
-    const SCHEMA_ID: u32 = 98;
-    const SCHEMA: &'static str =
-        r#"{"type":"record","name":"Lossy","fields":[{"name":"text","type":"string"}]}"#;
-
-    fn stands_in(&self, frame: &[u8]) -> bool {
-        super::reads_back(self, frame)
-    }
-}
+wire!(Lossy, 98, r#"{"type":"record","name":"Lossy","fields":[{"name":"text","type":"string"}]}"#);
 
 /// A record that is written as another one.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -121,15 +113,11 @@ fn one_more<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, 
     serializer.serialize_i64(number + 1)
 }
 
-impl Wire for Shifted {
-    const SCHEMA_ID: u32 = 97;
-    const SCHEMA: &'static str =
-        r#"{"type":"record","name":"Shifted","fields":[{"name":"number","type":"long"}]}"#;
-
-    fn stands_in(&self, frame: &[u8]) -> bool {
-        super::reads_back(self, frame)
-    }
-}
+wire!(
+    Shifted,
+    97,
+    r#"{"type":"record","name":"Shifted","fields":[{"name":"number","type":"long"}]}"#
+);
 
 #[test]
 fn what_reads_back_as_another_record_is_not_encoded() {

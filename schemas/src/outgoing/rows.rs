@@ -8,7 +8,7 @@ use crate::facts;
 use crate::frame::{self, FrameError};
 use crate::rounds::{Outcome, RoundEvent, RoundSaid};
 use crate::wire::{
-    CloseRecord, DecisionRecord, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord,
+    BetRecord, CloseRecord, DecisionRecord, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord,
     UnreadableRecord,
 };
 use crate::{ContentHash, Lane, PartnerId, RoundId};
@@ -62,7 +62,7 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
 /// [`FrameError`] if it does not survive its own encoding.
 pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing), FrameError> {
     let content = decision.bet.content_hash().text();
-    let wire = DecisionRecord::<&str>::of(decision, &content);
+    let wire = DecisionRecord::of(decision, &content);
     let (bet, partner) = (&decision.bet.id, &decision.bet.partner);
     let names = (bet, partner, decision.kind());
     let record = decision_record(decision.id(), names, partition, frame::encode(&wire)?);
@@ -97,15 +97,15 @@ pub fn marker_fact(
     partition: u32,
     at: u64,
 ) -> Result<FactRow, FrameError> {
-    let record = crate::wire::BetRecord::from(event);
+    let record = BetRecord::of(event, None);
     let number = record.number.unwrap_or_default().to_string();
     let version = record.version.unwrap_or_default().to_string();
     let mut parts = vec![record.kind.name(), number.as_str(), version.as_str()];
-    parts.push(record.outcome.as_deref().unwrap_or_default());
-    parts.push(record.game.as_deref().unwrap_or_default());
+    parts.push(record.outcome.unwrap_or_default());
+    parts.push(record.game.unwrap_or_default());
     for list in [&record.won, &record.void, &record.selections] {
         parts.push("list");
-        parts.extend(list.iter().map(String::as_str));
+        parts.extend(list);
     }
     Ok(FactRow {
         round: round.to_string(),
@@ -116,7 +116,7 @@ pub fn marker_fact(
         kind: facts::MARKER,
         at,
         hash: ContentHash::of(&parts).0,
-        body: event.encode()?,
+        body: frame::encode(&record)?,
     })
 }
 

@@ -1,11 +1,13 @@
 use super::{REVISION_VOID, Reason, Settlement, Target, revision_of};
 use crate::fixtures::{a_bet, refusal, settlement};
+use crate::frame;
 use crate::wire::{SettlementRecord, TargetKind};
 use proptest::prelude::*;
 
 fn won() -> SettlementRecord {
     let (before, now) = (Target::Held, Target::Settled(3_125));
-    SettlementRecord::from(&Settlement::of(&a_bet(), 3, before, now, Reason::Result, 1))
+    let settlement = Settlement::of(&a_bet(), 3, before, now, Reason::Result, 1);
+    frame::decode(&settlement.encode().unwrap()).unwrap()
 }
 
 #[test]

@@ -14,6 +14,8 @@ use schemas::decisions::DecisionSaid;
 use schemas::frame::{decode, encode};
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
+use schemas::wire::{BetRecord, DecisionRecord, SettlementRecord, Wire};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Any value that fits `schema`; `named` collects the types that later fields refer to.
@@ -94,15 +96,38 @@ fn whatever_fits_the_schema_is_read_and_written_back() {
     struct Sound;
     impl ForEach for Sound {
         fn each<T: Contract>(&mut self, _: &str) {
-            let outcome = TestRunner::default().run(&any_frame::<T>(), |bytes| {
+            let two = (any_frame::<T>(), any_frame::<T>());
+            let outcome = TestRunner::default().run(&two, |(bytes, other)| {
                 let record = decode::<T>(&bytes).map_err(fails)?;
                 prop_assert_eq!(encode(&record).map_err(fails)?, bytes.clone());
+                prop_assert!(record.stands_in(&bytes));
+                prop_assert_eq!(record.stands_in(&other), other == bytes);
+                as_it_is_used(T::SCHEMA_ID, (&bytes, &other))?;
                 understand(&bytes)
             });
             outcome.unwrap();
         }
     }
     for_each(&mut Sound);
+}
+
+/// The same for the records that services read and write borrowed.
+fn as_it_is_used(schema: u32, frames: (&[u8], &[u8])) -> Result<(), TestCaseError> {
+    fn sound<'a, T: Wire + Deserialize<'a>>(
+        (bytes, other): (&'a [u8], &[u8]),
+    ) -> Result<(), TestCaseError> {
+        let record = decode::<T>(bytes).map_err(fails)?;
+        prop_assert_eq!(encode(&record).map_err(fails)?, bytes);
+        prop_assert!(record.stands_in(bytes));
+        prop_assert_eq!(record.stands_in(other), other == bytes);
+        Ok(())
+    }
+    match schema {
+        <BetRecord>::SCHEMA_ID => sound::<BetRecord<&str>>(frames),
+        <DecisionRecord>::SCHEMA_ID => sound::<DecisionRecord<&str>>(frames),
+        <SettlementRecord>::SCHEMA_ID => sound::<SettlementRecord<&str>>(frames),
+        _ => Ok(()),
+    }
 }
 
 #[test]
@@ -149,5 +174,12 @@ fn read_or_refuse<T: Contract>(bytes: &[u8]) -> Result<(), TestCaseError> {
         let again = encode(&record).map_err(fails)?;
         prop_assert_eq!(decode::<T>(&again).map_err(fails)?, record);
     }
+    let borrowed = match T::SCHEMA_ID {
+        <BetRecord>::SCHEMA_ID => decode::<BetRecord<&str>>(bytes).is_ok(),
+        <DecisionRecord>::SCHEMA_ID => decode::<DecisionRecord<&str>>(bytes).is_ok(),
+        <SettlementRecord>::SCHEMA_ID => decode::<SettlementRecord<&str>>(bytes).is_ok(),
+        _ => decode::<T>(bytes).is_ok(),
+    };
+    prop_assert_eq!(borrowed, decode::<T>(bytes).is_ok());
     understand(bytes)
 }

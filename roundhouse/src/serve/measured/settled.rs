@@ -32,13 +32,13 @@ pub(super) enum Said {
 impl Said {
     /// What the framed settlement says; `None` if it cannot be read.
     pub(super) fn of(value: &[u8]) -> Option<Self> {
-        let record: SettlementRecord = frame::decode(value).ok()?;
+        let record: SettlementRecord<&str> = frame::decode(value).ok()?;
         Some(match (record.result_version, record.target) {
-            (0, _) => Self::FinalVoid(record.reason),
+            (0, _) => Self::FinalVoid(record.reason.to_owned()),
             (1, TargetKind::Settled) if 0 < record.payout_units => Self::First("won"),
             (1, TargetKind::Settled) => Self::First("lost"),
             (1, TargetKind::Voided) => Self::First("void"),
-            (_, _) => Self::Correction(record.reason),
+            (_, _) => Self::Correction(record.reason.to_owned()),
         })
     }
 }

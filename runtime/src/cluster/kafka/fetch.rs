@@ -29,6 +29,8 @@ use std::time::Duration;
 const POLL_WAIT_MAX: Duration = Duration::from_millis(5);
 /// Records taken in one go before they are handed on.
 const TAKEN_MAX: usize = 5_000;
+/// Room for records of a partition that is kept from one go to the next; a catch-up needs more for a while.
+const TAKEN_KEPT: usize = 1_000;
 /// Longest wait for the leaders of a topic that is read for the first time.
 const LEARN_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often feeds that nobody reads are looked for, in polls.
@@ -36,9 +38,10 @@ const SWEEP_POLLS: u32 = 200;
 /// Room for the headers of a record; with more of them they are moved once.
 const HEADERS_BYTES: usize = 224;
 
+/// What one consumer is told, of partitions of its topic.
 enum Command {
-    Read(Source, u64, Arc<Feed>),
-    Resume(Source),
+    Read { partition: u32, from: u64, feed: Arc<Feed> },
+    Resume { partition: u32 },
     Stop,
 }
 
@@ -53,22 +56,22 @@ pub(super) struct Fetchers {
 struct Fetcher {
     topic: Topic,
     commands: mpsc::Sender<Command>,
-    feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
+    feeds: Arc<Mutex<BTreeMap<u32, Arc<Feed>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// A reader's place, and the way to tell its consumer that there is room again.
 pub(super) struct Place {
     pub(super) buffer: Arc<Buffer>,
-    source: Source,
+    partition: u32,
     commands: mpsc::Sender<Command>,
 }
 
 impl Place {
     /// Tells the consumer that there is room. A consumer that has ended has closed the buffer.
     pub(super) fn resume(&self) {
-        if self.commands.send(Command::Resume(self.source)).is_err() {
-            tracing::debug!(source = %self.source, "the consumer has ended");
+        if self.commands.send(Command::Resume { partition: self.partition }).is_err() {
+            tracing::debug!(partition = self.partition, "the consumer has ended");
         }
     }
 }
@@ -83,12 +86,12 @@ impl Fetchers {
         let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
         let place = |buffer, fetcher: &Fetcher| Place {
             buffer,
-            source,
+            partition: source.partition,
             commands: fetcher.commands.clone(),
         };
         for fetcher in consumers.iter().filter(|fetcher| fetcher.topic == source.topic) {
             let mut feeds = fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(feed) = feeds.get(&source) {
+            if let Some(feed) = feeds.get(&source.partition) {
                 match feed.attach(from) {
                     Some(buffer) => return Ok(place(buffer, fetcher)),
                     // Nobody reads it any more: its consumer reads on from here.
@@ -98,20 +101,23 @@ impl Fetchers {
             }
             let feed = Arc::new(Feed::new(from));
             let Some(buffer) = feed.attach(from) else { continue };
-            if fetcher.commands.send(Command::Read(source, from, Arc::clone(&feed))).is_ok() {
-                feeds.insert(source, feed);
+            let read = Command::Read { partition: source.partition, from, feed: Arc::clone(&feed) };
+            if fetcher.commands.send(read).is_ok() {
+                feeds.insert(source.partition, feed);
                 return Ok(place(buffer, fetcher));
             }
         }
         let unavailable =
             |error: &dyn std::fmt::Display| EngineError::Unavailable(error.to_string());
         let number = consumers.len();
-        let fetcher = Fetcher::start(&self.options, Arc::clone(&self.names), number, source.topic)
+        let fetcher = Fetcher::start(&self.options, &self.names, number, source.topic)
             .map_err(|error| unavailable(&error))?;
         let feed = Arc::new(Feed::new(from));
         let buffer = feed.attach(from).ok_or(EngineError::Closed)?;
-        let read = Command::Read(source, from, Arc::clone(&feed));
-        fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(source, feed);
+        let read = Command::Read { partition: source.partition, from, feed: Arc::clone(&feed) };
+        let mut feeds = fetcher.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        feeds.insert(source.partition, feed);
+        drop(feeds);
         fetcher.commands.send(read).map_err(|error| unavailable(&error))?;
         let place = place(buffer, &fetcher);
         consumers.push(fetcher);
@@ -146,7 +152,7 @@ impl Fetchers {
 impl Fetcher {
     fn start(
         options: &ClusterOptions,
-        names: Arc<Names>,
+        names: &Names,
         number: usize,
         topic: Topic,
     ) -> KafkaResult<Self> {
@@ -155,7 +161,8 @@ impl Fetcher {
         let feeds = Arc::default();
         let work = Work {
             consumer,
-            names,
+            topic: (topic, names.topic(topic).to_owned()),
+            asked: false,
             received,
             feeds: Arc::clone(&feeds),
             partitions: BTreeMap::new(),
@@ -180,16 +187,18 @@ impl Drop for Work {
 /// What a consumer's thread has.
 struct Work {
     consumer: BaseConsumer<Said>,
-    names: Arc<Names>,
+    /// The one topic that it reads, and Kafka's name for it.
+    topic: (Topic, String),
+    /// Whether it asked who leads the partitions.
+    asked: bool,
     received: mpsc::Receiver<Command>,
-    feeds: Arc<Mutex<BTreeMap<Source, Arc<Feed>>>>,
-    /// The feeds again, as the library numbers the partitions of the one topic that it reads, with what was
-    /// taken and not handed on.
+    feeds: Arc<Mutex<BTreeMap<u32, Arc<Feed>>>>,
+    /// The feeds again, as the library numbers partitions, with what was taken and not handed on.
     partitions: BTreeMap<i32, Reading>,
 }
 
 struct Reading {
-    source: Source,
+    partition: u32,
     feed: Arc<Feed>,
     /// False while the feed is paused.
     assigned: bool,
@@ -213,69 +222,76 @@ impl Work {
     fn obey(&mut self) -> bool {
         loop {
             match self.received.try_recv() {
-                Ok(Command::Read(source, from, feed)) => {
-                    let Ok(partition) = i32::try_from(source.partition) else { continue };
-                    self.learn(source.topic);
-                    let reading = Reading { source, feed, assigned: true, taken: Vec::new() };
-                    let before = self.partitions.insert(partition, reading);
+                Ok(Command::Read { partition, from, feed }) => {
+                    let Ok(number) = i32::try_from(partition) else { continue };
+                    self.ask_who_leads();
+                    let reading = Reading { partition, feed, assigned: true, taken: Vec::new() };
+                    let before = self.partitions.insert(number, reading);
                     if before.is_some_and(|before| before.assigned) {
-                        self.unassign(source);
+                        self.unassign(partition);
                     }
-                    self.assign(source, from);
+                    self.assign(partition, from);
                 }
-                Ok(Command::Resume(source)) => self.resume(source),
+                Ok(Command::Resume { partition }) => self.resume(partition),
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
             }
         }
     }
 
-    /// Asks who leads the partitions of a topic that is new here. The library would ask once a second, and
-    /// the first record of each topic would wait for that. Where nobody answers it does so still.
-    fn learn(&self, topic: Topic) {
-        let name = self.names.topic(topic);
-        if self.partitions.is_empty()
+    /// Asks once who leads the partitions of the topic. The library would ask once a second, and the first
+    /// record would wait for that. Where nobody answers it does so still.
+    fn ask_who_leads(&mut self) {
+        let (topic, name) = &self.topic;
+        if !std::mem::replace(&mut self.asked, true)
             && let Err(error) = self.consumer.fetch_metadata(Some(name), LEARN_WAIT_MAX)
         {
             tracing::debug!(%topic, %error, "it is not known yet who leads a topic");
         }
     }
 
-    fn resume(&mut self, source: Source) {
+    fn resume(&mut self, partition: u32) {
         let mut readings = self.partitions.values_mut();
-        let Some(reading) = readings.find(|one| one.source == source) else { return };
+        let Some(reading) = readings.find(|one| one.partition == partition) else { return };
         if let Some(from) = reading.feed.resume() {
             reading.assigned = true;
-            self.assign(source, from);
+            self.assign(partition, from);
         }
     }
 
-    fn assign(&mut self, source: Source, from: u64) {
-        let assigned =
-            self.list(source, Some(from)).and_then(|list| self.consumer.incremental_assign(&list));
-        if let Err(error) = assigned {
+    fn assign(&mut self, partition: u32, from: u64) {
+        let list = self.list(partition, Some(from));
+        if let Err(error) = list.and_then(|list| self.consumer.incremental_assign(&list)) {
+            let source = self.source(partition);
             tracing::error!(%source, from, %error, "a partition cannot be read");
             self.break_off();
         }
     }
 
-    fn unassign(&self, source: Source) {
-        let left =
-            self.list(source, None).and_then(|list| self.consumer.incremental_unassign(&list));
-        if let Err(error) = left {
+    fn unassign(&self, partition: u32) {
+        let list = self.list(partition, None);
+        if let Err(error) = list.and_then(|list| self.consumer.incremental_unassign(&list)) {
+            let source = self.source(partition);
             tracing::error!(%source, %error, "a partition cannot be left");
         }
     }
 
-    fn list(&self, source: Source, from: Option<u64>) -> KafkaResult<TopicPartitionList> {
-        let wrong = |_| KafkaError::Subscription(format!("{source} at {from:?}"));
-        let partition = i32::try_from(source.partition).map_err(wrong)?;
+    fn source(&self, partition: u32) -> Source {
+        Source { topic: self.topic.0, partition }
+    }
+
+    fn list(&self, partition: u32, from: Option<u64>) -> KafkaResult<TopicPartitionList> {
+        let wrong = |_| {
+            let source = self.source(partition);
+            KafkaError::Subscription(format!("{source} at {from:?}"))
+        };
+        let number = i32::try_from(partition).map_err(wrong)?;
         let offset = match from {
             Some(from) => Offset::Offset(i64::try_from(from).map_err(wrong)?),
             None => Offset::Invalid,
         };
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(self.names.topic(source.topic), partition, offset)?;
+        list.add_partition_offset(&self.topic.1, number, offset)?;
         Ok(list)
     }
 
@@ -312,14 +328,15 @@ impl Work {
 
     fn hand_on(&mut self) {
         let mut paused = Vec::new();
-        for reading in self.partitions.values_mut() {
-            if !reading.taken.is_empty() && reading.feed.push(&mut reading.taken) == Need::Pause {
+        for reading in self.partitions.values_mut().filter(|one| !one.taken.is_empty()) {
+            if reading.feed.push(&mut reading.taken) == Need::Pause {
                 reading.assigned = false;
-                paused.push(reading.source);
+                paused.push(reading.partition);
             }
+            reading.taken.shrink_to(TAKEN_KEPT);
         }
         // The library's own pause drops what was fetched ahead and keeps the position to itself.
-        paused.into_iter().for_each(|source| self.unassign(source));
+        paused.into_iter().for_each(|partition| self.unassign(partition));
     }
 
     /// Leaves the partitions that nobody reads any more.
@@ -329,17 +346,17 @@ impl Work {
         self.partitions.retain(|_, reading| {
             let unread = reading.feed.close_unread();
             if unread {
-                left.extend(reading.assigned.then_some(reading.source));
+                left.extend(reading.assigned.then_some(reading.partition));
                 // Another one may be on its way here already.
                 let is_this = |feed: &&Arc<Feed>| Arc::ptr_eq(feed, &reading.feed);
-                if feeds.get(&reading.source).filter(is_this).is_some() {
-                    feeds.remove(&reading.source);
+                if feeds.get(&reading.partition).filter(is_this).is_some() {
+                    feeds.remove(&reading.partition);
                 }
             }
             !unread
         });
         drop(feeds);
-        left.into_iter().for_each(|source| self.unassign(source));
+        left.into_iter().for_each(|partition| self.unassign(partition));
     }
 }
 

@@ -158,7 +158,7 @@ impl Producer {
             done: Notify::new(),
         });
         let sending = self.sending.lock().await;
-        // Each is given up as soon as the library has its copy, while its memory is still at hand.
+        // Each is dropped as soon as the library has its copy, while its memory is still in the cache.
         for record in records {
             if let Err(error) = self.send(&record, &wave).await {
                 if self.kafka.client().fatal_error().is_some() {
