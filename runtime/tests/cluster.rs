@@ -229,6 +229,23 @@ async fn readers_far_apart_after_each_other_share_a_consumer() {
     engine.close().await;
 }
 
+/// A consumer knows partitions by their numbers alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_one_partition_of_two_topics_get_each_their_own() {
+    let options = ground("two").await;
+    let engine = open(&options).await;
+    let topics = [conformance::TOPICS[0].0, conformance::TOPICS[1].0];
+    let said = |number: u8| Append { topic: topics[usize::from(number)], ..record(vec![number]) };
+    engine.append(vec![said(0), said(1)]).await.unwrap();
+    let mut readers = topics.map(|topic| engine.reader(Source { topic, partition: 0 }, 0));
+    for (number, reader) in (0_u8..).zip(&mut readers) {
+        let read = tokio::time::timeout(WAIT_MAX, reader.next(1_000)).await.unwrap();
+        let values: Vec<_> = read.unwrap().0.into_iter().map(|record| record.value).collect();
+        assert_eq!(values, [vec![number]]);
+    }
+    engine.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_missing_topics_or_tables_is_refused_by_name() {
     let mut options = ground("refused").await;

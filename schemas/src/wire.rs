@@ -4,8 +4,10 @@
 //! of its topic, which turns a wire record into a typed value or refuses it.
 #![expect(clippy::disallowed_types, reason = "the codec's own interface, in what it derives")]
 
+mod partners;
 mod stored;
 
+pub use partners::{CurrencyRecord, PartnerRecord};
 pub use stored::{CloseRecord, FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
@@ -457,53 +459,4 @@ pub struct CaseRecord {
     pub revision: Option<i64>,
     /// What happened, in words.
     pub text: String,
-}
-
-/// One record of `partners.v1`.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
-pub struct PartnerRecord {
-    /// The partner.
-    pub partner_id: String,
-    /// `profile`, `pause` (said by an operator), `health` (by those who deliver), `stakes` (by those who ask
-    /// for stakes), `restore` (paused since its ledger may be a restored one) or `ledger`.
-    pub kind: String,
-    /// profile: base URL of the wallet.
-    pub wallet_url: Option<String>,
-    /// profile: the public key that verifies players' tokens, base64url of 32 bytes (Ed25519).
-    pub token_key: Option<String>,
-    /// pause, health, stakes, restore: whether betting is paused.
-    pub paused: Option<bool>,
-    /// Why, in words.
-    pub reason: Option<String>,
-    /// Who said so: an operator's name, `deliveries` or `stakes`.
-    pub actor: Option<String>,
-    /// When, in ms since the Unix epoch.
-    pub said_at: Option<i64>,
-    /// profile: the currencies that bets are taken in.
-    pub currencies: Option<Vec<CurrencyRecord>>,
-    /// profile: the public keys that verify replies (Ed25519, `whpk_` and base64).
-    pub reply_keys: Option<Vec<String>>,
-    /// ledger: the epoch of the partner's ledger that counts from here on (R20).
-    pub ledger_epoch: Option<String>,
-    /// ledger: whether an operator signed it off as one restored from a backup.
-    pub restored: Option<bool>,
-    /// profile: state calls a second that the wallet takes of each kind of traffic; absent where it has no rate of its own.
-    pub calls_per_s: Option<i64>,
-}
-
-/// What a partner takes in one currency, in minor units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]
-pub struct CurrencyRecord {
-    /// The currency.
-    pub currency: String,
-    /// Decimals between minor and major unit.
-    pub exponent: i32,
-    /// The smallest stake.
-    pub stake_min: i64,
-    /// The largest stake.
-    pub stake_max: i64,
-    /// The largest payout of one bet.
-    pub payout_max: i64,
-    /// The largest sum of open payouts of one round.
-    pub liability_max: i64,
 }

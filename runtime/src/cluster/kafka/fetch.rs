@@ -32,7 +32,7 @@ const TAKEN_MAX: usize = 5_000;
 /// Room for records of a partition that is kept from one go to the next; a catch-up needs more for a while.
 const TAKEN_KEPT: usize = 1_000;
 /// Longest wait for the leaders of a topic that is read for the first time.
-const LEARN_WAIT_MAX: Duration = Duration::from_secs(1);
+const LEADERS_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often feeds that nobody reads are looked for, in polls.
 const SWEEP_POLLS: u32 = 200;
 /// Room for the headers of a record; with more of them they are moved once.
@@ -244,7 +244,7 @@ impl Work {
     fn ask_who_leads(&mut self) {
         let (topic, name) = &self.topic;
         if !std::mem::replace(&mut self.asked, true)
-            && let Err(error) = self.consumer.fetch_metadata(Some(name), LEARN_WAIT_MAX)
+            && let Err(error) = self.consumer.fetch_metadata(Some(name), LEADERS_WAIT_MAX)
         {
             tracing::debug!(%topic, %error, "it is not known yet who leads a topic");
         }
