@@ -215,9 +215,16 @@ impl Cast {
     }
 
     /// Stops the processes in order; the servers stay.
+    ///
+    /// One that has given up by itself meanwhile ends with an error: a broker that stood still may take what a
+    /// member asked before for a second member of its name, and throw out the one that asks now.
     pub(crate) async fn stop(&mut self) {
-        for (_, process) in std::mem::take(&mut self.processes) {
-            process.server.stop().await.unwrap();
+        for (name, process) in std::mem::take(&mut self.processes) {
+            process.server.signal(Signal::TERM).unwrap();
+            let status = process.server.ended().await.unwrap();
+            if !status.success() {
+                eprintln!("chaos: {name:?} ended with {status}");
+            }
         }
     }
 }
