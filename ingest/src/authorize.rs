@@ -1,19 +1,22 @@
 //! Asks partners for stakes over HTTP: the caller of bet placing.
 //!
-//! A pool of its own, so that settlements and voids never wait for it nor it for them, and a bound per
-//! partner, so that one that hangs takes no connection from the others. What an answer means is
-//! judged in one place, [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
+//! A pool of its own, so that settlements and voids never wait for it nor it for them, and slots per
+//! partner, fewer for one that answers late or not at all, so that it takes no connection from the others
+//! and gets no more than it bears. What an answer means is judged in one place,
+//! [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
+
+mod gate;
 
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
+use gate::{Gate, Slot};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpOptions, Message, PeerClient, Peers};
-use runtime::{Caller, Clock};
+use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, PeerClient, Peers};
+use runtime::{Caller, Clock, Millis};
 use schemas::PartnerId;
 use schemas::contract::{API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, get_id};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 /// The longest wait for a wallet that is asked how it is.
@@ -30,7 +33,8 @@ const VERSION: HeaderName = HeaderName::from_static("api-version");
 pub struct AuthorizeOptions {
     /// The pool. The wait for a connection counts within the attempt's budget.
     pub http: HttpOptions,
-    /// Calls to one partner at once; the rest wait within their budgets.
+    /// Calls to one partner at once, and fewer to one that answers late or not at all. The rest wait for half of
+    /// their budgets: with less than the other half left, no answer would tell nothing of the partner.
     pub partner_calls_max: usize,
 }
 
@@ -53,23 +57,28 @@ pub struct Authorize<C> {
     wallets: Peers<PartnerId>,
     clock: C,
     calls_max: usize,
-    free: Mutex<BTreeMap<PartnerId, Arc<Semaphore>>>,
+    gates: Mutex<BTreeMap<PartnerId, Arc<Gate>>>,
 }
 
 impl<C: Clock> Authorize<C> {
     /// A caller of `wallets`, each with what stands before `/wallet/v1`.
     pub fn new(wallets: Peers<PartnerId>, options: AuthorizeOptions, clock: C) -> Self {
         let (client, calls_max) = (wallets.client(options.http), options.partner_calls_max);
-        Self { client, wallets, clock, calls_max, free: Mutex::default() }
+        Self { client, wallets, clock, calls_max, gates: Mutex::default() }
     }
 
-    fn free(&self, partner: &PartnerId) -> Arc<Semaphore> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(free) = free.get(partner) {
-            return Arc::clone(free);
+    /// Calls to `partner` that may be on their way now.
+    pub fn calls_at_once_max(&self, partner: &PartnerId) -> usize {
+        self.gate(partner).max()
+    }
+
+    fn gate(&self, partner: &PartnerId) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(partner) {
+            return Arc::clone(gate);
         }
-        let new = Arc::new(Semaphore::new(self.calls_max));
-        free.insert(partner.clone(), Arc::clone(&new));
+        let new = Arc::new(Gate::new(self.calls_max));
+        gates.insert(partner.clone(), Arc::clone(&new));
         new
     }
 
@@ -99,13 +108,28 @@ impl<C: Clock> Authorize<C> {
             .is_ok_and(|health| health.status == "ok" && health.partner_id == partner.as_str())
     }
 
-    async fn post(&self, call: AuthorizeCall) -> Result<HoldReply, String> {
-        let deadline = Instant::now() + Duration::from_millis(u64::from(call.budget_ms));
-        let free = self.free(&call.partner);
-        let permit = timeout_at(deadline, free.acquire()).await;
-        let _permit = permit
-            .map_err(|_| "the partner's calls in flight took the whole budget".to_owned())?
-            .map_err(|error| error.to_string())?;
+    async fn post(&self, call: &AuthorizeCall) -> HoldReply {
+        let (begun, budget) = (Instant::now(), Duration::from_millis(u64::from(call.budget_ms)));
+        let gate = self.gate(&call.partner);
+        let Ok(slot) = timeout_at(begun + budget / 2, gate.enter(&self.clock)).await else {
+            return HoldReply::Unsent;
+        };
+        let answer =
+            self.send(call, (begun + budget).saturating_duration_since(Instant::now())).await;
+        tell(slot, self.clock.now(), &answer);
+        match answer {
+            Ok(answer) => HoldReply::Http { status: answer.status, body: answer.body },
+            Err(error) => {
+                if matches!(error, CallError::Signature(_)) {
+                    // They hold stakes that we cannot count, and must be told.
+                    tracing::warn!(partner.id = %call.partner, %error, "authorize");
+                }
+                HoldReply::Nothing { why: error.to_string() }
+            }
+        }
+    }
+
+    async fn send(&self, call: &AuthorizeCall, wait: Duration) -> Result<HttpAnswer, CallError> {
         let message = Message {
             id: &format!("{}:1", call.bet),
             method: Method::POST,
@@ -114,126 +138,42 @@ impl<C: Clock> Authorize<C> {
                 (VERSION, HeaderValue::from_static(API_VERSION)),
                 (ATTEMPT, HeaderValue::from(call.attempt)),
             ],
-            body: Some(call.body),
+            body: Some(call.body.clone()),
         };
-        let left = deadline.saturating_duration_since(Instant::now());
         let (wallets, client) = (&self.wallets, &self.client);
-        let called =
-            wallets.call(client, &call.partner, message, left, ANSWER_BYTES_MAX, &self.clock);
-        let answer = called.await.map_err(|error| {
-            if matches!(error, CallError::Signature(_)) {
-                // They hold stakes that we cannot count, and must be told.
-                tracing::warn!(partner.id = %call.partner, %error, "authorize");
-            }
-            error.to_string()
-        })?;
-        Ok(HoldReply::Http { status: answer.status, body: answer.body })
+        wallets.call(client, &call.partner, message, wait, ANSWER_BYTES_MAX, &self.clock).await
+    }
+}
+
+/// What the end of a call says of how many the partner bears: an answer for its time, silence and "too busy" for fewer.
+/// A refusal and what never reached it say nothing.
+fn tell(slot: Slot, now: Millis, answer: &Result<HttpAnswer, CallError>) {
+    match answer {
+        Ok(answer) => match answer.status {
+            200 | 409 | 422 => slot.answered(now),
+            429 | 503 => slot.failed(),
+            _ => drop(slot),
+        },
+        Err(
+            CallError::Timeout
+            | CallError::Connect
+            | CallError::Tls
+            | CallError::Broken
+            | CallError::Signature(_),
+        ) => slot.failed(),
+        Err(CallError::Forbidden | CallError::TooLarge | CallError::Unknown) => drop(slot),
     }
 }
 
 impl<C: Clock> Caller<Placing> for Authorize<C> {
     async fn call(&self, call: AuthorizeCall) -> HoldReply {
-        let (partner, bet) = (call.partner.clone(), call.bet.clone());
-        self.post(call).await.unwrap_or_else(|why| {
-            tracing::debug!(partner.id = %partner, bet.id = %bet, why, "authorize got no answer");
-            HoldReply::Nothing { why }
-        })
+        let reply = self.post(&call).await;
+        if let HoldReply::Nothing { .. } | HoldReply::Unsent = reply {
+            tracing::debug!(partner.id = %call.partner, bet.id = %call.bet, ?reply, "authorize");
+        }
+        reply
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::Router;
-    use axum::routing::post;
-    use bytes::Bytes;
-    use http::HeaderMap;
-    use runtime::SystemClock;
-    use runtime::http::{Guard, Outbound, PeerKeys};
-    use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
-    use tokio::net::TcpListener;
-
-    fn ours() -> SecretKey {
-        SecretKey::of_seed(&[1; 32])
-    }
-
-    fn theirs() -> SecretKey {
-        SecretKey::of_seed(&[2; 32])
-    }
-
-    /// A wallet that says back what it was sent, signed, unless it is told to hang or not to sign.
-    async fn wallet() -> String {
-        let echo = async |headers: HeaderMap, body: String| {
-            if body == "hang" {
-                std::future::pending::<()>().await;
-            }
-            let header = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
-            let now_s = header(TIMESTAMP).parse().unwrap();
-            verify(&[ours().verifying()], &headers, now_s, body.as_bytes()).unwrap();
-            let named = [ID, ATTEMPT, VERSION].map(header).join(" ");
-            let reply = format!("{named} {body}");
-            let key = if body == "forge" { ours() } else { theirs() };
-            let signed: HeaderMap =
-                sign(&[key], &header(ID), now_s, reply.as_bytes()).unwrap().into_iter().collect();
-            (signed, reply)
-        };
-        let router = Router::new().route(AUTHORIZE_PATH, post(echo));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        base
-    }
-
-    fn call(partner: &str, body: &'static str, budget_ms: u32) -> AuthorizeCall {
-        AuthorizeCall {
-            partner: partner.parse().unwrap(),
-            bet: "r_1:abc".parse().unwrap(),
-            body: Bytes::from_static(body.as_bytes()),
-            attempt: 2,
-            budget_ms,
-        }
-    }
-
-    async fn authorize() -> Authorize<SystemClock> {
-        let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
-        let wallets = Peers::new(Outbound { guard, tls: None });
-        for partner in ["acme", "bolt"] {
-            let keys = PeerKeys { ours: vec![ours()], theirs: vec![theirs().verifying()] };
-            wallets.set(partner.parse().unwrap(), &wallet().await, keys).unwrap();
-        }
-        let options = AuthorizeOptions { partner_calls_max: 1, ..AuthorizeOptions::STANDARD };
-        Authorize::new(wallets, options, SystemClock)
-    }
-
-    #[tokio::test]
-    async fn the_bytes_and_the_attempt_reach_the_wallet() {
-        let body = Bytes::from(format!("r_1:abc:1 2 {API_VERSION} {{\"a\":1}}"));
-        let reply = authorize().await.call(call("acme", "{\"a\":1}", 5_000)).await;
-        assert_eq!(reply, HoldReply::Http { status: 200, body });
-    }
-
-    #[tokio::test]
-    async fn no_wallet_no_time_and_no_signature_are_no_answer() {
-        let authorize = authorize().await;
-        for call in
-            [call("nobody", "{}", 5_000), call("acme", "hang", 50), call("acme", "forge", 5_000)]
-        {
-            assert!(matches!(authorize.call(call).await, HoldReply::Nothing { .. }));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_partner_that_hangs_takes_its_own_calls_alone() {
-        let authorize = std::sync::Arc::new(authorize().await);
-        let hanging = std::sync::Arc::clone(&authorize);
-        let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 60_000)).await });
-        while authorize.free(&"acme".parse().unwrap()).available_permits() == 1 {
-            tokio::task::yield_now().await;
-        }
-        let reply = authorize.call(call("acme", "{}", 50)).await;
-        assert!(matches!(reply, HoldReply::Nothing { .. }));
-        let reply = authorize.call(call("bolt", "{}", 5_000)).await;
-        assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
-        hanging.abort();
-    }
-}
+mod tests;

@@ -268,6 +268,7 @@ impl Partner {
         PartnerEntry {
             betting_paused: paused.map(|(_, said)| said.reason.clone()),
             currencies: self.profile.currencies,
+            stakes_per_s: self.profile.stakes_per_s,
         }
     }
 }
@@ -292,6 +293,7 @@ mod tests {
             reply_keys: vec![SecretKey::of_seed(&[9; 32]).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             calls_per_s: None,
+            stakes_per_s: None,
         }
     }
 

@@ -111,12 +111,18 @@ fn of_capabilities(partner: &Partner, said: &CapabilitiesResponse) -> Vec<String
         differences.push(format!("`{}` is no claw-back policy", said.claw_back));
     }
     if let Some(theirs) = said.calls_per_second_max {
-        match partner.profile.calls_per_s {
-            Some(ours) if u64::from(ours.get()) <= theirs => {}
-            Some(ours) => differences
-                .push(format!("calls a second: it takes {theirs}, and its profile has {ours}")),
-            None => differences
-                .push(format!("calls a second: it takes {theirs}, and its profile has no limit")),
+        let profile = &partner.profile;
+        for (field, ours) in
+            [("calls_per_s", profile.calls_per_s), ("stakes_per_s", profile.stakes_per_s)]
+        {
+            let has = match ours {
+                Some(ours) if u64::from(ours.get()) <= theirs => continue,
+                Some(ours) => format!("has {ours}"),
+                None => "has no limit".to_owned(),
+            };
+            differences.push(format!(
+                "calls a second: it takes {theirs} of each kind, and its profile {has} ({field})"
+            ));
         }
     }
     let budget_ms = u64::from(Limits::STANDARD.attempt_ms);
@@ -184,6 +190,7 @@ mod tests {
                 token_key: String::new(),
                 reply_keys: Vec::new(),
                 calls_per_s: Some(50.try_into().unwrap()),
+                stakes_per_s: Some(40.try_into().unwrap()),
                 currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             },
             set: None,
@@ -218,9 +225,11 @@ mod tests {
     fn each_difference_is_one_sentence() {
         assert_eq!(of_capabilities(&partner(), &good()), Vec::<String>::new());
         let mut unlimited = partner();
-        unlimited.profile.calls_per_s = None;
+        unlimited.profile.stakes_per_s = None;
         let told = of_capabilities(&unlimited, &good());
-        assert_eq!(told, ["calls a second: it takes 50, and its profile has no limit"]);
+        let wanted =
+            "calls a second: it takes 50 of each kind, and its profile has no limit (stakes_per_s)";
+        assert_eq!(told, [wanted]);
         let changes: [(Change, &str); 12] = [
             (|said| said.partner_id = "bolt".to_owned(), "it says that it is the wallet of `bolt`"),
             (
@@ -254,7 +263,7 @@ mod tests {
             ),
             (
                 |said| said.calls_per_second_max = Some(49),
-                "calls a second: it takes 49, and its profile has 50",
+                "calls a second: it takes 49 of each kind, and its profile has 50 (calls_per_s)",
             ),
             (|said| said.claw_back = "none".to_owned(), "`none` is no claw-back policy"),
             (

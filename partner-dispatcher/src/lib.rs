@@ -53,7 +53,6 @@ pub mod dispatcher;
 mod book;
 pub mod breaker;
 pub mod chunk;
-mod concurrency;
 mod drain;
 #[cfg(test)]
 mod fixtures;
@@ -63,7 +62,6 @@ pub mod limits;
 mod offsets;
 mod output;
 mod queue;
-mod rate;
 pub mod retry;
 
 pub mod metrics;

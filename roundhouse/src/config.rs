@@ -124,6 +124,10 @@ pub struct Placing {
     pub in_flight_max: usize,
     /// Bets in flight of one partner.
     pub partner_in_flight_max: usize,
+    /// Requests to one partner on their way at once.
+    pub partner_calls_max: usize,
+    /// Stakes a second of one partner that has no rate of its own; 0 for no limit.
+    pub stakes_per_s_max: u32,
 }
 
 /// The settlers.
@@ -299,6 +303,9 @@ pub struct Partner {
     /// State calls a second that the wallet takes, per kind of traffic; none for what `dispatcher` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_s: Option<NonZeroU32>,
+    /// Stakes that it is asked for in a second by each process that takes bets; none for what `placing` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stakes_per_s: Option<NonZeroU32>,
     /// The currencies it takes bets in.
     pub currencies: Vec<CurrencyLimits>,
 }

@@ -7,6 +7,7 @@
 //! that says in which order a batch becomes durable (R3).
 
 pub mod batch;
+pub mod calls;
 pub mod catalogue;
 pub mod clock;
 #[cfg(feature = "cluster")]

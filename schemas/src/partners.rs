@@ -125,7 +125,8 @@ impl PartnerSaid {
                 token_key: need(record.token_key, "token_key")?,
                 reply_keys: need(record.reply_keys, "reply_keys")?,
                 currencies: profile::read(need(record.currencies, "currencies")?)?,
-                calls_per_s: profile::calls_per_s(record.calls_per_s)?,
+                calls_per_s: profile::per_s(record.calls_per_s, "calls_per_s")?,
+                stakes_per_s: profile::per_s(record.stakes_per_s, "stakes_per_s")?,
             }),
             (None, LEDGER) => PartnerWord::Ledger(LedgerWord {
                 epoch: need(record.ledger_epoch, "ledger_epoch")?,
@@ -167,6 +168,7 @@ impl PartnerSaid {
                 reply_keys: Some(profile.reply_keys.clone()),
                 currencies: Some(profile::write(&profile.currencies)),
                 calls_per_s: profile.calls_per_s.map(|number| i64::from(number.get())),
+                stakes_per_s: profile.stakes_per_s.map(|number| i64::from(number.get())),
                 ..record
             },
         })

@@ -45,6 +45,9 @@ struct ProfileBody {
     /// Absent where it has no rate of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_per_s: Option<NonZeroU32>,
+    /// Absent where it has no rate of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stakes_per_s: Option<NonZeroU32>,
     /// Who said so and why; absent for what the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetByBody>,
@@ -110,6 +113,10 @@ pub(super) struct SetBody {
     /// State calls a second that its wallet takes of each kind of traffic; without it, as configured for all.
     #[serde(default)]
     calls_per_s: Option<NonZeroU32>,
+    /// Stakes that its wallet is asked for in a second by each process that takes bets; without it, as configured for
+    /// all.
+    #[serde(default)]
+    stakes_per_s: Option<NonZeroU32>,
     reason: String,
 }
 
@@ -132,6 +139,7 @@ impl From<Partner> for PartnerBody {
                 reply_keys: partner.profile.reply_keys,
                 currencies: partner.profile.currencies.into_iter().map(Into::into).collect(),
                 calls_per_s: partner.profile.calls_per_s,
+                stakes_per_s: partner.profile.stakes_per_s,
                 set: partner.set.map(Into::into),
             },
         }
@@ -161,7 +169,7 @@ impl SetBody {
     /// The profile and the reason. The decimals of a currency that `before` has stay as they are: bets in
     /// them may be open.
     pub(super) fn read(self, before: Option<&Profile>) -> Result<(Profile, String), Problem> {
-        let Self { wallet_url, token_key, reply_keys, currencies: said, calls_per_s, .. } = self;
+        let said = self.currencies;
         if said.is_empty() || CURRENCIES_MAX < said.len() {
             let why = format!("a partner takes bets in 1 to {CURRENCIES_MAX} currencies");
             return Err(invalid("currencies", why));
@@ -186,7 +194,14 @@ impl SetBody {
                 return Err(refused("currency", &"is there twice"));
             }
         }
-        let profile = Profile { wallet_url, token_key, reply_keys, currencies, calls_per_s };
+        let profile = Profile {
+            wallet_url: self.wallet_url,
+            token_key: self.token_key,
+            reply_keys: self.reply_keys,
+            currencies,
+            calls_per_s: self.calls_per_s,
+            stakes_per_s: self.stakes_per_s,
+        };
         Ok((profile, self.reason))
     }
 }

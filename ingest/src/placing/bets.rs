@@ -76,6 +76,11 @@ impl Placing {
         if !self.room.has(&place.partner, &limits) {
             return Err(overloaded());
         }
+        let per_s = self.options.stakes_per_s(&place.partner);
+        if !self.room.may_ask(now, &place.partner, per_s) {
+            let detail = "the partner takes no more stakes in this second";
+            return Err(Refusal::new(NotTaken::Overloaded, detail));
+        }
         bet.rules_version = terms.rules_version;
         let intent = Intent { bet, expires_at: terms.expires_at };
         let unencodable = |what: String| Refusal::new(NotTaken::Unencodable, what);
@@ -93,6 +98,7 @@ impl Placing {
         let number = self.number();
         let answer_by = now.saturating_add(limits.answer_within_ms);
         self.room.enter(&intent.bet.partner);
+        self.room.asked(now, &intent.bet.partner, per_s);
         self.exposure.add(&intent.bet);
         let mut flight = Flight {
             bet: intent.bet,
@@ -175,7 +181,12 @@ impl Placing {
         let budget_ms = self.options.limits.attempt_ms;
         let Some(flight) = self.flights.get_mut(number) else { return };
         match flight.stage {
-            Stage::Pausing if now < flight.expires_at => out.push(flight.ask(number, budget_ms)),
+            Stage::Pausing if now < flight.expires_at => {
+                let partner = &flight.bet.partner;
+                // Not refused: the bet stands in the log, and is asked for while there is time.
+                self.room.asked(now, partner, self.options.stakes_per_s(partner));
+                out.push(flight.ask(number, budget_ms));
+            }
             Stage::Pausing => flight.stage = Stage::Done,
             Stage::Writing | Stage::Asking | Stage::Answering { .. } | Stage::Done => {}
         }

@@ -49,6 +49,8 @@ pub enum HoldReply {
         /// What happened, for people.
         why: String,
     },
+    /// Nothing was sent: too many calls to the partner were on their way.
+    Unsent,
 }
 
 /// The body of the authorize of `intent`.

@@ -6,6 +6,7 @@ use schemas::outgoing::Partitions;
 use schemas::partners::CurrencyLimits;
 use schemas::{Currency, PartnerId};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Everything bet placing is told from outside.
 #[derive(Clone, Debug)]
@@ -21,6 +22,14 @@ pub struct PlacingOptions {
     pub limits: Limits,
 }
 
+impl PlacingOptions {
+    /// Stakes that `partner` is asked for in a second, if that is limited.
+    pub(super) fn stakes_per_s(&self, partner: &PartnerId) -> Option<NonZeroU32> {
+        let own = self.partners.get(partner).and_then(|entry| entry.stakes_per_s);
+        own.or(self.limits.stakes_per_s_max)
+    }
+}
+
 /// The partners that may place bets.
 pub type PartnerBook = BTreeMap<PartnerId, PartnerEntry>;
 
@@ -31,6 +40,8 @@ pub struct PartnerEntry {
     pub betting_paused: Option<String>,
     /// The currencies the partner takes bets in.
     pub currencies: BTreeMap<Currency, CurrencyLimits>,
+    /// Stakes that it is asked for in a second; none for what the limits say.
+    pub stakes_per_s: Option<NonZeroU32>,
 }
 
 /// Times and bounds of bet placing.
@@ -54,6 +65,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Bets and cancels in flight of one partner, so that a slow one leaves room for the others.
     pub partner_in_flight_max: usize,
+    /// Stakes that a partner without a rate of its own is asked for in a second; none for no limit.
+    pub stakes_per_s_max: Option<NonZeroU32>,
     /// Askers that may wait for the same bet, and cancels of one bet in flight.
     pub waiters_max: usize,
     /// Decisions kept for repeats.
@@ -74,6 +87,7 @@ impl Limits {
         answer_within_ms: 6_000,
         in_flight_max: 50_000,
         partner_in_flight_max: 20_000,
+        stakes_per_s_max: None,
         waiters_max: 16,
         decisions_kept_max: 50_000,
         clock_offset_max_ms: 500,

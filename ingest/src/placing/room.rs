@@ -1,14 +1,18 @@
-//! How much is in flight, in all and per partner.
+//! How much is in flight, in all and per partner, and how many stakes a partner is asked for in a second.
 
 use super::options::Limits;
+use runtime::Millis;
+use runtime::calls::Rate;
 use schemas::PartnerId;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
-/// Counts of bets and cancels in flight.
+/// Counts of bets and cancels in flight, and the rates of those that have one.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     all: usize,
     by_partner: BTreeMap<PartnerId, usize>,
+    rates: BTreeMap<PartnerId, Rate>,
 }
 
 impl Room {
@@ -16,6 +20,27 @@ impl Room {
     pub(super) fn has(&self, partner: &PartnerId, limits: &Limits) -> bool {
         let own = self.by_partner.get(partner).copied().unwrap_or_default();
         self.all < limits.in_flight_max && own < limits.partner_in_flight_max
+    }
+
+    /// True if `partner` may be asked for one more stake now.
+    pub(super) fn may_ask(
+        &mut self,
+        now: Millis,
+        partner: &PartnerId,
+        per_s: Option<NonZeroU32>,
+    ) -> bool {
+        per_s.is_none_or(|per_s| self.rate(partner).free_at(now, per_s).is_none())
+    }
+
+    /// `partner` is asked for a stake, or will be.
+    pub(super) fn asked(&mut self, now: Millis, partner: &PartnerId, per_s: Option<NonZeroU32>) {
+        if let Some(per_s) = per_s {
+            self.rate(partner).take(now, per_s);
+        }
+    }
+
+    fn rate(&mut self, partner: &PartnerId) -> &mut Rate {
+        self.rates.entry(partner.clone()).or_default()
     }
 
     pub(super) fn enter(&mut self, partner: &PartnerId) {

@@ -30,7 +30,8 @@ The file says what `[[partners]]` says in a configuration, without the id:
   wallet_url = 'https://wallet.bolt.example'
   token_key = '<base64url of the public key that verifies tokens>'
   reply_keys = ['whpk_<base64 of the public key that verifies replies of the wallet>']
-  calls_per_s = 20    # only if it takes no more
+  calls_per_s = 20    # settlements: only if it takes no more
+  stakes_per_s = 400  # stakes: only if it takes no more
   [[currencies]]
   currency = 'EUR'
   exponent = 2
@@ -104,7 +105,7 @@ struct Create {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys", "calls_per_s"])]
+#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys", "calls_per_s", "stakes_per_s"])]
 struct Set {
     /// A file with all that the partner is, in TOML
     #[arg(long, value_name = "FILE")]
@@ -121,6 +122,10 @@ struct Set {
     /// Calls a second that its wallet takes of each kind of settlements; 0 for as many as the configuration says
     #[arg(long, value_name = "NUMBER")]
     calls_per_s: Option<u32>,
+    /// Stakes that its wallet is asked for in a second by each process that takes bets; 0 for as many as the
+    /// configuration says
+    #[arg(long, value_name = "NUMBER")]
+    stakes_per_s: Option<u32>,
     #[command(flatten)]
     say: Say,
 }
@@ -147,6 +152,8 @@ struct Profile {
     reply_keys: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_per_s: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stakes_per_s: Option<NonZeroU32>,
     currencies: Vec<CurrencyLimits>,
 }
 
@@ -174,6 +181,7 @@ impl Profile {
             "token_key": self.token_key,
             "reply_keys": self.reply_keys,
             "calls_per_s": self.calls_per_s,
+            "stakes_per_s": self.stakes_per_s,
             "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
             "reason": reason,
         })
@@ -206,6 +214,8 @@ struct Shown {
     reply_keys: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_per_s: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stakes_per_s: Option<NonZeroU32>,
     currencies: Vec<ShownLimits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetBy>,
@@ -246,6 +256,7 @@ impl Shown {
             token_key: self.token_key.clone(),
             reply_keys: self.reply_keys.clone(),
             calls_per_s: self.calls_per_s,
+            stakes_per_s: self.stakes_per_s,
             currencies: currencies.context("the API answered nonsense")?,
         })
     }
@@ -340,8 +351,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             let made = partner(&ask, Method::POST, "/v1/partners", Some(&body)).await?;
             report(&File(&made), ask.json)?;
         }
-        What::Set(Set { from, wallet_url, token_key, reply_keys, calls_per_s, say }) => {
-            let Say { partner: id, reason, ask } = say;
+        What::Set(set) => {
+            let Set { from, wallet_url, token_key, reply_keys, .. } = set;
+            let Say { partner: id, reason, ask } = set.say;
             let path = format!("/v1/partners/{id}");
             let mut profile = match from {
                 Some(from) => Profile::read(&from)?,
@@ -352,7 +364,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             if !reply_keys.is_empty() {
                 profile.reply_keys = reply_keys;
             }
-            profile.calls_per_s = calls_per_s.map_or(profile.calls_per_s, NonZeroU32::new);
+            profile.calls_per_s = set.calls_per_s.map_or(profile.calls_per_s, NonZeroU32::new);
+            profile.stakes_per_s = set.stakes_per_s.map_or(profile.stakes_per_s, NonZeroU32::new);
             let body = profile.body(&reason);
             let changed = partner(&ask, Method::PUT, &path, Some(&body)).await?;
             report(&File(&changed), ask.json)?;

@@ -53,6 +53,7 @@ impl Findings {
             ("placing.attempts_max", 1 <= placing.attempts_max),
             ("placing.in_flight_max", at_least_1(placing.in_flight_max)),
             ("placing.partner_in_flight_max", at_least_1(placing.partner_in_flight_max)),
+            ("placing.partner_calls_max", at_least_1(placing.partner_calls_max)),
             ("settler.rounds_kept", at_least_1(settler.rounds_kept)),
             ("reconciler.close_after_s", 0 <= reconciler.close_after_s),
             ("reconciler.stale_s", 1 <= reconciler.stale_s),

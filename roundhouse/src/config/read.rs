@@ -126,9 +126,17 @@ fn template() -> Value {
     let (id, wallet_url, token_key) = (text(), text(), text());
     let (reply_keys, shared_secrets) = (vec![text()], vec![text()]);
     let currencies = vec![currency];
-    let calls_per_s = Some(NonZeroU32::MIN);
-    let partner =
-        Partner { id, wallet_url, token_key, reply_keys, shared_secrets, calls_per_s, currencies };
+    let (calls_per_s, stakes_per_s) = (Some(NonZeroU32::MIN), Some(NonZeroU32::MIN));
+    let partner = Partner {
+        id,
+        wallet_url,
+        token_key,
+        reply_keys,
+        shared_secrets,
+        calls_per_s,
+        stakes_per_s,
+        currencies,
+    };
     let operator = Operator { name: text(), key: text(), roles: Some(Vec::new()) };
     for (key, entry) in
         [("partners", Value::try_from(partner)), ("operators", Value::try_from(operator))]

@@ -59,6 +59,7 @@ fn partner(id: &str, key: &PartnerKey, wallet_url: &str) -> Partner {
         reply_keys: key.replies().verifying().public().into_iter().collect(),
         shared_secrets: Vec::new(),
         calls_per_s: None,
+        stakes_per_s: None,
         currencies: vec![CurrencyLimits {
             currency: CURRENCY.to_owned(),
             exponent: EXPONENT,

@@ -82,6 +82,7 @@ fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
         reply_keys: partner.reply_keys.clone(),
         currencies: Default::default(),
         calls_per_s: partner.calls_per_s,
+        stakes_per_s: partner.stakes_per_s,
     };
     for limits in &partner.currencies {
         let currency: Currency = limits.currency.parse()?;

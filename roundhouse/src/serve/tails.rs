@@ -9,6 +9,7 @@ use ingest::placing::{Limits, PartnerBook, Placing, PlacingOptions};
 use ingest::tail::{Tail, decisions, rounds};
 use runtime::drive::NoCalls;
 use runtime::{Handle, SystemClock, keep};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
@@ -33,7 +34,11 @@ pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
 pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
-    let caller = Authorize::new(start.partners.wallets(), AuthorizeOptions::STANDARD, SystemClock);
+    let calls = AuthorizeOptions {
+        partner_calls_max: config.placing.partner_calls_max,
+        ..AuthorizeOptions::STANDARD
+    };
+    let caller = Authorize::new(start.partners.wallets(), calls, SystemClock);
     let seen = pausing::stakes(start);
     let caller = MeasuredCalls::register(caller, seen, start.metrics);
     let options = PlacingOptions {
@@ -46,6 +51,7 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
             attempts_max: config.placing.attempts_max,
             in_flight_max: config.placing.in_flight_max,
             partner_in_flight_max: config.placing.partner_in_flight_max,
+            stakes_per_s_max: NonZeroU32::new(config.placing.stakes_per_s_max),
             ..Limits::STANDARD
         },
     };

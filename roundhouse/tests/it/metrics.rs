@@ -20,6 +20,7 @@ const WANTED: &[&str] = &[
     "roundhouse_messaging_client_operation_duration_seconds",
     "roundhouse_messaging_client_sent_messages_total",
     "roundhouse_partner_authorize_attempts_total",
+    "roundhouse_partner_authorize_calls_at_once_max",
     "roundhouse_partner_authorize_duration_seconds",
     "roundhouse_partner_delivery_attempts_total",
     "roundhouse_partner_delivery_duration_seconds",

@@ -100,9 +100,12 @@ async fn partners_come_and_change_while_others_bet<E: Ground>() {
     until(&house.api, &mut of_moved, "").await;
 
     let key = PartnerKey::of_seed("p01", 9_000);
-    let change = ["--token-key", &key.public(), "--calls-per-s", "70", "--reason", "ticket 3"];
-    let changed = said(&house, &[&["set", "p01"], &change[..]].concat());
+    let key_of_p01 = key.public();
+    let change = ["set", "p01", "--token-key", &key_of_p01, "--reason", "ticket 3"];
+    let rates = ["--calls-per-s", "70", "--stakes-per-s", "700"];
+    let changed = said(&house, &[&change[..], &rates[..]].concat());
     assert_eq!(changed["profile"]["calls_per_s"], 70);
+    assert_eq!(changed["profile"]["stakes_per_s"], 700);
     until(&house.api, &mut of_key, "token_invalid").await;
     let mut signed_anew = of_key.map(|wager| {
         let token = key.token("player-1", SystemClock.now()).into();

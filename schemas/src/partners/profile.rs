@@ -21,6 +21,9 @@ pub struct Profile {
     pub currencies: BTreeMap<Currency, CurrencyLimits>,
     /// State calls a second that its wallet takes of each kind of traffic; none where nothing of that was agreed.
     pub calls_per_s: Option<NonZeroU32>,
+    /// Stakes that its wallet is asked for in a second by each process that takes bets; none where nothing of that was
+    /// agreed.
+    pub stakes_per_s: Option<NonZeroU32>,
 }
 
 /// What a partner takes in one currency, in minor units.
@@ -95,10 +98,13 @@ impl CurrencyLimits {
     }
 }
 
-pub(super) fn calls_per_s(record: Option<i64>) -> Result<Option<NonZeroU32>, Unreadable> {
+pub(super) fn per_s(
+    record: Option<i64>,
+    field: &'static str,
+) -> Result<Option<NonZeroU32>, Unreadable> {
     let Some(number) = record else { return Ok(None) };
     let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
-    number.map(Some).ok_or(Unreadable::Range("calls_per_s"))
+    number.map(Some).ok_or(Unreadable::Range(field))
 }
 
 pub(super) fn read(

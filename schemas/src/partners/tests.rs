@@ -22,6 +22,7 @@ fn what_is_said_comes_back_and_each_kind_has_a_key() {
             })
             .into(),
         calls_per_s: NonZeroU32::new(7),
+        stakes_per_s: NonZeroU32::new(8),
     };
     let paused = Pauser::ALL.map(|by| PartnerWord::Paused(by, true));
     let ledger = LedgerWord { epoch: "7".to_owned(), restored: true };
@@ -50,7 +51,7 @@ fn another_kind_is_left_to_others_and_a_broken_one_is_not_read() {
     assert!(read("profile").is_err());
     for (number, good) in [(None, true), (Some(1), true), (Some(0), false), (Some(1 << 32), false)]
     {
-        assert_eq!(profile::calls_per_s(number).is_ok(), good);
+        assert_eq!(profile::per_s(number, "stakes_per_s").is_ok(), good);
     }
 }
 

@@ -33,6 +33,9 @@ pub struct PartnerRecord {
     pub restored: Option<bool>,
     /// profile: state calls a second that the wallet takes of each kind of traffic; absent where it has no rate of its own.
     pub calls_per_s: Option<i64>,
+    /// profile: stakes that the wallet is asked for in a second by each process that takes bets; absent where it has no
+    /// rate of its own.
+    pub stakes_per_s: Option<i64>,
 }
 
 /// What a partner takes in one currency, in minor units.

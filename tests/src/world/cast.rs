@@ -138,7 +138,7 @@ pub fn partners() -> PartnerBook {
         .into_iter()
         .map(|(currency, exponent)| (currency, CurrencyLimits::unlimited(exponent)))
         .collect::<BTreeMap<_, _>>();
-    let entry = PartnerEntry { betting_paused: None, currencies: limits };
+    let entry = PartnerEntry { currencies: limits, ..PartnerEntry::default() };
     let id = |name: &&str| name.parse::<PartnerId>().ok();
     PARTNERS.iter().filter_map(id).map(|partner| (partner, entry.clone())).collect()
 }

@@ -328,6 +328,7 @@ fn partners() -> Partners {
             reply_keys: vec![partner_key(partner).verifying().public().unwrap()],
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             calls_per_s: None,
+            stakes_per_s: None,
         };
         partners.configure(partner.parse().unwrap(), profile).unwrap();
     }
@@ -414,11 +415,11 @@ fn placing(engine: &Embedded, shutdown: &CancellationToken) -> Handle<Placing> {
         let log = log.clone();
         async move {
             let entry = PartnerEntry {
-                betting_paused: None,
                 currencies: BTreeMap::from([(
                     "EUR".parse().unwrap(),
                     CurrencyLimits::unlimited(2),
                 )]),
+                ..PartnerEntry::default()
             };
             let partitions = Partitions::EMBEDDED;
             Ok(Placing::new(PlacingOptions {

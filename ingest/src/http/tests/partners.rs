@@ -41,6 +41,7 @@ async fn a_partner_is_created_shown_and_changed() {
     let changed = body(|body| {
         body["wallet_url"] = json!("https://moved");
         body["calls_per_s"] = json!(20);
+        body["stakes_per_s"] = json!(400);
         body["currencies"].as_array_mut().unwrap().push(json!({
             "currency": "JPY", "exponent": 0, "stake_min_units": "1", "stake_max_units": "2",
             "payout_max_units": "3", "liability_max_units": "4",
@@ -50,10 +51,13 @@ async fn a_partner_is_created_shown_and_changed() {
     assert_eq!(set.status, 200, "{}", set.body);
     assert_eq!(set.body["profile"]["wallet_url"], "https://moved");
     assert_eq!(set.body["profile"]["calls_per_s"], 20);
+    assert_eq!(set.body["profile"]["stakes_per_s"], 400);
     for wrong in [json!(0), json!(-1), json!("20"), json!(1_u64 << 32)] {
-        let body = body(|body| body["calls_per_s"] = wrong.clone());
-        let told = house.desk("PUT /v1/partners/newly", &body).await;
-        assert_eq!(told.status, 422, "{wrong}: {}", told.body);
+        for rate in ["calls_per_s", "stakes_per_s"] {
+            let body = body(|body| body[rate] = wrong.clone());
+            let told = house.desk("PUT /v1/partners/newly", &body).await;
+            assert_eq!(told.status, 422, "{rate} {wrong}: {}", told.body);
+        }
     }
     assert_eq!(set.body["profile"]["currencies"].as_array().unwrap().len(), 2);
     let listed = house.desk("GET /v1/partners", "").await;

@@ -1,6 +1,8 @@
 //! What is refused before an intent exists.
 
-use super::script::{CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, options, place};
+use super::script::{
+    CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, nothing, options, place,
+};
 use crate::placing::{Ask, NotTaken, Note, PartnerEntry, Place, Told};
 use schemas::Odds;
 use schemas::bets::BetSaid;
@@ -8,6 +10,7 @@ use schemas::catalogue::ROUNDS;
 use schemas::decisions::Verdict;
 use schemas::rounds::{Offer, RoundSaid};
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 #[test]
 fn codes_are_stable_and_differ() {
@@ -240,4 +243,43 @@ fn what_is_in_flight_is_bounded_in_all_and_per_partner() {
     let token = script.ask(bet("e", "bolt"));
     assert_refused(&script, token, NotTaken::Overloaded);
     assert_eq!(script.machine.in_flight(), 3);
+}
+
+/// What is above the rate moves nothing: no intent is written that would have to be voided.
+#[test]
+fn a_partner_is_asked_for_no_more_stakes_in_a_second_than_it_takes() {
+    let mut options = options();
+    options.limits.stakes_per_s_max = NonZeroU32::new(4);
+    let own = options.partners.get_mut(&"bolt".parse().unwrap()).unwrap();
+    own.stakes_per_s = NonZeroU32::new(1);
+    let mut script = Script::new(options);
+    script.open("r_1", GRACE_MS);
+    let bet = |name: &str, partner: &str| {
+        let (client_ref, partner) = (name.parse().unwrap(), partner.parse().unwrap());
+        Ask::Place(Place { client_ref, partner, ..place() })
+    };
+    for (name, partner, taken) in [
+        ("a", "acme", true),
+        ("b", "acme", true),
+        ("c", "acme", true),
+        ("d", "bolt", true),
+        ("e", "bolt", false),
+        ("a", "acme", true),
+    ] {
+        let token = script.ask(bet(name, partner));
+        assert_eq!(script.told(token).is_none(), taken, "{name}");
+    }
+    assert_eq!(script.applies.len(), 4, "and a repeat joins its bet");
+    // The first is asked for again, and that is a call too.
+    script.applied();
+    script.answered(nothing());
+    script.pass(100);
+    assert_eq!(script.calls.len(), 1);
+    let token = script.ask(bet("f", "acme"));
+    assert_refused(&script, token, NotTaken::Overloaded);
+    script.pass(150);
+    let token = script.ask(bet("f", "acme"));
+    assert_eq!(script.told(token), None);
+    let token = script.ask(bet("g", "acme"));
+    assert_refused(&script, token, NotTaken::Overloaded);
 }

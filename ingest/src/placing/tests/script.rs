@@ -71,7 +71,7 @@ pub(super) fn options() -> PlacingOptions {
         liability_max: 300_000,
     };
     let currencies = BTreeMap::from([("EUR".parse().unwrap(), limits)]);
-    let entry = PartnerEntry { betting_paused: None, currencies };
+    let entry = PartnerEntry { currencies, ..PartnerEntry::default() };
     PlacingOptions {
         partitions: Partitions::EMBEDDED,
         tails: tails(),

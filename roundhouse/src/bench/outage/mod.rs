@@ -3,7 +3,8 @@
 //! Measured is how long it takes after its return until everything it is owed is confirmed, how many calls
 //! its wallet had to answer at once, and what the other partners noticed: the time from the result of their
 //! rounds to the last confirmation, while the one is away and while it drains, beside the same load with the
-//! one there. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
+//! one there: rounds of its own, as large and as far apart, fall due then too, and it confirms them. At the end, at
+//! rest, the audit reads the whole log, the facts and the wallets' journals.
 
 mod report;
 
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest wait for the house.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Longest wait until what is owed is confirmed, after the return too.
+/// Longest wait until the bets are decided, and until what is owed is confirmed, after the return too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// What to measure.
@@ -44,7 +45,7 @@ pub struct OutagePlan {
     pub rounds: usize,
     /// How long it is away, in s.
     pub away_s: u64,
-    /// Rounds as large and as far apart before, while it is there.
+    /// Rounds as large and as far apart before, while it is there; not among those owed.
     pub control_rounds: usize,
     /// Bets of each round of the others.
     pub bets: usize,
@@ -64,9 +65,9 @@ pub struct OutagePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It was there, and results fell due.
+    /// It was there, and results of its rounds fell due.
     Control,
-    /// It was away, and results fell due.
+    /// It was away, and results of its rounds fell due, as often.
     Away,
     /// It was back and drained.
     Back,
@@ -116,6 +117,8 @@ impl Trial for OutagePlan {
         let (away, bets) = (BTreeMap::from([(name, key)]), self.owed / self.rounds);
         let count = self.control_rounds + self.rounds;
         let rounds = load::without_result(&api, &away, (count, bets), self.seed).await?;
+        // Behind the bets by now: else the control alone would bear the reading of them.
+        anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the bets did not come to rest");
 
         let stop = CancellationToken::new();
         let others = Load {

@@ -35,6 +35,10 @@ pub struct OutageReport {
     pub others: usize,
     /// Settlements that fell due for the one while it was away.
     pub owed: usize,
+    /// Rounds that these were spread over.
+    pub rounds: usize,
+    /// Rounds as large and as far apart before, while it was there; not among those owed.
+    pub control_rounds: usize,
     /// How long it was away, in s.
     pub away_s: u64,
     /// Bets of each round of the others.
@@ -84,6 +88,8 @@ impl OutageReport {
             what: "outage",
             others: plan.others,
             owed,
+            rounds: plan.rounds,
+            control_rounds: plan.control_rounds,
             away_s: plan.away_s,
             bets: plan.bets,
             every_ms: plan.every_ms,
@@ -151,9 +157,9 @@ fn phases(began: &BTreeMap<Phase, i64>, others: &[(i64, i64)]) -> Vec<PhaseRepor
 /// The phase in words.
 pub(super) fn words(phase: Phase) -> &'static str {
     match phase {
-        Phase::Control => "all partners are there",
-        Phase::Away => "one is away",
-        Phase::Back => "it is back",
+        Phase::Control => "the one is there",
+        Phase::Away => "the one is away",
+        Phase::Back => "the one is back",
     }
 }
 
@@ -162,11 +168,13 @@ impl fmt::Display for OutageReport {
         let [before, after] = &self.machine;
         writeln!(
             f,
-            "{}: one partner away for {} s and owed {} settlements; {} others with a round of {} \
-             bets every {} ms; wallets answer in {} ms",
+            "{}: one partner away for {} s and owed {} settlements of {} rounds, and there for {} such \
+             before; {} others with a round of {} bets every {} ms; wallets answer in {} ms",
             self.what,
             self.away_s,
             self.owed,
+            self.rounds,
+            self.control_rounds,
             self.others,
             self.bets,
             self.every_ms,

@@ -15,11 +15,15 @@ Exit codes:
      were in memory than may be
   2  could not be measured";
 
+/// The fewest rounds before, where nobody says how many.
+const CONTROL_ROUNDS_MIN: usize = 2;
+
 /// A partner that is away while settlements fall due for it, and what the others notice
 ///
-/// The bets of the one are placed first. Then results fall due for it while it is there, as a measure; then
-/// it is away, and at its return everything it is owed is confirmed. All the time the others play. At the
-/// end the audit reads the whole log, the facts and the wallets' journals.
+/// The bets of the one are placed first. Then results fall due for it while it is there, as a measure, of
+/// rounds as large and as far apart as later; then it is away, and at its return everything it is owed is
+/// confirmed. All the time the others play. At the end the audit reads the whole log, the facts and the
+/// wallets' journals.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Flags {
@@ -32,9 +36,9 @@ pub(in crate::cli) struct Flags {
     /// Rounds that these are spread over
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Rounds as large and as far apart while it is still there
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
-    control_rounds: u16,
+    /// Rounds as large and as far apart while it is still there [default: half of --rounds, at least 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    control_rounds: Option<u16>,
     /// Partners that stay, each with a wallet of its own
     #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(u16).range(1..=98))]
     others: u16,
@@ -55,12 +59,13 @@ pub(in crate::cli) struct Flags {
 /// Measures and prints.
 pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outcome> {
     anyhow::ensure!(flags.rounds <= flags.owed, "a round has a bet or more: --rounds, --owed");
+    let rounds = usize::try_from(flags.rounds).context("too many rounds")?;
     let plan = OutagePlan {
         others: usize::from(flags.others),
         owed: usize::try_from(flags.owed).context("too many settlements")?,
-        rounds: usize::try_from(flags.rounds).context("too many rounds")?,
+        rounds,
         away_s: flags.minutes * 60,
-        control_rounds: usize::from(flags.control_rounds),
+        control_rounds: flags.control_rounds.map_or_else(|| half_of(rounds), usize::from),
         bets: usize::try_from(flags.bets).context("too many bets")?,
         every_ms: flags.every_ms,
         wallet_latency_ms: flags.wallet_latency_ms,
@@ -69,4 +74,19 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
         exe: exe()?,
     };
     site.hold(&plan).await
+}
+
+/// How many rounds come before, where nobody says it.
+fn half_of(rounds: usize) -> usize {
+    rounds.div_ceil(2).max(CONTROL_ROUNDS_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_as_many_rounds_come_before_and_two_at_least() {
+        assert_eq!([1, 2, 4, 5, 20].map(half_of), [2, 2, 2, 3, 10]);
+    }
 }

@@ -6,6 +6,7 @@ use ingest::placing::{AuthorizeCall, HoldReply, Judged, Placing, judge_hold};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use runtime::telemetry::Metrics;
 use runtime::{Caller, Clock, SystemClock};
@@ -35,6 +36,7 @@ pub(in crate::serve) struct MeasuredCalls {
     seen: Seen,
     attempts: Family<Attempt, Counter>,
     durations: Family<Of, Histogram, fn() -> Histogram>,
+    at_once: Family<Of, Gauge>,
 }
 
 impl MeasuredCalls {
@@ -58,6 +60,11 @@ impl MeasuredCalls {
                 "Time of a call for a stake, until its answer or the certainty that none will come",
                 Family::new_with_constructor(histogram),
             ),
+            at_once: metrics.register(
+                "partner_authorize_calls_at_once_max",
+                "Calls for stakes that may be on their way to the partner; fewer if it answers late or not at all",
+                Family::default(),
+            ),
         }
     }
 }
@@ -69,9 +76,12 @@ impl Caller<Placing> for MeasuredCalls {
         let begun = Instant::now();
         let reply = self.inner.call(call).await;
         let took = begun.elapsed().as_secs_f64();
-        self.durations.get_or_create(&Of { partner: partner.clone() }).observe(took);
+        let of = Of { partner: partner.clone() };
+        self.durations.get_or_create(&of).observe(took);
+        let at_once = i64::try_from(self.inner.calls_at_once_max(&id)).unwrap_or(i64::MAX);
+        self.at_once.get_or_create(&of).set(at_once);
         let outcome = outcome(&reply, &bet);
-        if !is_about_the_bet(&reply) {
+        if tells_of_partner(&reply) {
             self.seen.lock().called(SystemClock.now(), &id, outcome == ANSWERED);
         }
         self.attempts.get_or_create(&Attempt { partner, outcome }).inc();
@@ -79,9 +89,9 @@ impl Caller<Placing> for MeasuredCalls {
     }
 }
 
-/// Whether the stake was refused for what it is: of the partner it says nothing.
-fn is_about_the_bet(reply: &HoldReply) -> bool {
-    matches!(reply, HoldReply::Http { status: 409 | 422, .. })
+/// Whether the partner answered, or failed to: not if the stake was refused for what it is, nor if nobody was asked.
+fn tells_of_partner(reply: &HoldReply) -> bool {
+    !matches!(reply, HoldReply::Http { status: 409 | 422, .. } | HoldReply::Unsent)
 }
 
 /// How a call ended, in the words of settlements' calls: `nonsense` is a 200 from which nobody learns whether
@@ -96,6 +106,7 @@ fn outcome(reply: &HoldReply, bet: &BetId) -> &'static str {
         HoldReply::Http { status: 500..=599, .. } => "server_error",
         HoldReply::Http { status: 400..=499, .. } => "refused",
         HoldReply::Http { .. } | HoldReply::Nothing { .. } => "no_answer",
+        HoldReply::Unsent => "not_sent",
     }
 }
 
@@ -108,28 +119,29 @@ mod tests {
         let bet: BetId = "r_1:a".parse().unwrap();
         let approved = r#"{"bet_id":"r_1:a","revision":1,"decision":"approved","status":"held"}"#;
         let http = |status, body: &'static str| HoldReply::Http { status, body: body.into() };
-        for (reply, wanted, of_the_bet) in [
-            (http(200, approved), ANSWERED, false),
-            (http(200, "<html>"), "nonsense", false),
+        for (reply, wanted, of_partner) in [
+            (http(200, approved), ANSWERED, true),
+            (http(200, "<html>"), "nonsense", true),
             (
                 http(
                     200,
                     r#"{"bet_id":"r_1:b","revision":1,"decision":"approved","status":"held"}"#,
                 ),
                 "nonsense",
-                false,
+                true,
             ),
-            (http(409, ""), "refused", true),
-            (http(422, ""), "refused", true),
-            (http(403, ""), "refused", false),
-            (http(429, ""), "busy", false),
-            (http(503, ""), "busy", false),
-            (http(500, ""), "server_error", false),
-            (http(302, ""), "no_answer", false),
-            (HoldReply::Nothing { why: "a timeout".to_owned() }, "no_answer", false),
+            (http(409, ""), "refused", false),
+            (http(422, ""), "refused", false),
+            (http(403, ""), "refused", true),
+            (http(429, ""), "busy", true),
+            (http(503, ""), "busy", true),
+            (http(500, ""), "server_error", true),
+            (http(302, ""), "no_answer", true),
+            (HoldReply::Nothing { why: "a timeout".to_owned() }, "no_answer", true),
+            (HoldReply::Unsent, "not_sent", false),
         ] {
             assert_eq!(outcome(&reply, &bet), wanted, "{reply:?}");
-            assert_eq!(is_about_the_bet(&reply), of_the_bet, "{reply:?}");
+            assert_eq!(tells_of_partner(&reply), of_partner, "{reply:?}");
         }
     }
 }

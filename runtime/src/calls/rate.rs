@@ -1,20 +1,20 @@
-//! How many calls a partner gets in a second, for one kind of traffic.
+//! How many calls a peer gets in a second, for one kind of traffic.
 
-use runtime::Millis;
+use crate::Millis;
 use std::num::NonZeroU32;
 
 const SECOND_US: i64 = 1_000_000;
 
 /// A bucket with the calls of one second. It is kept as the moment at which it is full again, so nothing has to fill it.
 #[derive(Debug, Default)]
-pub(crate) struct Rate {
+pub struct Rate {
     /// In µs since the Unix epoch.
     full_at: i64,
 }
 
 impl Rate {
     /// When a call may be made, if that is later than now.
-    pub(crate) fn free_at(&mut self, now: Millis, per_s: NonZeroU32) -> Option<Millis> {
+    pub fn free_at(&mut self, now: Millis, per_s: NonZeroU32) -> Option<Millis> {
         // For good: a clock that was set back would put it off again at every look.
         let empty = now.saturating_mul(1_000).saturating_add(bucket_us(per_s));
         self.full_at = self.full_at.min(empty);
@@ -24,7 +24,7 @@ impl Rate {
     }
 
     /// A call is made.
-    pub(crate) fn take(&mut self, now: Millis, per_s: NonZeroU32) {
+    pub fn take(&mut self, now: Millis, per_s: NonZeroU32) {
         self.full_at = self.after(now, per_s);
     }
 

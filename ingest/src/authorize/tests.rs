@@ -1,0 +1,134 @@
+use super::*;
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use runtime::SystemClock;
+use runtime::http::{Guard, Outbound, PeerKeys};
+use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
+use tokio::net::TcpListener;
+
+fn ours() -> SecretKey {
+    SecretKey::of_seed(&[1; 32])
+}
+
+fn theirs() -> SecretKey {
+    SecretKey::of_seed(&[2; 32])
+}
+
+/// A wallet that says back what it was sent, signed, unless it is told to hang or not to sign.
+async fn wallet() -> String {
+    let echo = async |headers: HeaderMap, body: String| {
+        match body.as_str() {
+            "hang" => std::future::pending().await,
+            "busy" => return (StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), String::new()),
+            "error" => return (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), String::new()),
+            "gone" => return (StatusCode::NOT_FOUND, HeaderMap::new(), String::new()),
+            _ => {}
+        }
+        let header = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
+        let now_s = header(TIMESTAMP).parse().unwrap();
+        verify(&[ours().verifying()], &headers, now_s, body.as_bytes()).unwrap();
+        let named = [ID, ATTEMPT, VERSION].map(header).join(" ");
+        let reply = format!("{named} {body}");
+        let key = if body == "forge" { ours() } else { theirs() };
+        let signed: HeaderMap =
+            sign(&[key], &header(ID), now_s, reply.as_bytes()).unwrap().into_iter().collect();
+        (StatusCode::OK, signed, reply)
+    };
+    let router = Router::new().route(AUTHORIZE_PATH, post(echo));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    base
+}
+
+fn call(partner: &str, body: &'static str, budget_ms: u32) -> AuthorizeCall {
+    AuthorizeCall {
+        partner: partner.parse().unwrap(),
+        bet: "r_1:abc".parse().unwrap(),
+        body: Bytes::from_static(body.as_bytes()),
+        attempt: 2,
+        budget_ms,
+    }
+}
+
+async fn authorize(partner_calls_max: usize) -> Authorize<SystemClock> {
+    let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
+    let wallets = Peers::new(Outbound { guard, tls: None });
+    for partner in ["acme", "bolt"] {
+        let keys = PeerKeys { ours: vec![ours()], theirs: vec![theirs().verifying()] };
+        wallets.set(partner.parse().unwrap(), &wallet().await, keys).unwrap();
+    }
+    let options = AuthorizeOptions { partner_calls_max, ..AuthorizeOptions::STANDARD };
+    Authorize::new(wallets, options, SystemClock)
+}
+
+#[tokio::test]
+async fn the_bytes_and_the_attempt_reach_the_wallet() {
+    let body = Bytes::from(format!("r_1:abc:1 2 {API_VERSION} {{\"a\":1}}"));
+    let reply = authorize(1).await.call(call("acme", "{\"a\":1}", 5_000)).await;
+    assert_eq!(reply, HoldReply::Http { status: 200, body });
+}
+
+#[tokio::test]
+async fn no_wallet_no_time_and_no_signature_are_no_answer() {
+    let authorize = authorize(1).await;
+    for call in
+        [call("nobody", "{}", 5_000), call("acme", "hang", 50), call("acme", "forge", 5_000)]
+    {
+        assert!(matches!(authorize.call(call).await, HoldReply::Nothing { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_partner_that_hangs_takes_its_own_calls_alone() {
+    let authorize = Arc::new(authorize(1).await);
+    let hanging = Arc::clone(&authorize);
+    let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 60_000)).await });
+    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(authorize.call(call("acme", "{}", 50)).await, HoldReply::Unsent);
+    let reply = authorize.call(call("bolt", "{}", 5_000)).await;
+    assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
+    hanging.abort();
+}
+
+#[tokio::test]
+async fn silence_and_busy_cost_slots_and_answers_bring_them_back() {
+    let authorize = authorize(8).await;
+    let max = || authorize.calls_at_once_max(&"acme".parse().unwrap());
+    for (body, slots) in [
+        ("{}", 8),
+        ("hang", 4),
+        ("busy", 2),
+        ("error", 2),
+        ("gone", 2),
+        ("forge", 1),
+        ("hang", 1),
+        ("{}", 2),
+        ("{}", 2),
+        ("{}", 3),
+    ] {
+        authorize.call(call("acme", body, if body == "hang" { 50 } else { 5_000 })).await;
+        assert_eq!(max(), slots, "{body}");
+    }
+    assert_eq!(authorize.calls_at_once_max(&"bolt".parse().unwrap()), 8);
+}
+
+/// What is told of a call with little time left would be told of us.
+#[tokio::test]
+async fn what_waits_for_half_its_budget_is_not_sent() {
+    let authorize = Arc::new(authorize(1).await);
+    let hanging = Arc::clone(&authorize);
+    let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 2_000)).await });
+    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
+        tokio::task::yield_now().await;
+    }
+    // The slot is free again before its whole budget is over.
+    assert_eq!(authorize.call(call("acme", "{}", 3_000)).await, HoldReply::Unsent);
+    assert!(matches!(hanging.await.unwrap(), HoldReply::Nothing { .. }));
+    let reply = authorize.call(call("acme", "{}", 5_000)).await;
+    assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
+}
