@@ -1,5 +1,6 @@
 //! A loop as a state machine without IO.
 
+use crate::drive::READ_RECORDS_MAX;
 use crate::{Batch, EngineError, Fact, Millis, Record, Scope, Source};
 
 /// What a driver tells a machine.
@@ -154,6 +155,11 @@ pub trait Machine {
     /// Whether the next records of `source` may be given now. Asked after every input; it is how a
     /// machine bounds what it keeps.
     fn ready_for(&self, source: Source) -> bool;
+
+    /// The most records in one input.
+    fn records_max(&self) -> usize {
+        READ_RECORDS_MAX
+    }
 
     /// Whether a failed batch is told as [`Input::Failed`]. Otherwise the driver drops the machine, and
     /// a new one starts from the stored offset.

@@ -82,6 +82,20 @@ pub struct Intent {
     pub bet: Bet,
     /// When the partner must no longer hold the stake; binds the partner and ingest's repeats alone (R8).
     pub expires_at: i64,
+    content: ContentHash,
+}
+
+impl Intent {
+    /// Writes `bet` down, which is not changed any more.
+    pub fn new(bet: Bet, expires_at: i64) -> Self {
+        let content = bet.content_hash();
+        Self { bet, expires_at, content }
+    }
+
+    /// The hash of what the bet says (R12): known once, and compared with each answer.
+    pub fn content(&self) -> ContentHash {
+        self.content
+    }
 }
 
 /// What the partner said when it was asked for the stake.
@@ -220,7 +234,7 @@ impl BetEvent {
     /// The hash of the content that the record is about, where it is about one.
     fn content(&self) -> Option<HashText> {
         match &self.said {
-            BetSaid::Intent(intent) => Some(intent.bet.content_hash().text()),
+            BetSaid::Intent(intent) => Some(intent.content.text()),
             BetSaid::Answer { content, .. } => Some(content.text()),
             BetSaid::Cancel { .. } | BetSaid::Marker(_) | BetSaid::Tick | BetSaid::Thaw { .. } => {
                 None
@@ -352,10 +366,8 @@ impl<T: Text> BetRecord<T> {
             return Err(Unreadable::Range("stake_units"));
         }
         let told: ContentHash = text(&self.content_hash, "content_hash")?.parse()?;
-        if told != bet.content_hash() {
-            return Err(Unreadable::Range("content_hash"));
-        }
-        Ok(Intent { bet, expires_at: need(self.expires_at, "expires_at")? })
+        let intent = Intent::new(bet, need(self.expires_at, "expires_at")?);
+        if told == intent.content { Ok(intent) } else { Err(Unreadable::Range("content_hash")) }
     }
 
     fn marker(&self, body: MarkerBody) -> Result<BetSaid, Unreadable> {

@@ -142,7 +142,7 @@ pub(crate) fn bet_event() -> impl Strategy<Value = BetEvent> {
     let answer = prop_oneof![Just(HoldAnswer::Approved), ".{0,20}".prop_map(HoldAnswer::Declined)];
     let said = prop_oneof![
         (bet(), any::<i64>())
-            .prop_map(|(bet, expires_at)| { BetSaid::Intent(Intent { bet, expires_at }) }),
+            .prop_map(|(bet, expires_at)| { BetSaid::Intent(Intent::new(bet, expires_at)) }),
         (bet_id(), partner(), content(), answer).prop_map(|(bet, partner, content, answer)| {
             BetSaid::Answer { bet, partner, content, answer }
         }),

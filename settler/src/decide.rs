@@ -27,8 +27,21 @@ pub(crate) enum StopError {
     Load(#[from] LoadError),
 }
 
-/// A bet that is being decided, and the offset of its intent if that was undecided until now.
-pub(crate) type Pending = (Bet, Option<u64>);
+/// A bet that is being decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    bet: Bet,
+    /// The hash of what it says.
+    content: ContentHash,
+    /// The offset of its intent, if that was undecided until now.
+    intent_at: Option<u64>,
+}
+
+impl Pending {
+    pub(crate) fn of(intent: Intent, intent_at: Option<u64>) -> Self {
+        Self { content: intent.content(), bet: intent.bet, intent_at }
+    }
+}
 
 /// Where and when the record stands that is being decided.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +55,7 @@ impl Memory {
     pub(crate) fn decide(
         &mut self,
         at: u64,
-        event: &BetEvent,
+        event: BetEvent,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let cause = Cause { at, said_at: event.said_at };
@@ -54,17 +67,17 @@ impl Memory {
                 self.rounds.insert(round_id.clone(), round);
             }
         }
-        match &event.said {
+        match event.said {
             BetSaid::Tick => Ok(()),
             BetSaid::Intent(intent) => self.intent(round_id, intent, cause, out),
-            BetSaid::Answer { bet, content, answer, .. } => {
-                self.answer(round_id, bet, *content, answer, cause, out)
+            BetSaid::Answer { ref bet, content, ref answer, .. } => {
+                self.answer(round_id, bet, content, answer, cause, out)
             }
-            BetSaid::Cancel { bet, partner, request } => {
+            BetSaid::Cancel { ref bet, ref partner, ref request } => {
                 self.cancel(round_id, (bet, partner), request, cause, out)
             }
-            BetSaid::Marker(marker) => self.marker(round_id, event, marker, cause, out),
-            BetSaid::Thaw { bet, reason, .. } => {
+            BetSaid::Marker(ref marker) => self.marker(round_id, &event, marker, cause, out),
+            BetSaid::Thaw { ref bet, ref reason, .. } => {
                 self.thaw(round_id, bet.as_ref(), reason, cause, out)
             }
         }
@@ -80,7 +93,7 @@ impl Memory {
                 self.undecided.pop_first();
                 continue;
             };
-            let pending = (intent.bet.clone(), Some(*at));
+            let pending = Pending::of(intent.clone(), Some(*at));
             let rules_version = intent.bet.rules_version;
             let ticks = settlement::expiry_ticks(rules_version)
                 .ok_or(StopError::Rules(RuleError::UnknownRules { rules_version }))?;
@@ -95,7 +108,7 @@ impl Memory {
     fn intent(
         &mut self,
         round_id: &RoundId,
-        intent: &Intent,
+        intent: Intent,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
@@ -104,8 +117,7 @@ impl Memory {
             return Err(StopError::Rules(RuleError::UnknownRules { rules_version }));
         }
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
-        let bet = &intent.bet;
-        let place = match round.bets.entry(bet.id.clone()) {
+        let place = match round.bets.entry(intent.bet.id.clone()) {
             Entry::Vacant(place) => place,
             Entry::Occupied(known) => {
                 return match known.get() {
@@ -118,18 +130,18 @@ impl Memory {
             }
         };
         if let Some(code) = &round.frozen {
-            let pending = Some((intent, cause.at));
+            let (bet, pending) = (&intent.bet, Some((&intent, cause.at)));
             out.freeze_bet(&bet.id, Some(&bet.partner), pending, cause.at, code)?;
-            place.insert(BetState::Frozen(Known::Intent(intent.clone())));
+            place.insert(BetState::Frozen(Known::Intent(intent)));
             return Ok(());
         }
         let too_early = round.rules.is_none().then_some(RejectReason::NotOpen);
         let too_late = round.closed_at.is_some().then_some(RejectReason::Closed);
         if let Some(reason) = too_early.or(too_late) {
-            return self.reject((bet.clone(), Some(cause.at)), reason, cause, out);
+            return self.reject(Pending::of(intent, Some(cause.at)), reason, cause, out);
         }
-        self.undecided.insert(cause.at, (bet.id.clone(), self.ticks));
-        place.insert(BetState::Pending { intent: intent.clone(), at: cause.at });
+        self.undecided.insert(cause.at, (intent.bet.id.clone(), self.ticks));
+        place.insert(BetState::Pending { intent, at: cause.at });
         Ok(())
     }
 
@@ -145,22 +157,24 @@ impl Memory {
         let round = self.rounds.get_mut(round_id);
         let Some(state) = round.and_then(|round| round.bets.get_mut(bet)) else { return Ok(()) };
         let BetState::Pending { intent, at } = state else { return Ok(()) };
-        let same = intent.bet.content_hash() == content || planted::active(Bug::HashIgnored);
+        let same = intent.content() == content || planted::active(Bug::HashIgnored);
         if !same {
             return Ok(());
         }
-        let (bet, intent_at) = (intent.bet.clone(), *at);
         match answer {
             HoldAnswer::Approved => {
-                let decision = decision(bet, Verdict::Accepted, cause, Some(intent_at));
-                out.decide(&decision)?;
-                *state = BetState::Accepted(decision);
+                let intent_at = *at;
                 self.undecided.remove(&intent_at);
+                let Some(intent) = state.take_intent() else { return Ok(()) };
+                let content = intent.content();
+                let decision = decision(intent.bet, Verdict::Accepted, cause, Some(intent_at));
+                out.decide(&decision, content)?;
+                *state = BetState::Accepted(decision);
                 Ok(())
             }
             HoldAnswer::Declined(code) => {
-                let reason = RejectReason::Declined(code.clone());
-                self.reject((bet, Some(intent_at)), reason, cause, out)
+                let pending = Pending::of(intent.clone(), Some(*at));
+                self.reject(pending, RejectReason::Declined(code.clone()), cause, out)
             }
         }
     }
@@ -184,11 +198,12 @@ impl Memory {
             // The marker that froze the round may have been its `closed`.
             Some(BetState::Accepted(_)) if frozen => "frozen",
             Some(BetState::Accepted(decision)) if !closed => {
-                let ended = (decision.bet.clone(), None);
+                let (bet, content) = (decision.bet.clone(), decision.bet.content_hash());
+                let ended = Pending { bet, content, intent_at: None };
                 return self.take_back(ended, request, cause, out);
             }
             Some(BetState::Pending { intent, at }) if !closed => {
-                let ended = (intent.bet.clone(), Some(*at));
+                let ended = Pending::of(intent.clone(), Some(*at));
                 return self.take_back(ended, request, cause, out);
             }
             Some(BetState::Accepted(_) | BetState::Pending { .. }) => "closed",
@@ -207,14 +222,14 @@ impl Memory {
 
     fn take_back(
         &mut self,
-        (bet, intent_at): Pending,
+        Pending { bet, content, intent_at }: Pending,
         request: &RequestId,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let verdict = Verdict::Cancelled(request.clone());
         let decision = decision(bet, verdict, cause, intent_at);
-        out.decide(&decision)?;
+        out.decide(&decision, content)?;
         void(&decision, out)?;
         self.set(decision.bet.id.clone(), BetState::Cancelled(decision));
         Ok(())
@@ -224,14 +239,14 @@ impl Memory {
     /// have overtaken an approval (R11).
     pub(crate) fn reject(
         &mut self,
-        (bet, intent_at): Pending,
+        Pending { bet, content, intent_at }: Pending,
         reason: RejectReason,
         cause: Cause,
         out: &mut Output,
     ) -> Result<(), StopError> {
         let declined = matches!(reason, RejectReason::Declined(_));
         let decision = decision(bet, Verdict::Rejected(reason), cause, intent_at);
-        out.decide(&decision)?;
+        out.decide(&decision, content)?;
         if !(declined && planted::active(Bug::DeclineNotVoided)) {
             void(&decision, out)?;
         }
@@ -282,7 +297,9 @@ impl Memory {
             .values()
             .filter(|(bet, _)| bet.round_str() == round_id.as_str())
             .filter_map(|(bet, _)| match self.state(round_id.as_str(), bet) {
-                Some(BetState::Pending { intent, at }) => Some((intent.bet.clone(), Some(*at))),
+                Some(BetState::Pending { intent, at }) => {
+                    Some(Pending::of(intent.clone(), Some(*at)))
+                }
                 Some(_) | None => None,
             })
             .collect();

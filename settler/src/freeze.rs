@@ -1,6 +1,6 @@
 //! Freezes and thaws: a broken invariant stops one bet, or one round in one partition (R1, R5, R7, R23).
 
-use crate::decide::{Cause, StopError};
+use crate::decide::{Cause, Pending, StopError};
 use crate::memory::{BetState, Known, Memory};
 use crate::output::Output;
 use runtime::machine::Alarm;
@@ -143,7 +143,7 @@ impl Memory {
             match known {
                 Known::Nothing => {}
                 Known::Intent(intent) => {
-                    self.reject((intent.bet, None), RejectReason::Thawed, cause, out)?;
+                    self.reject(Pending::of(intent, None), RejectReason::Thawed, cause, out)?;
                 }
                 Known::Decision(decision) => {
                     self.owe_again(round_id, decision, cause.at, out)?;

@@ -39,6 +39,17 @@ impl BetState {
             Self::Frozen(Known::Nothing) => None,
         }
     }
+
+    /// Takes the intent of a bet that is not decided. Its decision goes in the place; until then nothing is known.
+    pub(crate) fn take_intent(&mut self) -> Option<Intent> {
+        if !matches!(self, Self::Pending { .. }) {
+            return None;
+        }
+        match std::mem::replace(self, Self::Frozen(Known::Nothing)) {
+            Self::Pending { intent, .. } => Some(intent),
+            Self::Accepted(_) | Self::Rejected(_) | Self::Cancelled(_) | Self::Frozen(_) => None,
+        }
+    }
 }
 
 /// What is known of a frozen bet.

@@ -8,7 +8,7 @@ use schemas::frame::FrameError;
 use schemas::outgoing::{self, SettlementTopic};
 use schemas::settlements::Settlement;
 use schemas::wire::{FreezeRecord, TallyRecord, UnreadableRecord};
-use schemas::{BetId, Lane, PartnerId, RoundId};
+use schemas::{BetId, ContentHash, Lane, PartnerId, RoundId};
 
 /// Facts, tallies, records and alarms, in the order of the log.
 #[derive(Debug)]
@@ -38,8 +38,13 @@ impl Output {
     }
 
     /// A decision for the first time: its fact and its record.
-    pub(crate) fn decide(&mut self, decision: &Decision) -> Result<(), FrameError> {
-        let (row, record) = outgoing::decided(decision, self.partition)?;
+    /// `content` is the hash of its bet.
+    pub(crate) fn decide(
+        &mut self,
+        decision: &Decision,
+        content: ContentHash,
+    ) -> Result<(), FrameError> {
+        let (row, record) = outgoing::decided(decision, content, self.partition)?;
         self.facts.push(Fact::from(row.into_parts()));
         self.records.push(Append::from(record.into_parts()));
         Ok(())

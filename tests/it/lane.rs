@@ -83,7 +83,7 @@ impl Lane {
     }
 
     pub(crate) fn intent(&mut self, bet: &Bet) -> u64 {
-        let intent = Intent { bet: bet.clone(), expires_at: 5_000 };
+        let intent = Intent::new(bet.clone(), 5_000);
         self.say(Some(bet.id.round_str()), BetSaid::Intent(intent))
     }
 

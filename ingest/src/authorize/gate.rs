@@ -110,3 +110,40 @@ impl Drop for Slot {
         gate.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::SystemClock;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    /// Also where one that waited has gone meanwhile.
+    #[tokio::test]
+    async fn whoever_came_first_has_the_next_slot() {
+        let gate = Arc::new(Gate::new(1));
+        let first = gate.enter(&SystemClock).await;
+        let (entered, mut slots) = mpsc::unbounded_channel();
+        let mut waiting = Vec::new();
+        for number in 0..4 {
+            let (gate, entered) = (Arc::clone(&gate), entered.clone());
+            waiting.push(tokio::spawn(async move {
+                let slot = gate.enter(&SystemClock).await;
+                entered.send((number, slot)).map_err(|_| "nobody listens").unwrap();
+            }));
+            tokio::task::yield_now().await;
+        }
+        for number in [0, 2] {
+            waiting[number].abort();
+        }
+        tokio::task::yield_now().await;
+        drop(first);
+        for wanted in [1, 3] {
+            let next = timeout(Duration::from_secs(10), slots.recv()).await.unwrap();
+            let (number, slot) = next.unwrap();
+            assert_eq!((number, slots.is_empty()), (wanted, true), "one at a time");
+            drop(slot);
+        }
+    }
+}

@@ -82,7 +82,7 @@ impl Placing {
             return Err(Refusal::new(NotTaken::Overloaded, detail));
         }
         bet.rules_version = terms.rules_version;
-        let intent = Intent { bet, expires_at: terms.expires_at };
+        let intent = Intent::new(bet, terms.expires_at);
         let unencodable = |what: String| Refusal::new(NotTaken::Unencodable, what);
         let body = authorize_body(&intent, place.session_token)
             .map_err(|error| unencodable(error.to_string()))?;

@@ -115,7 +115,7 @@ impl Maker {
         let (id, content) = (bet.id.clone(), bet.content_hash());
         let lane = self.partitions.of_partner(&partner);
         let answer = BetSaid::Answer { bet: id, partner, content, answer: HoldAnswer::Approved };
-        let intent = BetSaid::Intent(Intent { bet, expires_at: placed_at + ASKED_MS });
+        let intent = BetSaid::Intent(Intent::new(bet, placed_at + ASKED_MS));
         Ok((said(round, intent, placed_at, lane)?, said(round, answer, placed_at, lane)?))
     }
 

@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Records given to a machine in one input.
+/// Records given to a machine in one input, unless it says how many.
 pub const READ_RECORDS_MAX: usize = 1_000;
 /// Requests taken from the channel in one go.
 const REQUESTS_TAKEN_MAX: usize = 256;
@@ -219,10 +219,11 @@ impl<M: Machine, E: Engine, C: Caller<M>, K: Clock> Driven<M, E, C, K> {
 
     fn read_where_ready(&mut self) {
         let (machine, reads, survives) = (&self.machine, &self.reads, self.survives);
+        let records_max = machine.records_max();
         let ready = self.resting.extract_if(.., |(source, _)| machine.ready_for(*source));
         for (source, mut reader) in ready {
             reads.push(Box::pin(async move {
-                let read = read(&mut reader, survives).await;
+                let read = read(&mut reader, records_max, survives).await;
                 (source, reader, read)
             }));
         }
@@ -297,10 +298,10 @@ impl<M: Machine, E: Engine, C: Caller<M>, K: Clock> Driven<M, E, C, K> {
 }
 
 /// Reads on; for a machine that survives failures, until the engine is there again.
-async fn read<R: Reader>(reader: &mut R, survives: bool) -> ReadResult {
+async fn read<R: Reader>(reader: &mut R, records_max: usize, survives: bool) -> ReadResult {
     let mut wait = RETRY_WAIT_MIN;
     loop {
-        match reader.next(READ_RECORDS_MAX).await {
+        match reader.next(records_max).await {
             Err(EngineError::Unavailable(_)) if survives => wait = pause(wait).await,
             read => return read,
         }

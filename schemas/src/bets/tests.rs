@@ -12,7 +12,7 @@ fn event(said: BetSaid) -> BetRecord {
 }
 
 fn intent() -> BetRecord {
-    event(BetSaid::Intent(Intent { bet: a_bet(), expires_at: 1_700_000_004_000 }))
+    event(BetSaid::Intent(Intent::new(a_bet(), 1_700_000_004_000)))
 }
 
 fn answer(answer: HoldAnswer) -> BetRecord {

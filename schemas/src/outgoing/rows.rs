@@ -53,15 +53,19 @@ impl FactRow {
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
 pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, FrameError> {
-    decided(decision, partition).map(|(fact, _)| fact)
+    decided(decision, decision.bet.content_hash(), partition).map(|(fact, _)| fact)
 }
 
 /// The fact of a decision and its record, whose value is the fact's body: encoded once.
 ///
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.
-pub fn decided(decision: &Decision, partition: u32) -> Result<(FactRow, Outgoing), FrameError> {
-    let content = decision.bet.content_hash().text();
+pub fn decided(
+    decision: &Decision,
+    content: ContentHash,
+    partition: u32,
+) -> Result<(FactRow, Outgoing), FrameError> {
+    let content = content.text();
     let wire = DecisionRecord::of(decision, &content);
     let (bet, partner) = (&decision.bet.id, &decision.bet.partner);
     let names = (bet, partner, decision.kind());

@@ -116,7 +116,7 @@ impl Lane {
     }
 
     fn intent(&mut self, bet: &Bet) -> u64 {
-        self.say(BetSaid::Intent(Intent { bet: bet.clone(), expires_at: 5_000 }))
+        self.say(BetSaid::Intent(Intent::new(bet.clone(), 5_000)))
     }
 
     fn answer(&mut self, bet: &Bet, answer: HoldAnswer) -> u64 {

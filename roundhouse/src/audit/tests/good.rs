@@ -98,7 +98,7 @@ fn markers() -> [BetLine; 4] {
 }
 
 pub(super) fn intent(name: &str) -> BetLine {
-    let intent = Intent { bet: bet(name), expires_at: 4_000 };
+    let intent = Intent::new(bet(name), 4_000);
     said(Some(round()), 1, BetSaid::Intent(intent))
 }
 

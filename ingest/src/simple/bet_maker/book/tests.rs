@@ -191,7 +191,7 @@ fn bet(event: &str, reference: &str, player: &str) -> Bet {
 }
 
 fn intent(at: u64, bet: &Bet) -> (Source, u64, Bytes) {
-    let said = BetSaid::Intent(Intent { bet: bet.clone(), expires_at: 6_000 });
+    let said = BetSaid::Intent(Intent::new(bet.clone(), 6_000));
     let event = BetEvent { round: Some(bet.id.round()), said_at: 2_000, said };
     (BETS_0, at, outgoing::bet(&event, 0).unwrap().into_parts().4.into())
 }
