@@ -6,14 +6,16 @@
 //! [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
 
 mod gate;
+mod slots;
 
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
-use gate::{Gate, Slot};
+use gate::Gate;
 use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, PeerClient, Peers};
-use runtime::{Caller, Clock, Millis};
+use runtime::{Caller, Clock};
 use schemas::PartnerId;
 use schemas::contract::{API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, get_id};
+use slots::{Slots, Told};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,11 +36,17 @@ pub struct AuthorizeOptions {
     /// The pool. The wait for a connection counts within the attempt's budget.
     pub http: HttpOptions,
     /// Calls to one partner at once, and fewer to one that answers late or not at all. The rest wait for half of
-    /// their budgets: with less than the other half left, no answer would tell nothing of the partner.
+    /// their budgets at most: what would have less than the other half left is not sent.
     pub partner_calls_max: usize,
 }
 
 impl AuthorizeOptions {
+    /// As many at once to each partner, and room for their connections.
+    pub const fn of_calls(partner_calls_max: usize) -> Self {
+        let http = HttpOptions { idle_connections_max: partner_calls_max, ..Self::STANDARD.http };
+        Self { http, partner_calls_max }
+    }
+
     /// Fits partners that answer within 50 ms at 5,000 bets a second.
     pub const STANDARD: Self = Self {
         http: HttpOptions {
@@ -77,7 +85,7 @@ impl<C: Clock> Authorize<C> {
         if let Some(gate) = gates.get(partner) {
             return Arc::clone(gate);
         }
-        let new = Arc::new(Gate::new(self.calls_max));
+        let new = Arc::new(Gate::new(Slots::new(self.calls_max)));
         gates.insert(partner.clone(), Arc::clone(&new));
         new
     }
@@ -111,12 +119,12 @@ impl<C: Clock> Authorize<C> {
     async fn post(&self, call: &AuthorizeCall) -> HoldReply {
         let (begun, budget) = (Instant::now(), Duration::from_millis(u64::from(call.budget_ms)));
         let gate = self.gate(&call.partner);
-        let Ok(slot) = timeout_at(begun + budget / 2, gate.enter(&self.clock)).await else {
+        let Ok(slot) = timeout_at(begun + budget / 2, gate.enter()).await else {
             return HoldReply::Unsent;
         };
-        let answer =
-            self.send(call, (begun + budget).saturating_duration_since(Instant::now())).await;
-        tell(slot, self.clock.now(), &answer);
+        let sent = Instant::now();
+        let answer = self.send(call, (begun + budget).saturating_duration_since(sent)).await;
+        slot.end(told(&answer, sent.elapsed() <= budget / 2));
         match answer {
             Ok(answer) => HoldReply::Http { status: answer.status, body: answer.body },
             Err(error) => {
@@ -145,23 +153,24 @@ impl<C: Clock> Authorize<C> {
     }
 }
 
-/// What the end of a call says of how many the partner bears: an answer for its time, silence and "too busy" for fewer.
-/// A refusal and what never reached it say nothing.
-fn tell(slot: Slot, now: Millis, answer: &Result<HttpAnswer, CallError>) {
+/// What the end of a call tells of how many stakes the partner can be asked for at once. What is refused, and what never
+/// reached it, tells nothing.
+fn told(answer: &Result<HttpAnswer, CallError>, in_time: bool) -> Told {
     match answer {
         Ok(answer) => match answer.status {
-            200 | 409 | 422 => slot.answered(now),
-            429 | 503 => slot.failed(),
-            _ => drop(slot),
+            200 | 409 | 422 if in_time => Told::InTime,
+            200 | 409 | 422 => Told::Late,
+            429 | 503 => Told::Busy,
+            _ => Told::Nothing,
         },
+        Err(CallError::Timeout) => Told::Late,
+        Err(CallError::Connect | CallError::Tls | CallError::Broken) => Told::Busy,
         Err(
-            CallError::Timeout
-            | CallError::Connect
-            | CallError::Tls
-            | CallError::Broken
+            CallError::Forbidden
+            | CallError::TooLarge
+            | CallError::Unknown
             | CallError::Signature(_),
-        ) => slot.failed(),
-        Err(CallError::Forbidden | CallError::TooLarge | CallError::Unknown) => drop(slot),
+        ) => Told::Nothing,
     }
 }
 

@@ -332,7 +332,10 @@ mod tests {
     #[test]
     fn nobody_takes_back_a_pause_of_another() {
         let (partners, acme): (_, PartnerId) = (Partners::default(), "acme".parse().unwrap());
-        partners.configure(acme.clone(), profile("https://one")).unwrap();
+        let rate = std::num::NonZeroU32::new(7);
+        let profile = Profile { stakes_per_s: rate, ..profile("https://one") };
+        partners.configure(acme.clone(), profile).unwrap();
+        assert_eq!(partners.book()[&acme].stakes_per_s, rate);
         let say = |pauser, paused, at| {
             let what = PartnerWord::Paused(pauser, paused);
             partners

@@ -15,12 +15,12 @@ pub use owed::{Owed, OwedOf, OwedQuery, owed};
 
 use crate::book::{Book, Stage, home};
 use crate::chunk::StateCall;
+use crate::concurrency::Sent;
 use crate::judge::Answer;
 use crate::limits::Limits;
 use crate::queue::Partner;
 use crate::retry::Jitter;
 use draining::Peek;
-use runtime::calls::Sent;
 use runtime::{Alarm, Effect, Input, Machine, Millis, Source, Topic};
 use schemas::catalogue::{RetryTier, SETTLEMENTS, TIERS};
 use schemas::contract::Traffic;

@@ -53,6 +53,7 @@ pub mod dispatcher;
 mod book;
 pub mod breaker;
 pub mod chunk;
+mod concurrency;
 mod drain;
 #[cfg(test)]
 mod fixtures;

@@ -12,7 +12,7 @@ pub struct Limits {
     /// Bytes of a chunk's body. Origin: contract 2; a partner answers `too_large` above it.
     pub chunk_bytes_max: usize,
     /// Chunks on their way to one partner, per kind of traffic; fewer to one that answers late
-    /// ([`Concurrency`](runtime::calls::Concurrency)). Origin: 4 chunks of 500 at 20 ms carry
+    /// ([`concurrency`](crate::concurrency)). Origin: 4 chunks of 500 at 20 ms carry
     /// 100,000 items a second, more than a partition brings; more would only press on a slow wallet.
     pub chunks_in_flight_max: usize,
     /// Calls a second to one partner, per kind of traffic; none for no limit. A partner's own rate stands in its place.

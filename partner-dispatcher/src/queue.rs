@@ -1,9 +1,9 @@
 //! What waits for one partner: a queue per kind of traffic, none of which waits for another.
 
 use crate::breaker::Breaker;
+use crate::concurrency::Concurrency;
 use crate::drain::Drain;
-use runtime::Millis;
-use runtime::calls::{Concurrency, Rate};
+use runtime::{Millis, Rate};
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
 use schemas::settlements::Settlement;

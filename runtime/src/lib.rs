@@ -7,7 +7,6 @@
 //! that says in which order a batch becomes durable (R3).
 
 pub mod batch;
-pub mod calls;
 pub mod catalogue;
 pub mod clock;
 #[cfg(feature = "cluster")]
@@ -22,6 +21,7 @@ mod headers;
 pub mod http;
 pub mod machine;
 pub mod partitions;
+pub mod rate;
 pub mod record;
 pub mod shutdown;
 pub mod telemetry;
@@ -40,4 +40,5 @@ pub use fact::{Fact, FactKey, Scope};
 pub use headers::RecordHeaders;
 pub use machine::{Alarm, Effect, Input, Machine};
 pub use partitions::Partitions;
+pub use rate::Rate;
 pub use record::{Append, Headers, Record, Source, Topic};

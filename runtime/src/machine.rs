@@ -1,7 +1,9 @@
 //! A loop as a state machine without IO.
 
-use crate::drive::READ_RECORDS_MAX;
 use crate::{Batch, EngineError, Fact, Millis, Record, Scope, Source};
+
+/// Records given to a machine in one input, unless it says how many.
+pub const READ_RECORDS_MAX: usize = 1_000;
 
 /// What a driver tells a machine.
 #[derive(Clone, Debug)]
@@ -156,7 +158,7 @@ pub trait Machine {
     /// machine bounds what it keeps.
     fn ready_for(&self, source: Source) -> bool;
 
-    /// The most records in one input.
+    /// The most records in one input, at least 1.
     fn records_max(&self) -> usize {
         READ_RECORDS_MAX
     }

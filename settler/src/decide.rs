@@ -164,8 +164,8 @@ impl Memory {
         match answer {
             HoldAnswer::Approved => {
                 let intent_at = *at;
-                self.undecided.remove(&intent_at);
                 let Some(intent) = state.take_intent() else { return Ok(()) };
+                self.undecided.remove(&intent_at);
                 let content = intent.content();
                 let decision = decision(intent.bet, Verdict::Accepted, cause, Some(intent_at));
                 out.decide(&decision, content)?;

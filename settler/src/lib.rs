@@ -22,7 +22,7 @@ mod preview;
 mod reconciler;
 
 pub use cases::{Cases, CasesOptions, SuspicionRules, Tell, Told};
-pub use machine::{Settler, SettlerOptions};
+pub use machine::{RECORDS_MAX, Settler, SettlerOptions};
 pub use preview::{
     Correction, Done, Flip, MOVERS_MAX, Mover, PartnerMoney, Preview, PreviewError, Units, preview,
     progress,

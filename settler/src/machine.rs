@@ -9,12 +9,12 @@ use schemas::catalogue::BETS;
 use schemas::facts::{HEADER_BET, HEADER_PARTNER, HEADER_ROUND};
 use schemas::wire::UnreadableRecord;
 use schemas::{BetId, Lane, PartnerId, RoundId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 /// Records in a batch. Each batch waits for the store and then for the log, so fewer and larger ones cost less: with 1,000
 /// a bet took a tenth more of a core. More than these seldom wait.
-const RECORDS_MAX: usize = 5_000;
+pub const RECORDS_MAX: usize = 5_000;
 /// Times a round is read again when it does not equal its tally, before it is frozen (R5).
 const READS_MAX: u32 = 3;
 /// Ms between such reads.
@@ -31,7 +31,7 @@ pub struct SettlerOptions {
     pub partition: u32,
     /// The stored offset, 0 for none.
     pub from: u64,
-    /// Rounds kept in memory behind the stored offset. More means fewer loads; any number is right.
+    /// Rounds kept in memory behind the stored offset, and loaded at once. More means fewer loads; any number is right.
     pub rounds_kept: usize,
 }
 
@@ -66,6 +66,8 @@ pub struct Settler {
     memory: Memory,
     phase: Phase,
     batch: Vec<(u64, Decoded)>,
+    /// Read and not yet taken: the batch before has loaded as many rounds as are kept.
+    rest: VecDeque<Record>,
     loads: BTreeMap<u64, Load>,
     next_token: u64,
     read_to: u64,
@@ -89,6 +91,7 @@ impl Settler {
             memory: Memory::default(),
             phase: Phase::Idle,
             batch: Vec::new(),
+            rest: VecDeque::new(),
             loads: BTreeMap::new(),
             next_token: 0,
             read_to: options.from,
@@ -101,11 +104,13 @@ impl Settler {
         self.read_to
     }
 
-    fn take(&mut self, records: Vec<Record>) -> Vec<Effect<Self>> {
+    /// Takes what was read, up to the record that names one round more than may be loaded at once: a week of corrections
+    /// stands in a row, and each of them needs its whole round.
+    fn take(&mut self) -> Vec<Effect<Self>> {
+        let loads_max = self.options.rounds_kept.max(1);
         let mut missing: BTreeMap<RoundId, u64> = BTreeMap::new();
-        self.batch.reserve(records.len());
-        for record in records {
-            self.read_to = record.offset + 1;
+        self.batch.reserve(self.rest.len());
+        while let Some(record) = self.rest.pop_front() {
             let decoded = decode(self.source, &record);
             let round = match &decoded {
                 Decoded::Event(event) => event.round.as_ref(),
@@ -113,9 +118,15 @@ impl Settler {
             };
             if let Some(round) = round
                 && !self.memory.rounds.contains_key(round)
+                && !missing.contains_key(round)
             {
-                missing.entry(round.clone()).or_insert(record.offset);
+                if loads_max <= missing.len() {
+                    self.rest.push_front(record);
+                    break;
+                }
+                missing.insert(round.clone(), record.offset);
             }
+            self.read_to = record.offset + 1;
             self.batch.push((record.offset, decoded));
         }
         if missing.is_empty() {
@@ -247,6 +258,7 @@ impl Settler {
         }
         if batch.is_empty() {
             self.phase = Phase::Idle;
+            effects.extend(self.go_on());
         } else {
             self.phase = Phase::Applying;
             effects.push(Effect::Apply { token: TOKEN_BATCH, batch });
@@ -254,10 +266,15 @@ impl Settler {
         effects
     }
 
+    fn go_on(&mut self) -> Vec<Effect<Self>> {
+        if self.rest.is_empty() { Vec::new() } else { self.take() }
+    }
+
     /// Stops for good: what was read and is not decided is left to a settler that can decide it (R6).
     fn stop(&mut self, at: u64, why: &str) -> Vec<Effect<Self>> {
         self.phase = Phase::Stopped;
         self.batch.clear();
+        self.rest.clear();
         self.loads.clear();
         let text = format!("{} stops at offset {at}: {why}", self.source);
         vec![Effect::Alarm(Alarm { name: "partition_stopped", text })]
@@ -322,12 +339,15 @@ impl Machine for Settler {
             return Vec::new();
         }
         match input {
-            Input::Records { records, .. } => self.take(records),
+            Input::Records { records, .. } => {
+                self.rest = records.into();
+                self.take()
+            }
             Input::Loaded { token, facts } => self.loaded(now, token, &facts),
             Input::Applied { token: TOKEN_BATCH } => {
                 self.phase = Phase::Idle;
                 self.memory.evict(self.stored, self.options.rounds_kept);
-                Vec::new()
+                self.go_on()
             }
             Input::Timer { .. } => self.again(),
             Input::Applied { .. } | Input::Failed { .. } | Input::Peeked { .. } => Vec::new(),
@@ -337,7 +357,7 @@ impl Machine for Settler {
     }
 
     fn ready_for(&self, _source: Source) -> bool {
-        self.phase == Phase::Idle
+        self.phase == Phase::Idle && self.rest.is_empty()
     }
 
     fn records_max(&self) -> usize {

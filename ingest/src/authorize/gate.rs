@@ -1,15 +1,12 @@
-//! Who may call a partner now: as many at once as its wallet answers without making them wait, in the order in which they
-//! came.
+//! The line before a partner's slots: whoever came first has the next one.
 
-use runtime::calls::{Concurrency, Sent};
-use runtime::{Clock, Millis};
+use super::slots::{Slots, Taken, Told};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// The slots of one partner, and the line before them.
+/// One partner's.
 #[derive(Debug)]
 pub(super) struct Gate {
-    ceiling: usize,
     slots: Mutex<Slots>,
     /// Held by the first of those that wait. It is given on in the order in which they came.
     line: tokio::sync::Mutex<()>,
@@ -17,65 +14,39 @@ pub(super) struct Gate {
     freed: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Slots {
-    concurrency: Concurrency,
-    taken: usize,
-}
-
 /// A slot for one call. Dropping it gives it back.
 pub(super) struct Slot {
     gate: Arc<Gate>,
-    sent: Sent,
-    ended: Ended,
-}
-
-#[derive(Clone, Copy)]
-enum Ended {
-    Answered(Millis),
-    Failed,
-    Untold,
+    taken: Taken,
+    told: Told,
 }
 
 impl Gate {
-    /// At most `ceiling` at once.
-    pub(super) fn new(ceiling: usize) -> Self {
-        let (slots, line, freed) = (Mutex::default(), tokio::sync::Mutex::default(), Notify::new());
-        Self { ceiling, slots, line, freed }
+    pub(super) fn new(slots: Slots) -> Self {
+        let (slots, line) = (Mutex::new(slots), tokio::sync::Mutex::default());
+        Self { slots, line, freed: Notify::new() }
     }
 
     /// Calls that may be on their way.
     pub(super) fn max(&self) -> usize {
-        self.lock().concurrency.max(self.ceiling)
+        self.lock().max()
     }
 
     /// Waits for a slot. Whoever stops waiting has taken none.
-    pub(super) async fn enter(self: &Arc<Self>, clock: &impl Clock) -> Slot {
+    pub(super) async fn enter(self: &Arc<Self>) -> Slot {
         let _first = self.line.lock().await;
         loop {
-            if let Some(sent) = self.take(clock.now()) {
-                return Slot { gate: Arc::clone(self), sent, ended: Ended::Untold };
+            let taken = self.lock().take();
+            if let Some(taken) = taken {
+                return Slot { gate: Arc::clone(self), taken, told: Told::Nothing };
             }
             self.freed.notified().await;
         }
     }
 
-    fn take(&self, now: Millis) -> Option<Sent> {
-        let mut slots = self.lock();
-        let (others, max) = (slots.taken, slots.concurrency.max(self.ceiling));
-        if max <= others {
-            return None;
-        }
-        slots.taken += 1;
-        // The last slot is the one with something behind it to limit.
-        let full = max == slots.taken;
-        Some(slots.concurrency.sent(now, full, others, self.ceiling))
-    }
-
     #[cfg(test)]
     pub(super) fn is_full(&self) -> bool {
-        let slots = self.lock();
-        slots.concurrency.max(self.ceiling) <= slots.taken
+        self.lock().are_full()
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -84,37 +55,22 @@ impl Gate {
 }
 
 impl Slot {
-    /// The partner answered.
-    pub(super) fn answered(mut self, now: Millis) {
-        self.ended = Ended::Answered(now);
-    }
-
-    /// It did not, or said that it is busy.
-    pub(super) fn failed(mut self) {
-        self.ended = Ended::Failed;
+    /// Gives it back with what the call told.
+    pub(super) fn end(mut self, told: Told) {
+        self.told = told;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let gate = &self.gate;
-        let mut slots = gate.lock();
-        slots.taken -= 1;
-        let (concurrency, sent) = (&mut slots.concurrency, self.sent);
-        match self.ended {
-            Ended::Answered(now) => concurrency.answered(now, sent, gate.ceiling),
-            Ended::Failed => concurrency.failed(sent, gate.ceiling),
-            Ended::Untold => concurrency.ended(sent),
-        }
-        drop(slots);
-        gate.freed.notify_one();
+        self.gate.lock().give(self.taken, self.told);
+        self.gate.freed.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::SystemClock;
     use std::time::Duration;
     use tokio::sync::mpsc;
     use tokio::time::timeout;
@@ -122,14 +78,14 @@ mod tests {
     /// Also where one that waited has gone meanwhile.
     #[tokio::test]
     async fn whoever_came_first_has_the_next_slot() {
-        let gate = Arc::new(Gate::new(1));
-        let first = gate.enter(&SystemClock).await;
+        let gate = Arc::new(Gate::new(Slots::new(1)));
+        let first = gate.enter().await;
         let (entered, mut slots) = mpsc::unbounded_channel();
         let mut waiting = Vec::new();
         for number in 0..4 {
             let (gate, entered) = (Arc::clone(&gate), entered.clone());
             waiting.push(tokio::spawn(async move {
-                let slot = gate.enter(&SystemClock).await;
+                let slot = gate.enter().await;
                 entered.send((number, slot)).map_err(|_| "nobody listens").unwrap();
             }));
             tokio::task::yield_now().await;

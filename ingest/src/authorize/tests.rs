@@ -95,29 +95,58 @@ async fn a_partner_that_hangs_takes_its_own_calls_alone() {
     hanging.abort();
 }
 
+/// What each end tells, at the wire.
 #[tokio::test]
-async fn silence_and_busy_cost_slots_and_answers_bring_them_back() {
-    let authorize = authorize(8).await;
+async fn busy_costs_slots_and_answers_in_time_bring_them_back() {
+    let authorize = authorize(4).await;
     let max = || authorize.calls_at_once_max(&"acme".parse().unwrap());
     for (body, slots) in [
-        ("{}", 8),
-        ("hang", 4),
+        ("{}", 4),
         ("busy", 2),
         ("error", 2),
         ("gone", 2),
-        ("forge", 1),
+        ("forge", 2),
+        ("busy", 1),
         ("hang", 1),
         ("{}", 2),
-        ("{}", 2),
+        ("hang", 2),
         ("{}", 3),
+        ("hang", 3),
+        ("hang", 3),
+        ("hang", 2),
     ] {
         authorize.call(call("acme", body, if body == "hang" { 50 } else { 5_000 })).await;
         assert_eq!(max(), slots, "{body}");
     }
-    assert_eq!(authorize.calls_at_once_max(&"bolt".parse().unwrap()), 8);
+    assert_eq!(authorize.calls_at_once_max(&"bolt".parse().unwrap()), 4);
 }
 
-/// What is told of a call with little time left would be told of us.
+#[test]
+fn only_what_reached_the_partner_tells_of_it() {
+    let answer = |status| Ok(HttpAnswer { status, body: Bytes::new(), retry_after_ms: None });
+    for (answer, wanted) in [
+        (answer(200), Told::InTime),
+        (answer(409), Told::InTime),
+        (answer(422), Told::InTime),
+        (answer(429), Told::Busy),
+        (answer(503), Told::Busy),
+        (answer(500), Told::Nothing),
+        (answer(404), Told::Nothing),
+        (Err(CallError::Timeout), Told::Late),
+        (Err(CallError::Connect), Told::Busy),
+        (Err(CallError::Tls), Told::Busy),
+        (Err(CallError::Broken), Told::Busy),
+        (Err(CallError::Forbidden), Told::Nothing),
+        (Err(CallError::TooLarge), Told::Nothing),
+        (Err(CallError::Unknown), Told::Nothing),
+    ] {
+        assert_eq!(told(&answer, true), wanted, "{answer:?}");
+        let late = if wanted == Told::InTime { Told::Late } else { wanted };
+        assert_eq!(told(&answer, false), late, "{answer:?}");
+    }
+}
+
+/// Too little time would be left for it.
 #[tokio::test]
 async fn what_waits_for_half_its_budget_is_not_sent() {
     let authorize = Arc::new(authorize(1).await);

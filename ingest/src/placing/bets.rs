@@ -77,7 +77,7 @@ impl Placing {
             return Err(overloaded());
         }
         let per_s = self.options.stakes_per_s(&place.partner);
-        if !self.room.may_ask(now, &place.partner, per_s) {
+        if self.room.free_at(now, &place.partner, per_s).is_some() {
             let detail = "the partner takes no more stakes in this second";
             return Err(Refusal::new(NotTaken::Overloaded, detail));
         }
@@ -183,9 +183,16 @@ impl Placing {
         match flight.stage {
             Stage::Pausing if now < flight.expires_at => {
                 let partner = &flight.bet.partner;
-                // Not refused: the bet stands in the log, and is asked for while there is time.
-                self.room.asked(now, partner, self.options.stakes_per_s(partner));
-                out.push(flight.ask(number, budget_ms));
+                let per_s = self.options.stakes_per_s(partner);
+                match self.room.free_at(now, partner, per_s) {
+                    Some(at) => {
+                        out.push(Effect::Timer { token: Due::AskAgain.token(number), at });
+                    }
+                    None => {
+                        self.room.asked(now, partner, per_s);
+                        out.push(flight.ask(number, budget_ms));
+                    }
+                }
             }
             Stage::Pausing => flight.stage = Stage::Done,
             Stage::Writing | Stage::Asking | Stage::Answering { .. } | Stage::Done => {}

@@ -1,8 +1,7 @@
 //! How much is in flight, in all and per partner, and how many stakes a partner is asked for in a second.
 
 use super::options::Limits;
-use runtime::Millis;
-use runtime::calls::Rate;
+use runtime::{Millis, Rate};
 use schemas::PartnerId;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -22,14 +21,14 @@ impl Room {
         self.all < limits.in_flight_max && own < limits.partner_in_flight_max
     }
 
-    /// True if `partner` may be asked for one more stake now.
-    pub(super) fn may_ask(
+    /// When `partner` may be asked for one more stake, if that is later than now.
+    pub(super) fn free_at(
         &mut self,
         now: Millis,
         partner: &PartnerId,
         per_s: Option<NonZeroU32>,
-    ) -> bool {
-        per_s.is_none_or(|per_s| self.rate(partner).free_at(now, per_s).is_none())
+    ) -> Option<Millis> {
+        self.rate(partner).free_at(now, per_s?)
     }
 
     /// `partner` is asked for a stake, or will be.

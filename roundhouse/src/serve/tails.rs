@@ -34,10 +34,7 @@ pub(super) fn line<E: Opened>(start: &mut Start<'_, E>) -> Handle<Line> {
 pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let (handle, requests) = Handle::channel();
     let config = start.config;
-    let calls = AuthorizeOptions {
-        partner_calls_max: config.placing.partner_calls_max,
-        ..AuthorizeOptions::STANDARD
-    };
+    let calls = AuthorizeOptions::of_calls(config.placing.partner_calls_max);
     let caller = Authorize::new(start.partners.wallets(), calls, SystemClock);
     let seen = pausing::stakes(start);
     let caller = MeasuredCalls::register(caller, seen, start.metrics);

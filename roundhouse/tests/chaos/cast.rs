@@ -47,6 +47,8 @@ const FAULTS: &[&str] = &[
 ];
 /// Processes that are frozen at the same time at most: some must be left to be disturbed.
 const FROZEN_MAX: usize = 2;
+/// How a process ends that cannot go on.
+const GAVE_UP: i32 = 1;
 /// Pause between the steps of a storm: shorter than a group takes to come to rest.
 const STORM_PAUSE: Duration = Duration::from_millis(400);
 
@@ -224,6 +226,7 @@ impl Cast {
             let status = process.server.ended().await.unwrap();
             if !status.success() {
                 eprintln!("chaos: {name:?} ended with {status}");
+                assert_eq!(status.code(), Some(GAVE_UP), "{name:?}");
             }
         }
     }

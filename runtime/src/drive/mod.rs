@@ -39,8 +39,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Records given to a machine in one input, unless it says how many.
-pub const READ_RECORDS_MAX: usize = 1_000;
 /// Requests taken from the channel in one go.
 const REQUESTS_TAKEN_MAX: usize = 256;
 /// Longest wait for batches in flight at shutdown. What is cut off is as if the process had died.

@@ -1,6 +1,6 @@
 //! Reads beside a machine's own reading.
 
-use super::READ_RECORDS_MAX;
+use crate::machine::READ_RECORDS_MAX;
 use crate::{Engine, EngineError, Reader, Record, Source};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;

@@ -56,7 +56,8 @@ pub fn decision_fact(decision: &Decision, partition: u32) -> Result<FactRow, Fra
     decided(decision, decision.bet.content_hash(), partition).map(|(fact, _)| fact)
 }
 
-/// The fact of a decision and its record, whose value is the fact's body: encoded once.
+/// The fact of a decision and its record, whose value is the fact's body: encoded once. `content` is the hash of its
+/// bet's content, which the intent knows.
 ///
 /// # Errors
 /// [`FrameError`] if it does not survive its own encoding.

@@ -2,7 +2,10 @@
 
 use super::{Lane, Order, bet};
 use crate::{Settler, SettlerOptions};
+use runtime::machine::{Effect, Input, Machine};
+use runtime::{Source, Topic};
 use schemas::bets::{BetSaid, HoldAnswer, MarkerBody};
+use schemas::catalogue::BETS;
 use schemas::rounds::Outcome;
 
 #[test]
@@ -250,4 +253,29 @@ fn a_stopped_settler_decides_nothing_more() {
         assert!(lane.alarmed("partition_stopped"));
         assert_eq!((lane.stored, lane.decisions(&bet)), (stored, vec!["accepted".to_owned()]));
     }
+}
+
+/// A week of corrections stands in a row: all of its rounds at once would fill the memory.
+#[test]
+fn a_batch_loads_no_more_rounds_than_are_kept() {
+    let mut lane = Lane::default();
+    for number in 0..20 {
+        for _ in 0..2 {
+            lane.say_of(&format!("week-{number}"), MarkerBody::Closed);
+        }
+    }
+    let mut settler = lane.settler();
+    let source = Source { topic: Topic(BETS), partition: 0 };
+    let (records, end) = (lane.log.clone(), lane.end());
+    let asked = settler.handle(0, Input::Records { source, records, end });
+    assert_eq!((asked.len(), settler.position()), (8, 16), "as many as are kept");
+    assert!(!settler.ready_for(source));
+    for effect in asked {
+        let Effect::Load { token, .. } = effect else { panic!("{effect:?}") };
+        lane.feed(&mut settler, Input::Loaded { token, facts: Vec::new() });
+    }
+    assert_eq!((settler.position(), lane.stored), (40, 40), "and the rest behind them");
+    assert!(settler.ready_for(source));
+    // Each is closed before it is opened, which freezes it.
+    assert_eq!(lane.alarms.len(), 20);
 }

@@ -282,4 +282,10 @@ fn a_partner_is_asked_for_no_more_stakes_in_a_second_than_it_takes() {
     assert_eq!(script.told(token), None);
     let token = script.ask(bet("g", "acme"));
     assert_refused(&script, token, NotTaken::Overloaded);
+    // And it waits until the rate has one left.
+    script.answered(nothing());
+    script.pass(100);
+    assert_eq!(script.calls.len(), 0);
+    script.pass(150);
+    assert_eq!(script.calls.len(), 1);
 }

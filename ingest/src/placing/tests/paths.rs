@@ -4,7 +4,7 @@ use super::script::{
     OPENED_AT, Script, answer, approved, cancel, decision, declined, money, nothing, options,
     place, reply,
 };
-use crate::placing::{Ask, Cancel, NotTaken, Place, PlacingOptions, Told};
+use crate::placing::{Ask, Cancel, HoldReply, NotTaken, Place, PlacingOptions, Told};
 use crate::tail::Tail;
 use runtime::{EngineError, Machine, Source, Topic};
 use schemas::bets::{BetSaid, HoldAnswer};
@@ -82,7 +82,7 @@ fn a_decline_is_written_with_its_code() {
 fn without_an_answer_the_same_bytes_go_out_again_and_then_nothing_is_written() {
     let (mut script, token) = Script::asking();
     let mut calls = Vec::new();
-    for refusal in [nothing(), reply(422, "{}"), reply(500, "<html>")] {
+    for refusal in [HoldReply::Unsent, reply(422, "{}"), reply(500, "<html>")] {
         calls.push(script.answered(refusal));
         assert!(script.calls.is_empty(), "a repeat waits a little");
         script.pass(100);

@@ -8,11 +8,9 @@ use crate::bench::settling::Settled;
 use crate::bench::tail::Taken;
 use anyhow::Context;
 use schemas::catalogue::{BETS, DECISIONS, SETTLEMENTS};
+use settler::RECORDS_MAX;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Records that are taken in one go, as the settler does.
-const RECORDS_MAX: usize = 1_000;
 
 /// One round's records and rows, which are written again for each round.
 pub struct DriversSettler {

@@ -3,13 +3,17 @@
 use super::batches::{RowBatch, batches};
 use super::connect::request;
 use super::retry::repeated;
-use super::{IN_FLIGHT_MAX, Shared, StoreOpenError};
+use super::{Shared, StoreOpenError};
 use crate::{EngineError, Fact};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::client::session::Session;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
+
+/// Requests of one write at once. A history's is one of hundreds, a row each: all at once they kept the store busy for 25 ms,
+/// and bets waited behind them.
+const WRITE_IN_FLIGHT_MAX: usize = 8;
 
 /// The statement that writes a row.
 pub(super) async fn prepare(
@@ -30,7 +34,7 @@ impl Shared {
     pub(super) async fn write(&self, facts: Vec<Fact>) -> Result<(), EngineError> {
         stream::iter(batches(facts))
             .map(|batch| self.write_batch(batch))
-            .buffer_unordered(IN_FLIGHT_MAX)
+            .buffer_unordered(WRITE_IN_FLIGHT_MAX)
             .try_collect()
             .await
     }

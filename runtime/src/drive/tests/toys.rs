@@ -20,6 +20,9 @@ pub(super) fn scope(partition: u32) -> Scope {
     Scope { group: "round".to_owned(), topic: IN, partition }
 }
 
+/// Records that the copier takes at once.
+const COPIED_MAX: usize = 2;
+
 /// Copies each record of `in` to `out`, numbered by how many it has seen in its life; a fact for each.
 #[derive(Debug)]
 pub(super) struct Copier {
@@ -50,6 +53,7 @@ impl Machine for Copier {
     fn handle(&mut self, _now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         match input {
             Input::Records { source, records, .. } => {
+                assert!(records.len() <= COPIED_MAX, "no more than it asked for");
                 let mut batch =
                     Batch { facts: vec![vec![]], records: vec![vec![]], ..Batch::default() };
                 for record in &records {
@@ -77,6 +81,10 @@ impl Machine for Copier {
 
     fn ready_for(&self, _source: Source) -> bool {
         !self.in_flight
+    }
+
+    fn records_max(&self) -> usize {
+        COPIED_MAX
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many calls a peer has at once, for one kind of traffic: as many as it answers without making them wait.
+//! How many calls a partner has at once, for one kind of traffic: as many as it answers without making them wait.
 //!
 //! ```text
 //! something of a round was answered in about the best time ──► one more
@@ -7,36 +7,36 @@
 //! ```
 //!
 //! A round is as many answers as there are slots. The best time is the smallest seen lately, and what counts
-//! against it is the smallest of a round: a call that was late by chance says nothing, a queue at the peer makes
-//! all of them late. Only full calls are timed. They are alike in size, and without more to send behind them
+//! against it is the smallest of a round: a call that was late by chance says nothing, a queue at the wallet makes
+//! all of them late. Only full chunks are timed. They are alike in size, and without more to send behind them
 //! there is nothing to limit.
 //!
-//! A best time that was seen among other calls may itself be that of a peer with a queue. So now and then, and
+//! A best time that was seen among other calls may itself be that of a wallet with a queue. So now and then, and
 //! whenever one slot is left, a call is made alone, and its time stands in place of the one before: also where
-//! the peer has become slower for good.
+//! the wallet has become slower for good.
 
-use crate::Millis;
+use runtime::Millis;
 
-/// What a call may take above twice the best time, in ms, before it is late. It is about what a wallet needs for
-/// 500 bets; lower would take a busy moment of our own for one of the peer's.
+/// What a call may take above twice the best time, in ms, before it is late. It is about what a wallet needs for a
+/// chunk; lower would take a busy moment of our own for one of the wallet's.
 const SLACK_MS: u64 = 20;
-/// Rounds with a full call before the first call that is made alone. Fewer would cost peers that are sent a few
-/// such calls now and then, which need no limit.
+/// Rounds with a full chunk before the first call that is made alone. Fewer would cost partners that are sent a few
+/// thousand settlements now and then, which need no limit.
 const ALONE_FIRST: u32 = 8;
-/// Rounds with a full call between two calls made alone: they cost a round or two of these.
+/// Rounds with a full chunk between two calls made alone: they cost a round or two of these.
 const ALONE_EVERY: u32 = 128;
 
-/// The limit of one peer and kind of traffic. It never is below 1 nor above the ceiling that each method is given.
+/// The limit of one partner and kind of traffic. It never is below 1 nor above the ceiling that each method is given.
 #[derive(Debug)]
-pub struct Concurrency {
+pub(crate) struct Concurrency {
     limit: usize,
-    /// The smallest time to the answer of a full call, in ms; none before there was one.
+    /// The smallest time to the answer of a full chunk, in ms; none before there was one.
     best_ms: Option<u64>,
     /// Answers of this round.
     answers: usize,
     /// One of them was not late.
     near: bool,
-    /// One of them was to a full call.
+    /// One of them was for a full chunk.
     timed: bool,
     /// Calls made so far.
     calls: u64,
@@ -50,7 +50,7 @@ pub struct Concurrency {
 
 /// How a call was made.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     at: Millis,
     number: u64,
     /// More waited than it could take.
@@ -60,7 +60,7 @@ pub struct Sent {
 }
 
 impl Default for Concurrency {
-    /// At the ceiling: most peers need no limit.
+    /// At the ceiling: most partners need no limit.
     fn default() -> Self {
         Self {
             limit: usize::MAX,
@@ -78,24 +78,24 @@ impl Default for Concurrency {
 
 impl Concurrency {
     /// Calls that may be on their way.
-    pub fn max(&self, ceiling: usize) -> usize {
+    pub(crate) fn max(&self, ceiling: usize) -> usize {
         if self.alone { 1 } else { self.limit.min(ceiling).max(1) }
     }
 
     /// Calls that may be on their way if the next one repeats what failed: it has the slot that it had.
-    pub fn max_again(&self, ceiling: usize) -> usize {
+    pub(crate) fn max_again(&self, ceiling: usize) -> usize {
         if self.alone { 1 } else { ceiling.max(1) }
     }
 
-    /// A call is made while `others` are on their way; `full` if it has as much as a call may have, and more
+    /// A call is made while `others` are on their way; `full` if it has as much as a chunk may have, and more
     /// waits.
-    pub fn sent(&mut self, at: Millis, full: bool, others: usize, ceiling: usize) -> Sent {
+    pub(crate) fn sent(&mut self, at: Millis, full: bool, others: usize, ceiling: usize) -> Sent {
         self.calls += 1;
         Sent { at, number: self.calls, full, alone: others == 0 && self.max(ceiling) == 1 }
     }
 
-    /// The peer answered a call.
-    pub fn answered(&mut self, now: Millis, sent: Sent, ceiling: usize) {
+    /// The partner answered a call.
+    pub(crate) fn answered(&mut self, now: Millis, sent: Sent, ceiling: usize) {
         let late = self.is_late(now, sent);
         self.ended(sent);
         if sent.number <= self.since {
@@ -116,7 +116,7 @@ impl Concurrency {
     }
 
     /// A call got no answer, or that it was one too many.
-    pub fn failed(&mut self, sent: Sent, ceiling: usize) {
+    pub(crate) fn failed(&mut self, sent: Sent, ceiling: usize) {
         self.ended(sent);
         // What failed with it tells of the same moment.
         if self.since < sent.number {
@@ -125,7 +125,7 @@ impl Concurrency {
     }
 
     /// A call ended that tells nothing of the limit.
-    pub fn ended(&mut self, sent: Sent) {
+    pub(crate) fn ended(&mut self, sent: Sent) {
         self.alone &= !sent.alone;
     }
 
