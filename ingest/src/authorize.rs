@@ -1,7 +1,7 @@
 //! Asks partners for stakes over HTTP: the caller of bet placing.
 //!
 //! A pool of its own, so that settlements and voids never wait for it nor it for them, and slots per
-//! partner, fewer for one that answers late or not at all, so that it takes no connection from the others
+//! partner, fewer for one that answers few in time, so that it takes no connection from the others
 //! and gets no more than it bears. What an answer means is judged in one place,
 //! [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
 
@@ -35,7 +35,7 @@ const VERSION: HeaderName = HeaderName::from_static("api-version");
 pub struct AuthorizeOptions {
     /// The pool. The wait for a connection counts within the attempt's budget.
     pub http: HttpOptions,
-    /// Calls to one partner at once, and fewer to one that answers late or not at all. The rest wait for half of
+    /// Calls to one partner at once, and fewer to one that answers few in time. The rest wait for half of
     /// their budgets at most: what would have less than the other half left is not sent.
     pub partner_calls_max: usize,
 }
@@ -160,11 +160,12 @@ fn told(answer: &Result<HttpAnswer, CallError>, in_time: bool) -> Told {
         Ok(answer) => match answer.status {
             200 | 409 | 422 if in_time => Told::InTime,
             200 | 409 | 422 => Told::Late,
-            429 | 503 => Told::Busy,
+            429 | 503 => Told::Late,
             _ => Told::Nothing,
         },
-        Err(CallError::Timeout) => Told::Late,
-        Err(CallError::Connect | CallError::Tls | CallError::Broken) => Told::Busy,
+        Err(CallError::Timeout | CallError::Connect | CallError::Tls | CallError::Broken) => {
+            Told::Late
+        }
         Err(
             CallError::Forbidden
             | CallError::TooLarge

@@ -15,6 +15,8 @@ use std::convert::Infallible;
 /// Records in a batch. Each batch waits for the store and then for the log, so fewer and larger ones cost less: with 1,000
 /// a bet took a tenth more of a core. More than these seldom wait.
 pub const RECORDS_MAX: usize = 5_000;
+/// Rounds loaded at once: more than are open in a partition at once, and not a week of them.
+const LOADS_MAX: usize = 256;
 /// Times a round is read again when it does not equal its tally, before it is frozen (R5).
 const READS_MAX: u32 = 3;
 /// Ms between such reads.
@@ -31,7 +33,7 @@ pub struct SettlerOptions {
     pub partition: u32,
     /// The stored offset, 0 for none.
     pub from: u64,
-    /// Rounds kept in memory behind the stored offset, and loaded at once. More means fewer loads; any number is right.
+    /// Rounds kept in memory behind the stored offset. More means fewer loads; any number is right.
     pub rounds_kept: usize,
 }
 
@@ -66,7 +68,7 @@ pub struct Settler {
     memory: Memory,
     phase: Phase,
     batch: Vec<(u64, Decoded)>,
-    /// Read and not yet taken: the batch before has loaded as many rounds as are kept.
+    /// Read and not yet taken: the batch before has loaded as many rounds as it may.
     rest: VecDeque<Record>,
     loads: BTreeMap<u64, Load>,
     next_token: u64,
@@ -99,7 +101,7 @@ impl Settler {
         }
     }
 
-    /// The next record to be read: what lag is measured from, since the stored offset is held back (R1).
+    /// The next record to be taken. The stored offset may be held back before it (R1).
     pub fn position(&self) -> u64 {
         self.read_to
     }
@@ -107,7 +109,6 @@ impl Settler {
     /// Takes what was read, up to the record that names one round more than may be loaded at once: a week of corrections
     /// stands in a row, and each of them needs its whole round.
     fn take(&mut self) -> Vec<Effect<Self>> {
-        let loads_max = self.options.rounds_kept.max(1);
         let mut missing: BTreeMap<RoundId, u64> = BTreeMap::new();
         self.batch.reserve(self.rest.len());
         while let Some(record) = self.rest.pop_front() {
@@ -120,7 +121,7 @@ impl Settler {
                 && !self.memory.rounds.contains_key(round)
                 && !missing.contains_key(round)
             {
-                if loads_max <= missing.len() {
+                if LOADS_MAX <= missing.len() {
                     self.rest.push_front(record);
                     break;
                 }
@@ -340,7 +341,7 @@ impl Machine for Settler {
         }
         match input {
             Input::Records { records, .. } => {
-                self.rest = records.into();
+                self.rest.extend(records);
                 self.take()
             }
             Input::Loaded { token, facts } => self.loaded(now, token, &facts),

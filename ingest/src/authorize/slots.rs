@@ -1,14 +1,14 @@
 //! How many stakes a partner is asked for at once: as many as its wallet answers in time.
 //!
 //! ```text
-//! something of a round was answered in time ──► one more
-//! all of a round was late, or silent        ──► a quarter fewer
-//! no connection, or "too busy"              ──► half
+//! of a round half or more was answered in time ──► one more
+//! less than a quarter                          ──► a quarter fewer
 //! ```
 //!
 //! A round is as many calls as there are slots. In time is within half of an attempt's budget, whose other half is for
-//! waiting here. Settlements, which can wait, are held to the best time that was seen (`partner-dispatcher`); a
-//! player cannot, so one backend of several that hangs takes no slots from the others.
+//! waiting here; silence, no connection and "too busy" are not in time. Settlements, which can wait, are held to the best
+//! time that was seen (`partner-dispatcher`); a player cannot, so one backend of several that hangs or refuses takes no
+//! slots from the others.
 
 /// The slots of one partner. There never is fewer than 1, nor more than the ceiling.
 #[derive(Debug)]
@@ -16,9 +16,9 @@ pub(super) struct Slots {
     ceiling: usize,
     limit: usize,
     taken: usize,
-    /// Calls of this round that ended, and whether one of them was in time.
+    /// Calls of this round that ended, and how many of them in time.
     ended: usize,
-    in_time: bool,
+    in_time: usize,
     /// Calls made so far.
     calls: u64,
     /// Calls up to this one were made under another limit, and say nothing of it as it is now.
@@ -34,10 +34,8 @@ pub(super) struct Taken(u64);
 pub(super) enum Told {
     /// The partner answered in time.
     InTime,
-    /// It answered later, or not at all.
+    /// It answered later, or not at all, or that it is busy.
     Late,
-    /// It cannot take as many: no connection, or it says so.
-    Busy,
     /// Nothing.
     Nothing,
 }
@@ -46,7 +44,7 @@ impl Slots {
     /// All that `ceiling` allows: most partners need no limit.
     pub(super) fn new(ceiling: usize) -> Self {
         let ceiling = ceiling.max(1);
-        Self { ceiling, limit: ceiling, taken: 0, ended: 0, in_time: false, calls: 0, since: 0 }
+        Self { ceiling, limit: ceiling, taken: 0, ended: 0, in_time: 0, calls: 0, since: 0 }
     }
 
     pub(super) fn max(&self) -> usize {
@@ -74,22 +72,26 @@ impl Slots {
         if slot.0 <= self.since {
             return;
         }
-        self.in_time |= match told {
+        self.in_time += match told {
             Told::Nothing => return,
-            Told::Busy => return self.begin(self.limit / 2),
-            Told::InTime => true,
-            Told::Late => false,
+            Told::InTime => 1,
+            Told::Late => 0,
         };
         self.ended += 1;
-        if self.limit <= self.ended {
-            let fewer = self.limit - self.limit.div_ceil(4);
-            self.begin(if self.in_time { self.limit + 1 } else { fewer });
+        if self.ended < self.limit {
+            return;
         }
+        let quarter = self.limit.div_ceil(4);
+        self.begin(match self.in_time {
+            in_time if self.ended <= 2 * in_time => self.limit + 1,
+            in_time if in_time < quarter => self.limit - quarter,
+            _ => self.limit,
+        });
     }
 
     fn begin(&mut self, limit: usize) {
         self.limit = limit.clamp(1, self.ceiling);
-        (self.since, self.ended, self.in_time) = (self.calls, 0, false);
+        (self.since, self.ended, self.in_time) = (self.calls, 0, 0);
     }
 }
 
@@ -154,16 +156,22 @@ mod tests {
         }
     }
 
+    /// What was called before the limit changed says nothing of it as it is now.
     #[test]
-    fn too_busy_halves_once_a_moment_and_answers_bring_all_back() {
+    fn what_fails_in_one_moment_counts_once_and_answers_bring_all_back() {
         let mut slots = Slots::new(16);
         let calls: Vec<_> = (0..16).map(|_| slots.take().unwrap()).collect();
         assert!(slots.take().is_none());
-        calls.into_iter().for_each(|call| slots.give(call, Told::Busy));
-        assert_eq!(slots.max(), 8);
-        for _ in 0..5 {
+        let (first, others) = calls.split_first().unwrap();
+        slots.give(*first, Told::Late);
+        let again = slots.take().unwrap();
+        others.iter().for_each(|call| slots.give(*call, Told::Late));
+        assert_eq!(slots.max(), 12);
+        slots.give(again, Told::Late);
+        assert_eq!(slots.ended, 0);
+        for _ in 0..100 {
             let call = slots.take().unwrap();
-            slots.give(call, Told::Busy);
+            slots.give(call, Told::Late);
         }
         assert_eq!(slots.max(), 1, "never none");
         let limits = play(&mut slots, 400, 0, |_| 20);
@@ -184,8 +192,7 @@ mod tests {
                 }
                 let call = calls.remove(which % calls.len());
                 let told = match told {
-                    0 => Told::Busy,
-                    1 => Told::Late,
+                    0 | 1 => Told::Late,
                     2 => Told::Nothing,
                     _ => Told::InTime,
                 };

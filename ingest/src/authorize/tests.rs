@@ -21,6 +21,7 @@ async fn wallet() -> String {
     let echo = async |headers: HeaderMap, body: String| {
         match body.as_str() {
             "hang" => std::future::pending().await,
+            "slow" => tokio::time::sleep(Duration::from_millis(300)).await,
             "busy" => return (StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), String::new()),
             "error" => return (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), String::new()),
             "gone" => return (StatusCode::NOT_FOUND, HeaderMap::new(), String::new()),
@@ -95,30 +96,43 @@ async fn a_partner_that_hangs_takes_its_own_calls_alone() {
     hanging.abort();
 }
 
-/// What each end tells, at the wire.
+/// What each end tells, at the wire: four of them are a round.
 #[tokio::test]
-async fn busy_costs_slots_and_answers_in_time_bring_them_back() {
+async fn what_is_not_answered_in_time_costs_slots_and_what_is_brings_them_back() {
     let authorize = authorize(4).await;
     let max = || authorize.calls_at_once_max(&"acme".parse().unwrap());
-    for (body, slots) in [
-        ("{}", 4),
-        ("busy", 2),
-        ("error", 2),
-        ("gone", 2),
-        ("forge", 2),
-        ("busy", 1),
-        ("hang", 1),
-        ("{}", 2),
-        ("hang", 2),
-        ("{}", 3),
-        ("hang", 3),
-        ("hang", 3),
-        ("hang", 2),
+    for (count, body, budget_ms, slots) in [
+        (4, "{}", 5_000, 4),
+        (4, "gone", 5_000, 4),
+        (4, "error", 5_000, 4),
+        (4, "forge", 5_000, 4),
+        (4, "busy", 5_000, 3),
+        (3, "{}", 5_000, 4),
+        (4, "slow", 500, 3),
+        (3, "hang", 50, 2),
+        (2, "{}", 5_000, 3),
     ] {
-        authorize.call(call("acme", body, if body == "hang" { 50 } else { 5_000 })).await;
-        assert_eq!(max(), slots, "{body}");
+        for _ in 0..count {
+            authorize.call(call("acme", body, budget_ms)).await;
+        }
+        assert_eq!(max(), slots, "{count} {body}");
     }
     assert_eq!(authorize.calls_at_once_max(&"bolt".parse().unwrap()), 4);
+}
+
+/// The wait for the slot is not the wallet's.
+#[tokio::test]
+async fn a_call_is_timed_from_when_it_is_sent() {
+    let authorize = Arc::new(authorize(1).await);
+    let slow = Arc::clone(&authorize);
+    let slow = tokio::spawn(async move { slow.call(call("acme", "slow", 4_000)).await });
+    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
+        tokio::task::yield_now().await;
+    }
+    // Half of its budget is 400 ms, of which it waits for 300.
+    let reply = authorize.call(call("acme", "slow", 800)).await;
+    assert!(matches!(reply, HoldReply::Http { status: 200, .. }), "{reply:?}");
+    assert!(matches!(slow.await.unwrap(), HoldReply::Http { status: 200, .. }));
 }
 
 #[test]
@@ -128,14 +142,14 @@ fn only_what_reached_the_partner_tells_of_it() {
         (answer(200), Told::InTime),
         (answer(409), Told::InTime),
         (answer(422), Told::InTime),
-        (answer(429), Told::Busy),
-        (answer(503), Told::Busy),
+        (answer(429), Told::Late),
+        (answer(503), Told::Late),
         (answer(500), Told::Nothing),
         (answer(404), Told::Nothing),
         (Err(CallError::Timeout), Told::Late),
-        (Err(CallError::Connect), Told::Busy),
-        (Err(CallError::Tls), Told::Busy),
-        (Err(CallError::Broken), Told::Busy),
+        (Err(CallError::Connect), Told::Late),
+        (Err(CallError::Tls), Told::Late),
+        (Err(CallError::Broken), Told::Late),
         (Err(CallError::Forbidden), Told::Nothing),
         (Err(CallError::TooLarge), Told::Nothing),
         (Err(CallError::Unknown), Told::Nothing),

@@ -77,7 +77,7 @@ impl Placing {
             return Err(overloaded());
         }
         let per_s = self.options.stakes_per_s(&place.partner);
-        if self.room.free_at(now, &place.partner, per_s).is_some() {
+        if !self.room.may_take(now, &place.partner, per_s) {
             let detail = "the partner takes no more stakes in this second";
             return Err(Refusal::new(NotTaken::Overloaded, detail));
         }
@@ -98,7 +98,7 @@ impl Placing {
         let number = self.number();
         let answer_by = now.saturating_add(limits.answer_within_ms);
         self.room.enter(&intent.bet.partner);
-        self.room.asked(now, &intent.bet.partner, per_s);
+        self.room.taken(now, &intent.bet.partner, per_s);
         self.exposure.add(&intent.bet);
         let mut flight = Flight {
             bet: intent.bet,
@@ -181,19 +181,7 @@ impl Placing {
         let budget_ms = self.options.limits.attempt_ms;
         let Some(flight) = self.flights.get_mut(number) else { return };
         match flight.stage {
-            Stage::Pausing if now < flight.expires_at => {
-                let partner = &flight.bet.partner;
-                let per_s = self.options.stakes_per_s(partner);
-                match self.room.free_at(now, partner, per_s) {
-                    Some(at) => {
-                        out.push(Effect::Timer { token: Due::AskAgain.token(number), at });
-                    }
-                    None => {
-                        self.room.asked(now, partner, per_s);
-                        out.push(flight.ask(number, budget_ms));
-                    }
-                }
-            }
+            Stage::Pausing if now < flight.expires_at => out.push(flight.ask(number, budget_ms)),
             Stage::Pausing => flight.stage = Stage::Done,
             Stage::Writing | Stage::Asking | Stage::Answering { .. } | Stage::Done => {}
         }

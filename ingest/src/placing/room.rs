@@ -1,4 +1,4 @@
-//! How much is in flight, in all and per partner, and how many stakes a partner is asked for in a second.
+//! How much is in flight, in all and per partner, and how many bets a partner takes in a second.
 
 use super::options::Limits;
 use runtime::{Millis, Rate};
@@ -21,18 +21,18 @@ impl Room {
         self.all < limits.in_flight_max && own < limits.partner_in_flight_max
     }
 
-    /// When `partner` may be asked for one more stake, if that is later than now.
-    pub(super) fn free_at(
+    /// True if `partner` takes one more bet in this second.
+    pub(super) fn may_take(
         &mut self,
         now: Millis,
         partner: &PartnerId,
         per_s: Option<NonZeroU32>,
-    ) -> Option<Millis> {
-        self.rate(partner).free_at(now, per_s?)
+    ) -> bool {
+        per_s.is_none_or(|per_s| self.rate(partner).free_at(now, per_s).is_none())
     }
 
-    /// `partner` is asked for a stake, or will be.
-    pub(super) fn asked(&mut self, now: Millis, partner: &PartnerId, per_s: Option<NonZeroU32>) {
+    /// A bet of `partner` was taken.
+    pub(super) fn taken(&mut self, now: Millis, partner: &PartnerId, per_s: Option<NonZeroU32>) {
         if let Some(per_s) = per_s {
             self.rate(partner).take(now, per_s);
         }

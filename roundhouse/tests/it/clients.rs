@@ -103,9 +103,10 @@ impl Hall {
 /// Sends one part at once and the other byte by byte, until the server has had enough; what it said, and
 /// after how long.
 async fn dribble(host: String, at_once: String, slowly: String) -> (Vec<u8>, Duration) {
+    // Before the server can have begun to wait.
+    let begun = Instant::now();
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(at_once.as_bytes()).await.unwrap();
-    let begun = Instant::now();
     let (mut reading, mut writing) = stream.into_split();
     let sending = tokio::spawn(async move {
         for byte in slowly.into_bytes() {

@@ -1,12 +1,13 @@
 //! What decides, and what a takeover knows.
 
-use super::{Lane, Order, bet};
+use super::{Lane, Order, bet, partner};
 use crate::{Settler, SettlerOptions};
-use runtime::machine::{Effect, Input, Machine};
+use runtime::machine::{Input, Machine};
 use runtime::{Source, Topic};
-use schemas::bets::{BetSaid, HoldAnswer, MarkerBody};
+use schemas::bets::{BetEvent, BetSaid, HoldAnswer, MarkerBody};
 use schemas::catalogue::BETS;
 use schemas::rounds::Outcome;
+use schemas::{BetId, RoundId, outgoing};
 
 #[test]
 fn an_approved_hold_before_closed_is_a_bet_and_is_settled() {
@@ -255,27 +256,36 @@ fn a_stopped_settler_decides_nothing_more() {
     }
 }
 
-/// A week of corrections stands in a row: all of its rounds at once would fill the memory.
+/// A week stands in a row: all of its rounds at once would fill the memory. What is behind them is taken also where nothing
+/// follows from it, not even an offset.
 #[test]
-fn a_batch_loads_no_more_rounds_than_are_kept() {
+fn a_batch_loads_no_more_rounds_than_it_may() {
     let mut lane = Lane::default();
-    for number in 0..20 {
-        for _ in 0..2 {
-            lane.say_of(&format!("week-{number}"), MarkerBody::Closed);
-        }
+    lane.open();
+    lane.settle();
+    // Undecided, it holds the offset back.
+    let undecided = bet("undecided", "odd");
+    let intent_at = lane.intent(&undecided);
+    for number in 0..600 {
+        let round: RoundId = format!("week-{number}").parse().unwrap();
+        let id = BetId::of(&round, &partner(), &undecided.player, &undecided.client_ref);
+        let (content, answer) = (undecided.content_hash(), HoldAnswer::Approved);
+        let said = BetSaid::Answer { bet: id, partner: partner(), content, answer };
+        let event = BetEvent { round: Some(round), said_at: 1_000, said };
+        let out = outgoing::bet(&event, 0).unwrap();
+        lane.raw(out.headers.into_iter().collect(), out.value);
     }
-    let mut settler = lane.settler();
     let source = Source { topic: Topic(BETS), partition: 0 };
-    let (records, end) = (lane.log.clone(), lane.end());
-    let asked = settler.handle(0, Input::Records { source, records, end });
-    assert_eq!((asked.len(), settler.position()), (8, 16), "as many as are kept");
-    assert!(!settler.ready_for(source));
-    for effect in asked {
-        let Effect::Load { token, .. } = effect else { panic!("{effect:?}") };
-        lane.feed(&mut settler, Input::Loaded { token, facts: Vec::new() });
-    }
-    assert_eq!((settler.position(), lane.stored), (40, 40), "and the rest behind them");
-    assert!(settler.ready_for(source));
-    // Each is closed before it is opened, which freezes it.
-    assert_eq!(lane.alarms.len(), 20);
+    let records = lane.log[usize::try_from(lane.stored).unwrap()..].to_vec();
+    let mut settler = lane.settler();
+    let asked = settler.handle(0, Input::Records { source, records, end: lane.end() });
+    assert_eq!((asked.len(), settler.ready_for(source)), (256, false));
+    assert!(settler.position() < lane.end());
+
+    let mut settler = lane.settler();
+    lane.run_loads(&mut settler, Order::First);
+    assert_eq!((settler.position(), settler.ready_for(source)), (lane.end(), true));
+    lane.answer(&undecided, HoldAnswer::Approved);
+    lane.run(&mut settler, 100);
+    assert_eq!((intent_at, lane.stored), (1, lane.end()));
 }

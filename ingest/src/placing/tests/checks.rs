@@ -1,8 +1,6 @@
 //! What is refused before an intent exists.
 
-use super::script::{
-    CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, nothing, options, place,
-};
+use super::script::{CLOSES_AT, GRACE_MS, OPENED_AT, Script, decision, money, options, place};
 use crate::placing::{Ask, NotTaken, Note, PartnerEntry, Place, Told};
 use schemas::Odds;
 use schemas::bets::BetSaid;
@@ -247,7 +245,7 @@ fn what_is_in_flight_is_bounded_in_all_and_per_partner() {
 
 /// What is above the rate moves nothing: no intent is written that would have to be voided.
 #[test]
-fn a_partner_is_asked_for_no_more_stakes_in_a_second_than_it_takes() {
+fn a_partner_takes_no_more_bets_in_a_second_than_it_says() {
     let mut options = options();
     options.limits.stakes_per_s_max = NonZeroU32::new(4);
     let own = options.partners.get_mut(&"bolt".parse().unwrap()).unwrap();
@@ -258,34 +256,22 @@ fn a_partner_is_asked_for_no_more_stakes_in_a_second_than_it_takes() {
         let (client_ref, partner) = (name.parse().unwrap(), partner.parse().unwrap());
         Ask::Place(Place { client_ref, partner, ..place() })
     };
-    for (name, partner, taken) in [
-        ("a", "acme", true),
-        ("b", "acme", true),
-        ("c", "acme", true),
-        ("d", "bolt", true),
-        ("e", "bolt", false),
-        ("a", "acme", true),
-    ] {
+    let bets = ["a", "b", "c", "d"].map(|name| (name, "acme", true));
+    let bolt = [("e", "bolt", true), ("f", "bolt", false)];
+    // The last is a repeat, which joins its bet.
+    for (name, partner, taken) in bets.into_iter().chain(bolt).chain([("a", "acme", true)]) {
         let token = script.ask(bet(name, partner));
-        assert_eq!(script.told(token).is_none(), taken, "{name}");
+        match taken {
+            true => assert_eq!(script.told(token), None, "{name}"),
+            false => assert_refused(&script, token, NotTaken::Overloaded),
+        }
     }
-    assert_eq!(script.applies.len(), 4, "and a repeat joins its bet");
-    // The first is asked for again, and that is a call too.
-    script.applied();
-    script.answered(nothing());
-    script.pass(100);
-    assert_eq!(script.calls.len(), 1);
-    let token = script.ask(bet("f", "acme"));
-    assert_refused(&script, token, NotTaken::Overloaded);
-    script.pass(150);
-    let token = script.ask(bet("f", "acme"));
-    assert_eq!(script.told(token), None);
+    assert_eq!(script.applies.len(), 5);
     let token = script.ask(bet("g", "acme"));
     assert_refused(&script, token, NotTaken::Overloaded);
-    // And it waits until the rate has one left.
-    script.answered(nothing());
-    script.pass(100);
-    assert_eq!(script.calls.len(), 0);
-    script.pass(150);
-    assert_eq!(script.calls.len(), 1);
+    script.pass(250);
+    for taken in [true, false] {
+        let token = script.ask(bet(if taken { "g" } else { "h" }, "acme"));
+        assert_eq!(script.told(token).is_none(), taken);
+    }
 }

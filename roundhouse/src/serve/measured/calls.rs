@@ -62,7 +62,7 @@ impl MeasuredCalls {
             ),
             at_once: metrics.register(
                 "partner_authorize_calls_at_once_max",
-                "Calls for stakes that may be on their way to the partner; fewer if it answers late or not at all",
+                "Calls for stakes that may be on their way to the partner; fewer if it answers few in time",
                 Family::default(),
             ),
         }
