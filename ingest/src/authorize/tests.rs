@@ -7,6 +7,7 @@ use runtime::SystemClock;
 use runtime::http::{Guard, Outbound, PeerKeys};
 use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 fn ours() -> SecretKey {
     SecretKey::of_seed(&[1; 32])
@@ -65,6 +66,20 @@ async fn authorize(partner_calls_max: usize) -> Authorize<SystemClock> {
     Authorize::new(wallets, options, SystemClock)
 }
 
+/// A call to `acme` that has its last slot.
+async fn begun(
+    authorize: &Arc<Authorize<SystemClock>>,
+    body: &'static str,
+    budget_ms: u32,
+) -> JoinHandle<HoldReply> {
+    let shared = Arc::clone(authorize);
+    let called = tokio::spawn(async move { shared.call(call("acme", body, budget_ms)).await });
+    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
+        tokio::task::yield_now().await;
+    }
+    called
+}
+
 #[tokio::test]
 async fn the_bytes_and_the_attempt_reach_the_wallet() {
     let body = Bytes::from(format!("r_1:abc:1 2 {API_VERSION} {{\"a\":1}}"));
@@ -85,11 +100,7 @@ async fn no_wallet_no_time_and_no_signature_are_no_answer() {
 #[tokio::test]
 async fn a_partner_that_hangs_takes_its_own_calls_alone() {
     let authorize = Arc::new(authorize(1).await);
-    let hanging = Arc::clone(&authorize);
-    let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 60_000)).await });
-    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
-        tokio::task::yield_now().await;
-    }
+    let hanging = begun(&authorize, "hang", 60_000).await;
     assert_eq!(authorize.call(call("acme", "{}", 50)).await, HoldReply::Unsent);
     let reply = authorize.call(call("bolt", "{}", 5_000)).await;
     assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
@@ -123,16 +134,17 @@ async fn what_is_not_answered_in_time_costs_slots_and_what_is_brings_them_back()
 /// The wait for the slot is not the wallet's.
 #[tokio::test]
 async fn a_call_is_timed_from_when_it_is_sent() {
-    let authorize = Arc::new(authorize(1).await);
-    let slow = Arc::clone(&authorize);
-    let slow = tokio::spawn(async move { slow.call(call("acme", "slow", 4_000)).await });
-    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
-        tokio::task::yield_now().await;
+    let authorize = Arc::new(authorize(2).await);
+    let max = || authorize.calls_at_once_max(&"acme".parse().unwrap());
+    for _ in 0..2 {
+        authorize.call(call("acme", "busy", 5_000)).await;
     }
-    // Half of its budget is 400 ms, of which it waits for 300.
-    let reply = authorize.call(call("acme", "slow", 800)).await;
-    assert!(matches!(reply, HoldReply::Http { status: 200, .. }), "{reply:?}");
-    assert!(matches!(slow.await.unwrap(), HoldReply::Http { status: 200, .. }));
+    assert_eq!(max(), 1);
+    let late = begun(&authorize, "slow", 500).await;
+    // It waits 300 ms and is answered in 300 ms: half of its budget is between one and both.
+    authorize.call(call("acme", "slow", 1_000)).await;
+    late.await.unwrap();
+    assert_eq!(max(), 2);
 }
 
 #[test]
@@ -164,11 +176,7 @@ fn only_what_reached_the_partner_tells_of_it() {
 #[tokio::test]
 async fn what_waits_for_half_its_budget_is_not_sent() {
     let authorize = Arc::new(authorize(1).await);
-    let hanging = Arc::clone(&authorize);
-    let hanging = tokio::spawn(async move { hanging.call(call("acme", "hang", 2_000)).await });
-    while !authorize.gate(&"acme".parse().unwrap()).is_full() {
-        tokio::task::yield_now().await;
-    }
+    let hanging = begun(&authorize, "hang", 2_000).await;
     // The slot is free again before its whole budget is over.
     assert_eq!(authorize.call(call("acme", "{}", 3_000)).await, HoldReply::Unsent);
     assert!(matches!(hanging.await.unwrap(), HoldReply::Nothing { .. }));
