@@ -148,6 +148,7 @@ pub struct Reconciler {
     pub stale_s: i64,
     /// Shortest time in s between two repeats of one settlement.
     pub repeat_s: i64,
+    pub cycle_s: i64,
 }
 
 /// What opens a case, and who is told.

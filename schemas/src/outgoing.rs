@@ -5,7 +5,7 @@ mod rows;
 
 pub use rows::{
     FactParts, FactRow, admitted_fact, close_fact, decided, decision_fact, delivered_fact,
-    freeze_fact, marker_fact, round_content, tally_fact, unreadable_fact,
+    freeze_fact, marker_fact, repeated_fact, round_content, tally_fact, unreadable_fact,
 };
 
 use crate::bets::{BetEvent, BetSaid};

@@ -8,7 +8,9 @@ mod partners;
 mod stored;
 
 pub use partners::{CurrencyRecord, PartnerRecord};
-pub use stored::{CloseRecord, FreezeRecord, HistoryRecord, TallyRecord, UnreadableRecord};
+pub use stored::{
+    CloseRecord, FreezeRecord, HistoryRecord, RepeatRecord, TallyRecord, UnreadableRecord,
+};
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
 use apache_avro::{AvroSchema, AvroSchemaComponent, Schema};
@@ -114,6 +116,7 @@ wire!(FreezeRecord, 9, include_str!("../facts/freeze.avsc"));
 wire!(UnreadableRecord, 10, include_str!("../facts/unreadable.avsc"));
 wire!(HistoryRecord, 11, include_str!("../facts/history.avsc"));
 wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));
+wire!(RepeatRecord, 13, include_str!("../facts/repeat.avsc"));
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

@@ -3,21 +3,22 @@
 //! One machine for all partitions that a process reconciles. It reads `rounds.v1` once, from the beginning
 //! of retention, to learn which rounds there are; and for each of its partitions the facts of (round,
 //! partition) some time after each change. What has no final answer, is not parked and is old enough is
-//! said again in `settlements.v1`: the same content, the current revision, at most once a day while it
-//! runs; a restart forgets when it last did. It never pays by itself and never decides.
+//! said again in `settlements.v1`: the same content, the current revision, at most once a day, as a fact beside it
+//! says, and not while its partner is down. It never pays by itself and never decides.
 //!
 //! Once a partner has confirmed all it was told of a round, or the rest is parked or frozen, the round is
 //! closed with it: it is asked for its totals and digest. The same is a fact, and is not asked again until
 //! there is another version or another list of bets set aside. A difference, found twice in a row, is a case
 //! in `cases.v1` that names the bets; it ends when a later close finds none.
 //!
+//! A round that is done is looked at again once in a cycle, for as long as it may be corrected, and compared with its
+//! partners as it was at first: a row that a wallet lost, or a fact that was damaged, is found then and named.
+//!
 //! While a round has no result, partners are asked every ten minutes about stakes that they have held for long; what differs is a
 //! case as well.
 //!
 //! It is told which partitions it has ([`ReconcilerAsk`]): what was read of rounds is no memory of a
 //! partition and stays when one comes or goes. Two owners for a while only repeat more.
-//!
-//! Not yet here: breakers; a settlement is said again to a partner that is down, too.
 
 mod again;
 mod ask;
@@ -29,6 +30,7 @@ mod differ;
 mod holds;
 mod lane;
 mod metrics;
+mod missing;
 mod rounds;
 mod send;
 
@@ -51,11 +53,12 @@ use rounds::Rounds;
 use runtime::machine::{Alarm, Effect, Input, Machine};
 use runtime::{Append, Batch, Fact, Millis, Scope, Source, Topic};
 use schemas::catalogue::{BETS, ROUNDS, SETTLEMENTS};
+use schemas::frame::FrameError;
 use schemas::outgoing::{self, SettlementTopic};
 use schemas::rounds::{RoundEvent, RoundSaid};
 use schemas::settlements::Settlement;
 use schemas::{PartnerId, RoundId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The machine.
 #[derive(Debug)]
@@ -92,7 +95,11 @@ impl Reconciler {
         let mut effects = Vec::new();
         let mut earliest: Option<Millis> = None;
         for (partition, lane) in &mut self.lanes {
-            match lane.next(now) {
+            let next = match lane.next(now) {
+                Next::Look(round) => Next::Look(round),
+                next => next.or(lane.cycle(now, &self.rounds, self.options.cycle_ms)),
+            };
+            match next {
                 Next::Look(round) => {
                     self.token += 1;
                     let scope = scope(&round, SETTLEMENTS, *partition);
@@ -134,8 +141,9 @@ impl Reconciler {
                 vec![Effect::Load { token, scope }]
             }
             Look::Bets { answers } => match Memory::load(&round, u64::MAX, facts) {
-                Ok(Loaded { differs: Some((loaded, tallied)), .. }) => {
-                    let why = format!("{loaded} bets loaded, {tallied} tallied");
+                Ok(Loaded { differs: Some((loaded, tallied)), round: bets, .. }) => {
+                    let damaged = missing::damaged(&bets, facts, &answers);
+                    let why = format!("{loaded} bets loaded, {tallied} tallied{damaged}");
                     self.look_later(now, partition, &round, &why)
                 }
                 Ok(Loaded { round: bets, .. }) => {
@@ -168,7 +176,7 @@ impl Reconciler {
         let wait = self.wait(now, seen.round);
         let Some(lane) = self.lanes.get_mut(&partition) else { return effects };
         lane.found(now, seen.round.clone(), is_over, standings, wait);
-        let again = lane.stale(now, found.unanswered, &self.options);
+        let again = lane.stale(now, found.unanswered, answers, &self.options);
         effects.extend(self.say_again(now, partition, again));
         let ungraded = found.ungraded.as_ref().map(ToString::to_string);
         effects.extend(ungraded.map(|why| alarm(format!("partition {partition}: {why}"))));
@@ -203,13 +211,15 @@ impl Reconciler {
         again: Vec<Settlement>,
     ) -> Vec<Effect<Self>> {
         let mut records = Vec::with_capacity(again.len());
-        let mut said = Vec::with_capacity(again.len());
+        let mut closing = Vec::with_capacity(again.len());
+        let mut said = BTreeSet::new();
         let mut effects = Vec::new();
         for settlement in again {
-            match outgoing::settlement(&settlement, SettlementTopic::Settlements, partition) {
-                Ok(out) => {
-                    records.push(Append::from(out.into_parts()));
-                    said.push((settlement.bet, settlement.revision));
+            match repeat(&settlement, partition, now) {
+                Ok((record, fact)) => {
+                    records.push(record);
+                    closing.push(fact);
+                    said.insert((settlement.bet, settlement.revision));
                 }
                 Err(error) => {
                     effects.push(alarm(format!(
@@ -224,19 +234,15 @@ impl Reconciler {
         }
         let token = self.token();
         if let Some(lane) = self.lanes.get_mut(&partition) {
-            lane.say(token, now, self.options.repeat_ms, said);
+            lane.say(token, said);
         }
         effects.push(Effect::Alarm(Alarm {
             name: "settlements_said_again",
             text: format!("{} settlements had no final answer", records.len()),
         }));
-        effects.push(Effect::Apply { token, batch: Batch::of_records(records) });
+        let batch = Batch { records: vec![records], closing, ..Batch::default() };
+        effects.push(Effect::Apply { token, batch });
         effects
-    }
-
-    /// The batch `token` has ended.
-    fn said(&mut self, token: u64, may_be_lost: bool) {
-        self.lanes.values_mut().for_each(|lane| lane.said(token, may_be_lost));
     }
 
     /// Something was admitted about a round.
@@ -268,6 +274,17 @@ impl Reconciler {
 
 fn scope(round: &RoundId, topic: &'static str, partition: u32) -> Scope {
     Scope { group: round.to_string(), topic: Topic(topic), partition }
+}
+
+/// A settlement as it is said again, and the fact that it was.
+fn repeat(
+    settlement: &Settlement,
+    partition: u32,
+    now: Millis,
+) -> Result<(Append, Fact), FrameError> {
+    let record = outgoing::settlement(settlement, SettlementTopic::Settlements, partition)?;
+    let fact = outgoing::repeated_fact(settlement, partition, now)?;
+    Ok((record.into_parts().into(), fact.into_parts().into()))
 }
 
 fn alarm(text: String) -> Effect<Reconciler> {
@@ -317,17 +334,17 @@ impl Machine for Reconciler {
                         self.lanes.remove(&partition);
                         ReconcilerTold::Done
                     }
+                    ReconcilerAsk::Away(partners) => {
+                        self.options.away = partners;
+                        ReconcilerTold::Done
+                    }
                 };
                 let mut effects = vec![Effect::Reply { token, reply }];
                 effects.extend(self.next(now));
                 effects
             }
-            Input::Applied { token } => {
-                self.said(token, false);
-                Vec::new()
-            }
-            Input::Failed { token, .. } => {
-                self.said(token, true);
+            Input::Applied { token } | Input::Failed { token, .. } => {
+                self.lanes.values_mut().for_each(|lane| lane.said(token));
                 Vec::new()
             }
             Input::Peeked { .. } => Vec::new(),

@@ -30,6 +30,7 @@ impl<'a> Answers<'a> {
             | FactSaid::Unreadable(_)
             | FactSaid::Admitted(_)
             | FactSaid::Close(_)
+            | FactSaid::Repeated(_)
             | FactSaid::Broken(_) => None,
         });
         for (is_fact, delivery) in records.chain(facts) {

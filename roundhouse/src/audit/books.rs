@@ -8,7 +8,8 @@ use schemas::outgoing::Partitions;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::{Settlement, Target};
 use schemas::wire::{
-    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord,
+    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, RepeatRecord, TallyRecord,
+    UnreadableRecord,
 };
 use std::collections::BTreeMap;
 
@@ -54,6 +55,8 @@ pub enum FactSaid {
     Delivered(DeliveryRecord),
     /// What came of closing the round with a partner.
     Close(CloseRecord),
+    /// A settlement was said again.
+    Repeated(RepeatRecord),
     /// A body that does not decode, with the error.
     Broken(String),
 }

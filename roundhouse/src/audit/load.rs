@@ -16,7 +16,8 @@ use schemas::outgoing::Partitions;
 use schemas::rounds::RoundEvent;
 use schemas::settlements::Settlement;
 use schemas::wire::{
-    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, TallyRecord, UnreadableRecord,
+    CaseRecord, CloseRecord, DeliveryRecord, FreezeRecord, RepeatRecord, TallyRecord,
+    UnreadableRecord,
 };
 use schemas::{facts, frame};
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,6 +240,7 @@ fn fact_line(fact: Fact) -> FactLine {
         facts::UNREADABLE => said(frame::decode::<UnreadableRecord>(body), FactSaid::Unreadable),
         facts::DELIVERED => said(frame::decode::<DeliveryRecord>(body), FactSaid::Delivered),
         facts::CLOSE => said(frame::decode::<CloseRecord>(body), FactSaid::Close),
+        facts::REPEATED => said(frame::decode::<RepeatRecord>(body), FactSaid::Repeated),
         kind => Err(format!("the kind {kind} is not known")),
     };
     FactLine {

@@ -58,6 +58,7 @@ impl Findings {
             ("reconciler.close_after_s", 0 <= reconciler.close_after_s),
             ("reconciler.stale_s", 1 <= reconciler.stale_s),
             ("reconciler.repeat_s", 1 <= reconciler.repeat_s),
+            ("reconciler.cycle_s", 1 <= reconciler.cycle_s),
             ("cases.result_overdue_s", 1 <= cases.result_overdue_s),
             ("cases.payout_percent_max", 1 <= cases.payout_percent_max),
             ("cases.payout_bets_min", 1 <= cases.payout_bets_min),

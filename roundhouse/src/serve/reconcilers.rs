@@ -6,10 +6,13 @@
 use super::loops::{Start, logged};
 use super::{Opened, Role};
 use crate::engine::RECONCILER;
+use ingest::partners::Partners;
 use ingest::tail::{Tail, rounds};
 use runtime::http::HttpOptions;
 use runtime::{Assignments, Change, EngineError, Handle, Membership, SystemClock, Topic, keep};
+use schemas::PartnerId;
 use schemas::catalogue::BETS;
+use schemas::partners::Pauser;
 use settler::{Closer, Metrics, Reconciler, ReconcilerAsk, ReconcilerOptions};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +54,8 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
         stale_ms: start.config.reconciler.stale_s.saturating_mul(1_000),
         repeat_ms: start.config.reconciler.repeat_s.saturating_mul(1_000),
         look_ms: LOOK_MS,
+        cycle_ms: start.config.reconciler.cycle_s.saturating_mul(1_000),
+        away: BTreeSet::new(),
     };
     let (handle, requests) = Handle::channel();
     let (asked, stop) = (handle.clone(), start.stop.clone());
@@ -58,6 +63,8 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
         metrics.watch(asked, WATCH_PERIOD, stop).await;
         Ok(())
     });
+    let (partners, stop) = (start.partners.clone(), start.stop.clone());
+    start.loops.tasks.spawn(heed(handle.clone(), partners.clone(), stop));
     let owned = Owned::default();
     if E::SHARED {
         let membership = Membership::default();
@@ -71,18 +78,47 @@ pub(super) fn start<E: Opened>(start: &mut Start<'_, E>) {
     let (engine, stop) = (start.measured(Role::Reconciler.name()), start.stop.clone());
     let build = move || {
         let (log, owned, options) = (log.clone(), Arc::clone(&owned), options.clone());
+        let away = away(&partners);
         async move {
             let tails = Tail::all(&log, rounds(E::PARTITIONS)).await?;
             let rounds_from = tails.iter().map(|tail| tail.from).collect();
             // What comes from now on is asked for, too; asking for it twice changes nothing.
             let partitions = lock(&owned).clone();
-            Ok(Reconciler::new(ReconcilerOptions { partitions, rounds_from, ..options }))
+            Ok(Reconciler::new(ReconcilerOptions { partitions, rounds_from, away, ..options }))
         }
     };
     start.loops.tasks.spawn(async move {
         logged(keep(engine, build, closer, requests, SystemClock, stop).await);
         Ok(())
     });
+}
+
+/// The partners that their dispatchers cannot tell what they are owed: to say it once more to them would only be more
+/// to wait.
+fn away(partners: &Partners) -> BTreeSet<PartnerId> {
+    let all = partners.all().into_iter();
+    all.filter(|it| it.betting.is_paused_by(Pauser::Deliveries)).map(|it| it.id).collect()
+}
+
+/// Tells the machine which partners are away, until `stop`.
+async fn heed(
+    handle: Handle<Reconciler>,
+    partners: Partners,
+    stop: CancellationToken,
+) -> Result<(), EngineError> {
+    let mut told = None;
+    loop {
+        let away = away(&partners);
+        if told.as_ref() != Some(&away)
+            && handle.ask(ReconcilerAsk::Away(away.clone())).await.is_ok()
+        {
+            told = Some(away);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(WATCH_PERIOD) => {}
+        }
+    }
 }
 
 fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {

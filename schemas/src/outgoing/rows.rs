@@ -7,9 +7,10 @@ use crate::decisions::{Decision, RejectReason, Verdict};
 use crate::facts;
 use crate::frame::{self, FrameError};
 use crate::rounds::{Outcome, RoundEvent, RoundSaid};
+use crate::settlements::Settlement;
 use crate::wire::{
-    BetRecord, CloseRecord, DecisionRecord, DeliveryRecord, FreezeRecord, RoundRecord, TallyRecord,
-    UnreadableRecord,
+    BetRecord, CloseRecord, DecisionRecord, DeliveryRecord, FreezeRecord, RepeatRecord,
+    RoundRecord, TallyRecord, UnreadableRecord,
 };
 use crate::{ContentHash, Lane, PartnerId, RoundId};
 
@@ -293,5 +294,34 @@ pub fn close_fact(record: &CloseRecord, partition: u32, at: u64) -> Result<FactR
         at,
         hash: ContentHash::of(&named).0,
         body: frame::encode(record)?,
+    })
+}
+
+/// That a settlement without a final answer is said again, by whoever reconciles `bets` partition `partition`.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub fn repeated_fact(
+    settlement: &Settlement,
+    partition: u32,
+    said_at: i64,
+) -> Result<FactRow, FrameError> {
+    let record = RepeatRecord {
+        round_id: settlement.bet.round_str().to_owned(),
+        partner_id: settlement.partner.to_string(),
+        bet_id: settlement.bet.to_string(),
+        revision: i64::from(settlement.revision),
+        said_at,
+    };
+    Ok(FactRow {
+        topic: SETTLEMENTS,
+        partition,
+        lane: Lane::of(&settlement.partner).as_str().to_owned(),
+        kind: facts::REPEATED,
+        at: 0,
+        hash: ContentHash::of(&[&settlement.id(), &said_at.to_string()]).0,
+        body: frame::encode(&record)?,
+        round: record.round_id,
+        bet: record.bet_id,
     })
 }

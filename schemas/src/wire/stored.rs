@@ -91,6 +91,21 @@ pub struct CloseRecord {
     pub ended: Vec<String>,
 }
 
+/// That a settlement without a final answer was said again in `settlements.v1` (R19), a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
+pub struct RepeatRecord {
+    /// The round.
+    pub round_id: String,
+    /// The partner.
+    pub partner_id: String,
+    /// The bet.
+    pub bet_id: String,
+    /// The revision.
+    pub revision: i64,
+    /// When it was said again, ms since the Unix epoch, UTC.
+    pub said_at: i64,
+}
+
 impl UnreadableRecord {
     /// The record at (topic, partition, offset) with its headers, key and value, and why it cannot be
     /// decoded.

@@ -26,6 +26,11 @@ pub struct ReconcilerOptions {
     /// Ms between two looks at a round that still owes something or is not closed, at least: the longer ago
     /// it changed, the longer it rests between looks.
     pub look_ms: i64,
+    /// Ms in which every round is looked at again, and compared with its partners, although it is done; a day in
+    /// production.
+    pub cycle_ms: i64,
+    /// Partners that are down by what is known at its start: nothing is said to them again.
+    pub away: BTreeSet<PartnerId>,
 }
 
 impl ReconcilerOptions {
@@ -69,6 +74,8 @@ pub struct Standing {
     pub unclosed: u64,
     /// When the version that the oldest of them is to be closed at was said, ms since the epoch.
     pub unclosed_since: Option<Millis>,
+    /// Rounds closed before that are being compared again.
+    pub unchecked: u64,
     /// Cases of closes that have not ended.
     pub cases: u64,
     /// Conservation, by currency in minor units: what decisions and versions say, less what was told, is
@@ -90,7 +97,8 @@ impl Standing {
     /// Whether nothing is left to be done or shown.
     pub(super) fn is_done(&self) -> bool {
         let is_even = self.gap.values().all(|gap| *gap == 0);
-        self.owed == Owed::default() && self.unclosed == 0 && self.cases == 0 && is_even
+        let asked = self.unclosed + self.unchecked;
+        self.owed == Owed::default() && asked == 0 && self.cases == 0 && is_even
     }
 
     /// Adds how it stands in another round.
@@ -102,6 +110,7 @@ impl Standing {
         self.owed.add(other.owed);
         self.unconfirmed_since = earlier(self.unconfirmed_since, other.unconfirmed_since);
         self.unclosed += other.unclosed;
+        self.unchecked += other.unchecked;
         self.unclosed_since = earlier(self.unclosed_since, other.unclosed_since);
         self.cases += other.cases;
         for (sums, further) in
@@ -116,7 +125,7 @@ impl Standing {
 }
 
 /// What a reconciler is asked. Each may be asked again and changes nothing then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReconcilerAsk {
     /// How every partner stood when its rounds were last looked at.
     Standings,
@@ -124,6 +133,8 @@ pub enum ReconcilerAsk {
     Take(u32),
     /// It does not have this partition any more: all its memory goes (R4).
     Drop(u32),
+    /// These partners are down, and no others.
+    Away(BTreeSet<PartnerId>),
 }
 
 /// The reply of a reconciler.
@@ -131,6 +142,6 @@ pub enum ReconcilerAsk {
 pub enum ReconcilerTold {
     /// By partner.
     Standings(BTreeMap<PartnerId, Standing>),
-    /// Taken or dropped.
+    /// It is as it was asked to be.
     Done,
 }

@@ -52,12 +52,16 @@ impl Reconciler {
                 Some(changed) if is_over => {
                     let is_ready = book.unanswered == 0 && is_newest;
                     let closing = Closing::of(seen, version, (&partner, book), &closes);
-                    let is_same = closing.as_ref().is_some_and(|closing| closing.is_same(&closes));
+                    let is_same = closing.as_ref().is_some_and(Closing::is_same);
                     if !is_same {
                         standing.unclosed = 1;
                         standing.unclosed_since = Some(changed);
                     }
-                    if let Some(closing) = closing.filter(|_| is_ready && !is_same) {
+                    let is_again =
+                        is_same && self.is_to_be_checked(now, partition, seen.round, &partner);
+                    let is_wanted = is_ready && (!is_same || is_again);
+                    standing.unchecked = u64::from(is_wanted && is_again);
+                    if let Some(closing) = closing.filter(|_| is_wanted) {
                         effects.extend(self.begin(now, partition, &partner, closing));
                     }
                 }
@@ -72,6 +76,21 @@ impl Reconciler {
         (standings, effects)
     }
 
+    /// Whether the partner, which agreed to the round before, is to be asked again in this cycle. One that does not
+    /// answer is left to the next cycle: rounds of weeks are not to pile up for it.
+    fn is_to_be_checked(
+        &self,
+        now: Millis,
+        partition: u32,
+        round: &RoundId,
+        partner: &PartnerId,
+    ) -> bool {
+        let Some(lane) = self.lanes.get(&partition) else { return false };
+        let rests = lane.desks.get(partner).is_some_and(|desk| now < desk.not_before());
+        let unchecked = lane.rechecked.get(round).is_some_and(|checked| !checked.contains(partner));
+        unchecked && !rests && !self.options.away.contains(partner)
+    }
+
     pub(super) fn begin(
         &mut self,
         now: Millis,
@@ -83,13 +102,18 @@ impl Reconciler {
         let at_once = desks().filter(|desk| desk.is_trying()).count();
         let failing = desks().filter(|desk| desk.is_trying() && desk.is_failing()).count();
         let token = self.token();
-        let desk = self.lanes.get_mut(&partition)?.desks.entry(partner.clone()).or_default();
+        let lane = self.lanes.get_mut(&partition)?;
+        let desk = lane.desks.entry(partner.clone()).or_default();
         let has_room =
             at_once < CLOSES_AT_ONCE_MAX && (!desk.is_failing() || failing < FAILING_AT_ONCE_MAX);
         if !has_room || !desk.is_free(now) {
             return None;
         }
+        let again = closing.was_same.then(|| closing.round.clone());
         let call = desk.begin(token, partner, closing)?;
+        if let Some(checked) = again.and_then(|round| lane.rechecked.get_mut(&round)) {
+            checked.insert(partner.clone());
+        }
         Some(Effect::Call { token, call })
     }
 
@@ -108,7 +132,7 @@ impl Reconciler {
         match asked {
             Some((_, _, Next::Ask(call))) => vec![Effect::Call { token: next, call }],
             Some((partition, partner, Next::End(closing, end))) => {
-                self.ended(partition, &partner, &closing, &end)
+                self.ended(now, partition, &partner, &closing, &end)
             }
             Some((_, _, Next::Nothing)) | None => Vec::new(),
         }
@@ -116,6 +140,7 @@ impl Reconciler {
 
     fn ended(
         &mut self,
+        now: Millis,
         partition: u32,
         partner: &PartnerId,
         closing: &Closing,
@@ -127,7 +152,8 @@ impl Reconciler {
         match end {
             End::Same => {
                 lane.suspects.remove(&place);
-                if closing.question == Question::Holds && closing.open.is_empty() {
+                let is_news = closing.question == Question::Whole && !closing.was_same;
+                if !is_news && closing.open.is_empty() {
                     return effects;
                 }
             }
@@ -135,6 +161,10 @@ impl Reconciler {
             // What is on its way may look like a difference once; it does not twice, by facts read anew.
             End::Differs(case) if lane.suspects.get(&place) != Some(&case.case_id) => {
                 lane.suspects.insert(place, case.case_id.clone());
+                if closing.was_same {
+                    lane.rechecked.entry(closing.round.clone()).or_default().remove(partner);
+                    lane.plan_by(&closing.round, now.saturating_add(self.options.look_ms));
+                }
                 return effects;
             }
             End::Differs(case) => {
@@ -178,12 +208,15 @@ impl Closing {
     ) -> Option<Self> {
         let request = book.request(partner, seen.round, version);
         let markers = seen.facts.iter().filter(|fact| fact.key.kind == MARKER);
+        let said = request.hash()?.to_string();
+        let said_so = |close: &CloseRecord| close.case_id.is_none() && close.said == said;
         Some(Self {
+            was_same: closes.iter().any(said_so),
             round: seen.round.clone(),
             question: Question::Whole,
             version,
             at: markers.map(|fact| fact.key.at).max()?,
-            said: request.hash()?.to_string(),
+            said,
             book,
             request,
             open: open(closes).into_iter().map(ToOwned::to_owned).collect(),
@@ -192,9 +225,8 @@ impl Closing {
     }
 
     /// Whether the partner has said the same before, and nothing speaks against it now.
-    fn is_same(&self, closes: &[CloseRecord]) -> bool {
-        let said_so = |close: &CloseRecord| close.case_id.is_none() && close.said == self.said;
-        self.book.unexplained.is_empty() && closes.iter().any(said_so)
+    fn is_same(&self) -> bool {
+        self.was_same && self.open.is_empty() && self.book.unexplained.is_empty()
     }
 }
 

@@ -3,12 +3,12 @@
 use super::Owed;
 use crate::bets::Bets;
 use crate::memory::{BetState, Known, Round};
-use runtime::Fact;
+use runtime::{Fact, Millis};
 use schemas::decisions::Decision;
-use schemas::facts::DELIVERED;
+use schemas::facts::{DELIVERED, REPEATED};
 use schemas::frame;
 use schemas::settlements::Settlement;
-use schemas::wire::{DeliveryOutcome, DeliveryRecord};
+use schemas::wire::{DeliveryOutcome, DeliveryRecord, RepeatRecord};
 use schemas::{BetId, PartnerId};
 use settlement::RuleError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +88,8 @@ pub(crate) struct Answers {
     /// Every revision with answers, final or parked, how many, and whose they are.
     revisions: BTreeMap<String, (String, BTreeMap<u32, usize>)>,
     parked: BTreeSet<(String, u32)>,
+    /// When each revision was last said again, ms.
+    repeated: BTreeMap<(String, u32), Millis>,
 }
 
 impl Answers {
@@ -112,7 +114,18 @@ impl Answers {
                 DeliveryOutcome::Unknown => {}
             }
         }
+        for fact in facts.iter().filter(|fact| fact.key.kind == REPEATED) {
+            let Ok(record) = frame::decode::<RepeatRecord>(&fact.body) else { continue };
+            let revision = u32::try_from(record.revision).unwrap_or_default();
+            let last = answers.repeated.entry((record.bet_id, revision)).or_insert(record.said_at);
+            *last = record.said_at.max(*last);
+        }
         answers
+    }
+
+    /// When this settlement was last said again, ms.
+    pub(super) fn repeated_at(&self, settlement: &Settlement) -> Option<Millis> {
+        self.repeated.get(&(settlement.bet.to_string(), settlement.revision)).copied()
     }
 
     /// A final answer closes its own revision and those below, never one above (R17).

@@ -69,6 +69,8 @@ pub(super) struct Closing {
     pub(super) request: CloseRequest,
     /// Hash of the request.
     pub(super) said: String,
+    /// Whether the partner has said the same to that request before.
+    pub(super) was_same: bool,
     /// Cases of this round and partner that have not ended.
     pub(super) open: Vec<String>,
     /// How many have.

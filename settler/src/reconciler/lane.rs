@@ -1,6 +1,7 @@
 //! One partition of the reconciler: when each of its rounds is looked at, and what was found there.
 
 use super::desk::Desk;
+use super::rounds::Rounds;
 use super::{Answers, Owed, ReconcilerOptions, Standing};
 use runtime::Millis;
 use schemas::settlements::Settlement;
@@ -16,6 +17,18 @@ pub(super) enum Next {
     Wait(Millis),
     /// It looks at a round already, or no round owes anything.
     Nothing,
+}
+
+impl Next {
+    /// What is to be done of the two: a look, or to wait for the earlier one.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Wait(one), Self::Wait(other)) => Self::Wait(one.min(other)),
+            (look @ Self::Look(_), _) | (_, look @ Self::Look(_)) => look,
+            (Self::Nothing, other) => other,
+            (wait, Self::Nothing) => wait,
+        }
+    }
 }
 
 /// How far the look at a round has come.
@@ -44,10 +57,14 @@ pub(super) struct Lane {
     pub(super) suspects: BTreeMap<(RoundId, PartnerId), String>,
     /// When a partner was last asked about the holds of a round, ms.
     pub(super) holds_asked: BTreeMap<(RoundId, PartnerId), Millis>,
-    /// When a settlement was last said again, ms.
-    repeated: BTreeMap<(BetId, u32), Millis>,
     /// Settlements on their way to the log, by the token of their batch.
-    saying: BTreeMap<u64, Vec<(BetId, u32)>>,
+    saying: BTreeMap<u64, BTreeSet<(BetId, u32)>>,
+    /// The round of the cycle that was looked at last.
+    cycled: Option<RoundId>,
+    /// When that was, or when the cycle began, ms.
+    cycled_at: Option<Millis>,
+    /// Rounds of the cycle that are being compared again, with the partners that are done.
+    pub(super) rechecked: BTreeMap<RoundId, BTreeSet<PartnerId>>,
     /// The round that is looked at, under the token of its load.
     pub(super) looking: Option<(u64, RoundId, Look)>,
 }
@@ -97,9 +114,10 @@ impl Lane {
         standings.retain(|_, standing| !standing.is_done());
         if standings.is_empty() && is_over {
             self.standings.remove(&round);
+            self.rechecked.remove(&round);
             return;
         }
-        let asked = standings.iter().filter(|(_, standing)| 0 < standing.unclosed);
+        let asked = standings.iter().filter(|(_, it)| 0 < it.unclosed + it.unchecked);
         let free = asked.filter_map(|(partner, _)| self.desks.get(partner)).map(Desk::not_before);
         let wait_until = now.saturating_add(wait);
         // A partner that is left alone for a while needs no look before; others may.
@@ -112,44 +130,56 @@ impl Lane {
         self.standings.insert(round, standings);
     }
 
-    /// Those that are old enough to be said again.
+    /// The round that is to be looked at again although it is done; when the next one is, if it is none yet. A round
+    /// that is planned anyway is passed over.
+    pub(super) fn cycle(&mut self, now: Millis, rounds: &Rounds, cycle_ms: i64) -> Next {
+        if self.looking.is_some() || rounds.is_empty() {
+            return Next::Nothing;
+        }
+        let last = *self.cycled_at.get_or_insert(now);
+        let at = last.saturating_add(rounds.share_of(cycle_ms));
+        if now < at {
+            return Next::Wait(at);
+        }
+        self.cycled_at = Some(now);
+        let Some(round) = rounds.behind(self.cycled.as_ref()).cloned() else {
+            return Next::Nothing;
+        };
+        self.cycled = Some(round.clone());
+        if self.due.contains_key(&round) {
+            return Next::Wait(now.saturating_add(rounds.share_of(cycle_ms)));
+        }
+        self.rechecked.insert(round.clone(), BTreeSet::new());
+        Next::Look(round)
+    }
+
+    /// Those of `unanswered` that are old enough to be said again, and have not been for `repeat_ms`.
     pub(super) fn stale(
         &self,
         now: Millis,
         mut unanswered: Vec<Settlement>,
+        answers: &Answers,
         options: &ReconcilerOptions,
     ) -> Vec<Settlement> {
-        unanswered.retain(|settlement| self.is_stale(now, settlement, options));
+        unanswered.retain(|settlement| {
+            let one = (settlement.bet.clone(), settlement.revision);
+            let last = answers.repeated_at(settlement);
+            let rested = last.is_none_or(|at| options.repeat_ms <= now.saturating_sub(at));
+            let is_old = options.stale_ms <= now.saturating_sub(settlement.caused_at);
+            let is_here = !options.away.contains(&settlement.partner);
+            rested && is_old && is_here && !self.saying.values().any(|said| said.contains(&one))
+        });
         unanswered
     }
 
-    fn is_stale(&self, now: Millis, settlement: &Settlement, options: &ReconcilerOptions) -> bool {
-        let last = self.repeated.get(&(settlement.bet.clone(), settlement.revision));
-        let rested = last.is_none_or(|at| options.repeat_ms <= now.saturating_sub(*at));
-        rested && options.stale_ms <= now.saturating_sub(settlement.caused_at)
-    }
-
-    /// These go to the log as the batch `token`, and are not said again for `repeat_ms`.
-    pub(super) fn say(
-        &mut self,
-        token: u64,
-        now: Millis,
-        repeat_ms: i64,
-        settlements: Vec<(BetId, u32)>,
-    ) {
-        self.repeated.retain(|_, at| now.saturating_sub(*at) < repeat_ms);
-        self.repeated.extend(settlements.iter().cloned().map(|one| (one, now)));
+    /// These go to the log as the batch `token`.
+    pub(super) fn say(&mut self, token: u64, settlements: BTreeSet<(BetId, u32)>) {
         self.saying.insert(token, settlements);
     }
 
-    /// The batch has ended. If it may be lost, what it said counts as not said.
-    pub(super) fn said(&mut self, token: u64, may_be_lost: bool) {
-        let said = self.saying.remove(&token).unwrap_or_default();
-        if may_be_lost {
-            for one in &said {
-                self.repeated.remove(one);
-            }
-        }
+    /// The batch has ended: what it said is a fact, or counts as not said.
+    pub(super) fn said(&mut self, token: u64) {
+        self.saying.remove(&token);
     }
 
     /// How each partner stood when the rounds were last looked at, one line for each round.

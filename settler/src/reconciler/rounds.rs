@@ -3,6 +3,7 @@
 use runtime::Millis;
 use schemas::RoundId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// Ms for which a round is remembered behind its last admitted verdict: longer than anything of it may
 /// still be corrected (30 days) or retried (35 days). Who begins to read later does not see it either.
@@ -34,6 +35,25 @@ impl Rounds {
     /// Every round with the time of its last change.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&RoundId, Millis)> {
         self.changed.iter().map(|(round, (at, _))| (round, *at))
+    }
+
+    /// Whether none is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// The round behind this one by name; behind the last one comes the first.
+    pub(super) fn behind(&self, round: Option<&RoundId>) -> Option<&RoundId> {
+        let behind = round.and_then(|round| {
+            self.changed.range::<RoundId, _>((Bound::Excluded(round), Bound::Unbounded)).next()
+        });
+        behind.or_else(|| self.changed.first_key_value()).map(|(round, _)| round)
+    }
+
+    /// Ms that each round has of `cycle_ms`, at least 1.
+    pub(super) fn share_of(&self, cycle_ms: i64) -> i64 {
+        let rounds = i64::try_from(self.changed.len()).unwrap_or(i64::MAX);
+        (cycle_ms / rounds.max(1)).max(1)
     }
 
     /// The result version that the round is known to be at; 0 for one that is not known.

@@ -52,6 +52,43 @@ fn a_finished_round_is_closed_once_for_each_version() {
     assert!(street.cases().is_empty() && street.lane.alarms.is_empty());
 }
 
+/// A row that is lost after its partner agreed to the round is found within a cycle; a partner that does not answer is
+/// left to the next one.
+#[test]
+fn a_round_that_is_done_is_compared_again_in_every_cycle() {
+    let mut street = finished();
+    street.read(2);
+    street.look();
+    assert_eq!(street.asked(), 1);
+    for cycle in 2..4 {
+        street.cycle();
+        street.look();
+        assert_eq!((street.asked(), street.closes().len()), (cycle, 1), "the same is no news");
+        assert_eq!(street.standing(), Standing::default());
+    }
+    street.wallet.instead = Some(status(500));
+    street.cycle();
+    assert_eq!(street.asked(), 4);
+    street.look();
+    assert_eq!((street.asked(), street.standing()), (4, Standing::default()), "it is left alone");
+
+    street.wallet.instead = None;
+    let id = bets()["won"].id.clone();
+    let row = street.wallet.rows.remove(id.as_str()).unwrap();
+    street.cycle();
+    street.look();
+    let [case] = &street.cases()[..] else { panic!("{:?}", street.cases()) };
+    assert!(case.text.contains(id.as_str()), "{}", case.text);
+    street.look();
+    assert_eq!((street.standing().cases, street.standing().unclosed), (1, 1));
+    assert!(!street.lane.alarmed("settlements_said_again"), "it never pays by itself");
+
+    street.wallet.rows.insert(id.to_string(), row);
+    street.look();
+    street.look();
+    assert_eq!((street.standing(), street.cases().len()), (Standing::default(), 2), "it has ended");
+}
+
 /// Nothing is asked before every settlement and void has its answer, or is set aside.
 #[test]
 fn what_is_owed_or_not_heard_of_yet_holds_up_the_close() {

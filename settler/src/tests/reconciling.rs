@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 /// Ms between two looks at a round.
 const LOOK_MS: i64 = 60_000_000;
+/// Longer than any test.
+const CYCLE_MS: i64 = i64::MAX;
 /// Long after everything in the round.
 const LATE: Millis = 1_000_000;
 
@@ -23,6 +25,8 @@ pub(super) fn reconciler(partitions: impl IntoIterator<Item = u32>) -> Reconcile
         close_after_ms: 60_000,
         stale_ms: 900_000,
         repeat_ms: 86_400_000,
+        cycle_ms: CYCLE_MS,
+        away: BTreeSet::new(),
         look_ms: LOOK_MS,
     })
 }
@@ -237,16 +241,21 @@ fn a_partition_that_went_leaves_nothing_behind() {
     assert!(!reconciler.handle(LATE, loaded).is_empty());
 }
 
-/// A log that is away costs a look, and not the day that a repeat is good for.
-#[test]
-fn what_may_be_lost_is_said_again_at_the_next_look() {
+/// A round whose one bet has a settlement that nobody answered.
+fn unanswered() -> Lane {
     let mut lane = Lane::default();
-    let bet = bet("a", "odd");
     lane.open();
-    lane.held(&bet);
+    lane.held(&bet("a", "odd"));
     lane.close();
     lane.outcome(1, "3");
     lane.settle();
+    lane
+}
+
+/// A log that is away costs a look, and not the day that a repeat is good for.
+#[test]
+fn what_may_be_lost_is_said_again_at_the_next_look() {
+    let mut lane = unanswered();
     let mut reconciler = reconciler([0]);
     let first = batches(&lane, &mut reconciler, LATE, read());
     let [(token, batch)] = &first[..] else { panic!("{first:?}") };
@@ -256,13 +265,39 @@ fn what_may_be_lost_is_said_again_at_the_next_look() {
     let timer = || Input::Timer { token: 0 };
     let second = batches(&lane, &mut reconciler, LATE + LOOK_MS, timer());
     let [(token, again)] = &second[..] else { panic!("{second:?}") };
-    assert_eq!(again, batch);
+    assert_eq!(again.records, batch.records);
+    lane.apply(again.clone());
     let applied = Input::Applied { token: *token };
     assert!(batches(&lane, &mut reconciler, LATE + LOOK_MS, applied).is_empty());
     let third = batches(&lane, &mut reconciler, LATE + 2 * LOOK_MS, timer());
     assert!(third.is_empty(), "it was said a moment ago: {third:?}");
     // Two looks are more than a day.
     assert_eq!(batches(&lane, &mut reconciler, LATE + 3 * LOOK_MS, timer()).len(), 1);
+}
+
+/// Who begins anew knows from the facts what was said again less than a day ago.
+#[test]
+fn a_restart_says_nothing_again_that_was_said_a_moment_ago() {
+    let mut lane = unanswered();
+    look(&mut lane);
+    let said = lane.written.len();
+    look(&mut lane);
+    assert_eq!(lane.written.len(), said, "it was said a moment ago");
+    let late = LATE + 86_400_000;
+    assert_eq!(batches(&lane, &mut reconciler([0]), late, read()).len(), 1);
+}
+
+/// What it is owed waits for a partner that is down anyway: to say it once more would only be more to wait.
+#[test]
+fn nothing_is_said_again_to_a_partner_that_is_away() {
+    let lane = unanswered();
+    let mut reconciler = reconciler([0]);
+    asked(&mut reconciler, ReconcilerAsk::Away([partner()].into()));
+    assert!(batches(&lane, &mut reconciler, LATE, read()).is_empty());
+    assert_eq!(owed(&mut reconciler).settlements, 1);
+    asked(&mut reconciler, ReconcilerAsk::Away(BTreeSet::new()));
+    let timer = Input::Timer { token: 0 };
+    assert_eq!(batches(&lane, &mut reconciler, LATE + LOOK_MS, timer).len(), 1);
 }
 
 /// What a correction owes must not be forgotten because the look before it found nothing owed.

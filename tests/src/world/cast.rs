@@ -99,6 +99,8 @@ pub(super) fn build(
             stale_ms: 15_000,
             repeat_ms: 20_000,
             look_ms: 5_000,
+            cycle_ms: 60_000,
+            away: Default::default(),
         })),
         Role::Dispatcher => Box::new(Dispatcher::new(DispatcherOptions {
             partition,

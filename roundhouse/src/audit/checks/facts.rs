@@ -225,6 +225,7 @@ fn readable(scene: &Scene<'_>) -> Finding {
             | FactSaid::Freeze(_)
             | FactSaid::Admitted(_)
             | FactSaid::Close(_)
+            | FactSaid::Repeated(_)
             | FactSaid::Delivered(_) => finding.that(true, String::new, String::new),
         }
     }

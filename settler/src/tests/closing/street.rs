@@ -27,8 +27,10 @@ use schemas::settlements::{Settlement, Target};
 use schemas::wire::{CaseRecord, CloseRecord, DeliveryOutcome};
 use schemas::{Money, PartnerId, Selection};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// Ms in which each round is compared again: a day, and with one round in all it has the whole day.
+pub(super) const CYCLE_MS: Millis = 24 * 60 * 60 * 1_000;
 /// Longer than any wait between two looks.
 pub(super) const LATER_MS: Millis = 11 * 60 * 1_000;
 
@@ -174,6 +176,8 @@ pub(super) fn fresh() -> Reconciler {
         close_after_ms: 60_000,
         stale_ms: 900_000,
         repeat_ms: 86_400_000,
+        cycle_ms: CYCLE_MS,
+        away: BTreeSet::new(),
         look_ms: 1_000,
     })
 }
@@ -266,6 +270,12 @@ impl Street {
     /// Looks at the round, as late as it is to be looked at.
     pub(super) fn look(&mut self) {
         self.now += LATER_MS;
+        self.look_now();
+    }
+
+    /// Waits for the next look of the cycle, and whatever is to be looked at then.
+    pub(super) fn cycle(&mut self) {
+        self.now += CYCLE_MS;
         self.look_now();
     }
 
