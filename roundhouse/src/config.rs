@@ -148,6 +148,7 @@ pub struct Reconciler {
     pub stale_s: i64,
     /// Shortest time in s between two repeats of one settlement.
     pub repeat_s: i64,
+    /// Time in which every round that may still be corrected is compared with its partners again, s.
     pub cycle_s: i64,
 }
 

@@ -25,12 +25,12 @@ mod ask;
 mod book;
 mod closing;
 mod compare;
+mod damage;
 mod desk;
 mod differ;
 mod holds;
 mod lane;
 mod metrics;
-mod missing;
 mod rounds;
 mod send;
 
@@ -48,6 +48,7 @@ pub(crate) use again::of_round;
 use closing::Seen;
 use compare::compare_with;
 pub(crate) use compare::{Answers, compare};
+use damage::Damage;
 use lane::{Lane, Look, Next};
 use rounds::Rounds;
 use runtime::machine::{Alarm, Effect, Input, Machine};
@@ -66,6 +67,8 @@ pub struct Reconciler {
     options: ReconcilerOptions,
     rounds: Rounds,
     lanes: BTreeMap<u32, Lane>,
+    /// Cases of damaged facts that it has said.
+    damaged: BTreeSet<String>,
     /// The last token given out: an answer to a load of a partition that was dropped finds nobody.
     token: u64,
     timer_set: bool,
@@ -82,7 +85,14 @@ impl Reconciler {
     pub fn new(options: ReconcilerOptions) -> Self {
         let lanes = options.partitions.iter().map(|partition| (*partition, Lane::default()));
         let lanes = lanes.collect();
-        Self { options, rounds: Rounds::default(), lanes, token: TIMER, timer_set: false }
+        Self {
+            options,
+            rounds: Rounds::default(),
+            lanes,
+            damaged: BTreeSet::new(),
+            token: TIMER,
+            timer_set: false,
+        }
     }
 
     fn token(&mut self) -> u64 {
@@ -141,10 +151,9 @@ impl Reconciler {
                 vec![Effect::Load { token, scope }]
             }
             Look::Bets { answers } => match Memory::load(&round, u64::MAX, facts) {
-                Ok(Loaded { differs: Some((loaded, tallied)), round: bets, .. }) => {
-                    let damaged = missing::damaged(&bets, facts, &answers);
-                    let why = format!("{loaded} bets loaded, {tallied} tallied{damaged}");
-                    self.look_later(now, partition, &round, &why)
+                Ok(Loaded { differs: Some(differs), round: bets, .. }) => {
+                    let damage = Damage::of(differs, &bets, facts, &answers);
+                    self.tell_damage(now, partition, &round, damage)
                 }
                 Ok(Loaded { round: bets, .. }) => {
                     let seen = Seen { round: &round, bets: &bets, facts };

@@ -164,7 +164,7 @@ impl Follow {
 
     /// A machine that goes meanwhile is built again with what is owned by then.
     async fn tell(&self, request: ReconcilerAsk) {
-        if self.handle.ask(request).await.is_err() {
+        if self.handle.ask(request.clone()).await.is_err() {
             tracing::debug!(?request, "the reconciler is being built again");
         }
     }

@@ -39,6 +39,7 @@ mod house;
 mod kill;
 mod metrics;
 mod misbehave;
+mod mutilated;
 mod operators;
 mod parked;
 mod partner_api;
