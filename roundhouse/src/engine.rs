@@ -70,3 +70,18 @@ pub fn groups() -> Vec<runtime::cluster::GroupSpec> {
         group(CASES, ROUNDS, 10),
     ]
 }
+
+#[cfg(all(test, feature = "cluster"))]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Rounds close and bets are decided behind a dead owner within its session.
+    #[test]
+    fn who_decides_is_missed_within_six_seconds() {
+        let groups = groups();
+        let session = |name: &str| groups.iter().find(|it| it.group == name).unwrap().session;
+        assert_eq!([HERALD, SETTLER].map(session), [Duration::from_secs(6); 2]);
+        assert!(groups.iter().all(|it| it.session <= Duration::from_secs(10)));
+    }
+}

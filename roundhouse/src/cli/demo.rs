@@ -67,9 +67,9 @@ pub(super) struct Args {
     /// Play on the servers at these URLs, in turn, instead of one of its own
     #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with_all = ["faults", "data_dir", "prepare", "wallet_command"])]
     target: Vec<String>,
-    /// What was prepared for those servers
-    #[arg(long, value_name = "DIR", default_value = "./demo", requires = "target")]
-    prepared: PathBuf,
+    /// What was prepared for those servers [default: ./demo, or ./deploy/state where docker-compose.yml prepares it]
+    #[arg(long, value_name = "DIR", requires = "target")]
+    prepared: Option<PathBuf>,
     /// Make keys and files for servers and wallets to be started by others, and play nothing. Keys that
     /// are there stay. The flags of the engine say where --target will find the log
     #[arg(long, value_name = "DIR")]
@@ -141,9 +141,16 @@ fn engine(file: Option<&Path>, flags: EngineFlags) -> anyhow::Result<Config> {
     Config::load(file, std::env::vars(), flags)
 }
 
+/// What is prepared below `here`: `demo`, or what docker-compose.yml prepares if that alone is there.
+fn prepared_by_default(here: &Path) -> PathBuf {
+    let [demo, compose] = ["demo", "deploy/state"].map(|directory| here.join(directory));
+    if !demo.exists() && compose.exists() { compose } else { demo }
+}
+
 async fn against(args: Args) -> anyhow::Result<u8> {
-    let prepared = Prepared::read(&args.prepared)?;
-    let config = engine(Some(&Prepared::config(&args.prepared)), args.engine)?;
+    let directory = args.prepared.unwrap_or_else(|| prepared_by_default(Path::new(".")));
+    let prepared = Prepared::read(&directory)?;
+    let config = engine(Some(&Prepared::config(&directory)), args.engine)?;
     let plan = Plan {
         rounds: args.rounds,
         bets: args.bets,
@@ -151,7 +158,7 @@ async fn against(args: Args) -> anyhow::Result<u8> {
         faults: false,
         seed: args.seed,
         at_once: args.at_once,
-        data_dir: args.prepared,
+        data_dir: directory,
         exe: PathBuf::new(),
         wallet_command: None,
     };
@@ -165,4 +172,20 @@ async fn play<E: Opened>(plan: &Plan, target: &Target, engine: E) -> anyhow::Res
     let report = demo::run_against(plan, target, &engine).await;
     engine.close().await;
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_compose_prepared_is_found_where_nothing_else_is() {
+        let here = tempfile::tempdir().unwrap();
+        let found = || prepared_by_default(here.path());
+        assert_eq!(found(), here.path().join("demo"));
+        std::fs::create_dir_all(here.path().join("deploy/state")).unwrap();
+        assert_eq!(found(), here.path().join("deploy/state"));
+        std::fs::create_dir(here.path().join("demo")).unwrap();
+        assert_eq!(found(), here.path().join("demo"));
+    }
 }

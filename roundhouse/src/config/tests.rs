@@ -64,15 +64,15 @@ fn the_engine_is_chosen_by_flag_file_or_environment() {
     let file =
         "[engine]\nkind = \"cluster\"\n[cluster]\nbrokers = \"a:1,b:2\"\nprofile = \"single\"";
     let nodes = ("ROUNDHOUSE__CLUSTER__STORE_NODES", r#"["n1:9042", "n2:9042"]"#);
-    let tls = ("ROUNDHOUSE__CLUSTER__PROPERTIES", r#"{ "security.protocol" = "ssl" }"#);
-    let config = load(file, &[nodes, tls]).unwrap();
+    let rack = ("ROUNDHOUSE__CLUSTER__PROPERTIES", r#"{ "client.rack" = "a" }"#);
+    let config = load(file, &[nodes, rack]).unwrap();
     assert_eq!(config.engine.kind, EngineKind::Cluster);
     assert_eq!(
         (config.cluster.brokers.as_str(), config.cluster.profile),
         ("a:1,b:2", Profile::Single)
     );
     assert_eq!(config.cluster.store_nodes, ["n1:9042", "n2:9042"]);
-    assert_eq!(config.cluster.properties["security.protocol"], "ssl");
+    assert_eq!(config.cluster.properties["client.rack"], "a");
     assert!(!config.cluster.instance().unwrap().is_empty(), "the host has a name");
     let nodes = ("ROUNDHOUSE__CLUSTER__STORE_NODES", "n1:9042, n2:9042");
     assert_eq!(load(file, &[nodes]).unwrap().cluster.store_nodes, ["n1:9042", "n2:9042"]);

@@ -17,6 +17,9 @@ pub(crate) const SERVICES: [Service; 3] = [Service::Ingest, Service::Settler, Se
 /// Processes of each service.
 pub(crate) const OF_EACH: usize = 2;
 
+/// Longer than the session of any group.
+const ZOMBIE_AFTER: Duration = Duration::from_secs(20);
+
 /// One disturbance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -37,6 +40,18 @@ pub(crate) enum Act {
     /// Nothing: what was disturbed finds its way back.
     Calm(Duration),
 }
+
+/// Every kind of act that disturbs.
+pub(crate) const KINDS: [&str; 8] = [
+    "kills",
+    "freezes",
+    "storms",
+    "broker kills",
+    "node kills",
+    "broker freezes",
+    "node freezes",
+    "wallet kills",
+];
 
 impl Act {
     fn kind(self) -> &'static str {
@@ -63,12 +78,16 @@ pub(crate) struct Acts {
 
 impl Acts {
     pub(crate) fn new(seed: u64) -> Self {
-        // Not left to chance, and first: a broker is away for longer than its session.
+        // Not left to chance, and first: a broker is away for longer than its session; a settler comes back as a zombie.
         let opening = [
+            Act::Freeze(Service::Settler, 0, ZOMBIE_AFTER),
             Act::KillBroker(0, Duration::from_secs(15)),
             Act::KillNode(1, Duration::from_secs(3)),
             Act::FreezeBroker(2, Duration::from_secs(5)),
             Act::FreezeNode(0, Duration::from_secs(3)),
+            Act::KillWallets,
+            Act::Kill(Service::Dispatcher, 0, Duration::from_secs(1)),
+            Act::Shake(Service::Ingest, 2),
         ];
         Self { random: SplitMix::new(seed), opening: opening.into(), counts: BTreeMap::new() }
     }
@@ -90,9 +109,17 @@ impl Acts {
     }
 
     pub(crate) fn next(&mut self) -> Act {
-        let act = self.opening.pop_front().unwrap_or_else(|| self.drawn());
+        self.opening.pop_front().unwrap_or_else(|| self.drawn())
+    }
+
+    /// It was played.
+    pub(crate) fn played(&mut self, act: Act) {
         *self.counts.entry(act.kind()).or_default() += 1;
-        act
+    }
+
+    /// Whether each kind was.
+    pub(crate) fn are_all(&self) -> bool {
+        KINDS.iter().all(|kind| self.counts.contains_key(kind))
     }
 
     fn drawn(&mut self) -> Act {

@@ -144,12 +144,12 @@ impl Cast {
     }
 
     /// Plays one act; before it, frozen processes whose time has come go on, and processes that ended by
-    /// themselves are started again, as a supervisor would.
-    pub(crate) async fn play(&mut self, act: Act) {
+    /// themselves are started again, as a supervisor would. False if there was nobody to play it.
+    pub(crate) async fn play(&mut self, act: Act) -> bool {
         self.tend(Instant::now()).await;
         match act {
             Act::Kill(service, index, away) => {
-                let Some(process) = self.processes.remove(&(service, index)) else { return };
+                let Some(process) = self.processes.remove(&(service, index)) else { return false };
                 process.server.kill().await.unwrap();
                 sleep(away).await;
                 let process = Process::start(process.arguments).await;
@@ -158,17 +158,21 @@ impl Cast {
             Act::Freeze(service, index, long) => {
                 let frozen = self.processes.values().filter(|one| one.thaws_at.is_some()).count();
                 let process = self.processes.get_mut(&(service, index)).unwrap();
-                if frozen < FROZEN_MAX && process.thaws_at.is_none() {
-                    process.server.signal(Signal::STOP).unwrap();
-                    process.thaws_at = Some(Instant::now() + long);
+                if FROZEN_MAX <= frozen || process.thaws_at.is_some() {
+                    return false;
                 }
+                process.server.signal(Signal::STOP).unwrap();
+                process.thaws_at = Some(Instant::now() + long);
                 sleep(Duration::from_secs(1)).await;
             }
             Act::Shake(service, times) => {
+                let mut shaken = 0;
                 for turn in 0..times {
-                    self.restart(service, usize::try_from(turn).unwrap() % OF_EACH).await;
+                    let index = usize::try_from(turn).unwrap() % OF_EACH;
+                    shaken += u64::from(self.restart(service, index).await);
                     sleep(STORM_PAUSE).await;
                 }
+                return 0 < shaken;
             }
             Act::KillBroker(which, away) => {
                 kill_and_start(one_of(&self.brokers, which), away).await
@@ -179,18 +183,20 @@ impl Cast {
             Act::KillWallets => self.street.wallets.kill_and_restart().await.unwrap(),
             Act::Calm(long) => sleep(long).await,
         }
+        true
     }
 
-    /// Stops a process in order and starts it again, unless it is frozen.
-    async fn restart(&mut self, service: Service, index: usize) {
+    /// Stops a process in order and starts it again, unless it is frozen; whether it did.
+    async fn restart(&mut self, service: Service, index: usize) -> bool {
         if self.processes[&(service, index)].thaws_at.is_some() {
-            return;
+            return false;
         }
-        let Some(process) = self.processes.remove(&(service, index)) else { return };
+        let Some(process) = self.processes.remove(&(service, index)) else { return false };
         // One that gave up by itself ends with an error.
         let _ended = process.server.stop().await;
         let process = Process::start(process.arguments).await;
         self.processes.insert((service, index), process);
+        true
     }
 
     async fn tend(&mut self, now: Instant) {

@@ -64,12 +64,17 @@ async fn play(members: u16, seconds: u64) {
     while begun.elapsed() < Duration::from_secs(seconds) {
         let act = acts.next();
         eprintln!("chaos: {:>4} s: {act:?}", begun.elapsed().as_secs());
-        cast.play(act).await;
+        if cast.play(act).await {
+            acts.played(act);
+        } else {
+            eprintln!("chaos: nobody to play it");
+        }
     }
     stop.cancel();
     cast.make_whole().await;
     cast.street.faults(FaultSettings::NONE).await;
     let (told, rounds) = load.await.unwrap();
+    assert!(acts.are_all(), "{seconds} s were too short for one of each kind: {acts}");
     eprintln!("chaos: {acts}; {rounds} rounds, {} bets told", told.len());
 
     let engine = cast.engine().await;

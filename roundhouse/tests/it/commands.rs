@@ -79,6 +79,15 @@ async fn topics_and_store_read_the_services_configuration() {
     ended(&checked, 1, "nobody.bets.v1");
     let checked = run(&["topics", "check"], &config, &[], &["--profile", "cluster"]);
     ended(&checked, 1, "services would refuse to start");
+    for service in ["ingest", "settler", "dispatcher"] {
+        let refused = [("ROUNDHOUSE__CLUSTER__PROFILE", "cluster")];
+        let started = run(&[service], &config, &refused, &["--listen", "127.0.0.1:0"]);
+        let errors = String::from_utf8_lossy(&started.stderr);
+        assert_eq!(started.status.code(), Some(2), "{errors}");
+        for words in ["settlements.v1", "replica"] {
+            assert!(errors.contains(words), "`{words}` is not in: {errors}");
+        }
+    }
 
     let status = run(&["store", "status"], &config, &[], &[]);
     ended(&status, 0, &format!("services start on keyspace {}", cluster.keyspace));

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 const EXAMPLES: &str = "\
 Examples:
   roundhouse bench hand-over --engine cluster --brokers kafka:9092 --store-nodes scylla:9042
-  roundhouse bench hand-over --engine cluster --profile single --kill --fail-above 3
+  roundhouse bench hand-over --engine cluster --profile single --kill
 
 Exit codes:
   0  measured, and nothing is lost or doubled
@@ -55,8 +55,8 @@ pub(in crate::cli) struct Flags {
     #[arg(long)]
     kill: bool,
     /// Exit with 1 if the p99 of the hand-over is more than so many times that of the steady phase
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
-    fail_above: Option<u64>,
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    fail_above: u64,
     /// Seed of the bets and results
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -87,7 +87,7 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
     };
     let report = hand_over(&plan).await?;
     print(&report, site.json)?;
-    let bound = flags.fail_above.map_or(u64::MAX, |times| times.saturating_mul(1_000));
+    let bound = flags.fail_above.saturating_mul(1_000);
     let clean = report.audit.clean;
     let code = if clean && report.p99_per_mille <= bound { EXIT_OK } else { EXIT_FINDING };
     Ok(Outcome { code, keeps: !clean })
