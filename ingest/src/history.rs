@@ -21,9 +21,10 @@ pub(crate) use rows::story_scope;
 
 use rows::Rows;
 use runtime::{Alarm, Batch, Effect, Input, Machine, Millis, Record, Source, StoreOffset};
+use schemas::ContentHash;
 use schemas::catalogue::{DECISIONS, DELIVERIES, RETRY_5S, SETTLEMENTS};
 use schemas::outgoing::Partitions;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 
 /// The topics of a history, the one first whose partitions are shared out.
@@ -39,6 +40,9 @@ const GATHER_MS: Millis = 100;
 /// The longest rest, in ms: a store that was away for long is not left alone for ever.
 const REST_MS_MAX: Millis = 5_000;
 
+/// Indexes remembered as written: players and partners of a partition that come again on the same day.
+const INDEXED_MAX: usize = 20_000;
+
 const TOKEN: u64 = 0;
 
 /// The machine: one partition.
@@ -48,19 +52,22 @@ pub struct History {
     partitions: Partitions,
     phase: Phase,
     waiting: VecDeque<(Source, Record)>,
+    /// Indexes that stand, which need not be written again: most rows of one row each.
+    indexed: HashSet<ContentHash>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Idle,
-    Writing { since: Millis },
+    Writing { since: Millis, indexes: Vec<ContentHash> },
     Resting,
 }
 
 impl History {
     /// A history that reads each of [`TOPICS`] from the offset given with it.
     pub fn new(sources: Vec<(Source, u64)>, partitions: Partitions) -> Self {
-        Self { sources, partitions, phase: Phase::Idle, waiting: VecDeque::new() }
+        let (waiting, indexed) = (VecDeque::new(), HashSet::new());
+        Self { sources, partitions, phase: Phase::Idle, waiting, indexed }
     }
 
     /// Writes what waits, unless a write is on its way or rests.
@@ -83,15 +90,22 @@ impl History {
                 None => offsets.push(StoreOffset { source, offset }),
             }
         }
-        self.phase = Phase::Writing { since: now };
+        let indexes = rows.without(&self.indexed);
+        self.phase = Phase::Writing { since: now, indexes };
         let batch = Batch { facts: rows.into_waves(), offsets, ..Batch::default() };
         effects.push(Effect::Apply { token: TOKEN, batch });
         effects
     }
 
     fn rest(&mut self, now: Millis) -> Vec<Effect<Self>> {
-        let Phase::Writing { since } = self.phase else { return Vec::new() };
-        self.phase = Phase::Resting;
+        let Phase::Writing { since, indexes } = std::mem::replace(&mut self.phase, Phase::Resting)
+        else {
+            return Vec::new();
+        };
+        if INDEXED_MAX < self.indexed.len() + indexes.len() {
+            self.indexed.clear();
+        }
+        self.indexed.extend(indexes);
         let gather = if self.waiting.len() < WRITE_RECORDS_MAX { GATHER_MS } else { 0 };
         let took = now.saturating_sub(since).max(0);
         let rest = took.saturating_mul(REST_TIMES).clamp(gather, REST_MS_MAX);

@@ -16,7 +16,7 @@ use schemas::outgoing::Partitions;
 use schemas::settlements::{REVISION_HELD, Settlement};
 use schemas::wire::{DeliveryRecord, HistoryRecord};
 use schemas::{BetId, ContentHash, PartnerId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Where the story of a bet stands, as facts about the bet in no lane.
 ///
@@ -99,6 +99,12 @@ impl Rows {
         self.places.insert(key(list.scope(bucket, partitions), place.subject, place.at));
     }
 
+    /// Leaves out indexes that stand already, by their [`name`](index_name); the names of the others.
+    pub(super) fn without(&mut self, indexed: &HashSet<ContentHash>) -> Vec<ContentHash> {
+        self.indexes.retain(|key| !indexed.contains(&index_name(key)));
+        self.indexes.iter().map(index_name).collect()
+    }
+
     /// Stories first, then places, then indexes: what is listed has its story, and what is not indexed yet is
     /// not missed by a page that went past it.
     pub(super) fn into_waves(self) -> Vec<Vec<Fact>> {
@@ -107,6 +113,12 @@ impl Rows {
         };
         vec![self.stories, bare(self.places), bare(self.indexes)]
     }
+}
+
+/// An index's key in 16 bytes.
+fn index_name(key: &FactKey) -> ContentHash {
+    let (partition, at) = (key.scope.partition.to_string(), key.at.to_string());
+    ContentHash::of(&[&key.scope.group, &partition, &at])
 }
 
 /// A place's key is all it says: a fact that was published again has the place that it has already.

@@ -16,7 +16,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-on_every_engine!(the_example_plays, a_restart_changes_nothing);
+on_every_engine!(
+    the_example_plays,
+    a_restart_changes_nothing,
+    /// Two services apart: without line-provider, bet-maker lists events and decides bets.
+    apart,
+);
 
 /// The partner whose player bets.
 const PARTNER: &str = "p01";
@@ -126,7 +131,7 @@ async fn a_restart_changes_nothing<E: Ground>() {
     assert_eq!(passed.keys().map(|bet| nets(&books)[bet]).sum::<i128>(), 200);
 }
 
-async fn part(config: &Config, engine: &Embedded, roles: &[Role]) -> (Api, Running) {
+async fn part<E: Ground>(config: &Config, engine: &E, roles: &[Role]) -> (Api, Running<E>) {
     let listener = listen(config).await.unwrap();
     let roles = roles.iter().copied().collect();
     let running = Running::with(config, listener, engine.clone(), &roles).await.unwrap();
@@ -135,12 +140,10 @@ async fn part(config: &Config, engine: &Embedded, roles: &[Role]) -> (Api, Runni
     (api, running)
 }
 
-/// Two services apart: without line-provider, bet-maker lists events and decides bets.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn apart() {
-    let street = Street::open(1, 83, &[]).await;
+async fn apart<E: Ground>() {
+    let street = Street::on::<E>(1, 83, &[]).await;
     let config = simple(&street);
-    let engine = open::embedded(&config).await.unwrap();
+    let engine = E::open(&config).await;
     let watch = Watch::start(engine.clone());
     let rest = [Role::Herald, Role::Settler, Role::Reconciler, Role::Dispatcher];
     let (_, core) = part(&config, &engine, &rest).await;
@@ -179,7 +182,7 @@ async fn apart() {
     offering.leave().await.unwrap();
     betting.leave().await.unwrap();
     core.stop().await.unwrap();
-    clean::<Embedded>(&street).await;
+    clean::<E>(&street).await;
 }
 
 /// The real command, with its own wallet, twice on one directory.

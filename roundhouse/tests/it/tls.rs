@@ -2,10 +2,9 @@
 //! and closes goes over it, and a wallet that shows another certificate is owed, not told.
 
 use crate::admin::get;
-use crate::house::{House, Street, clean};
+use crate::house::{Ground, House, Street, clean};
 use crate::singly::until;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use runtime::embedded::Embedded;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -18,6 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+on_every_engine!(a_wallet_is_believed_behind_tls_and_owed_when_it_is_another);
 
 /// Longer than a wallet that answers needs for everything.
 const WHILE_FOREIGN: Duration = Duration::from_secs(2);
@@ -69,9 +70,8 @@ async fn before(upstream: String, first: TlsAcceptor) -> (u16, watch::Sender<Tls
     (port, become_other)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
-    let mut street = Street::on::<Embedded>(1, 95, &[]).await;
+async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>() {
+    let mut street = Street::on::<E>(1, 95, &[]).await;
     let [theirs, foreign] = [(); 2].map(|()| certificate("127.0.0.1"));
     let [ours, unknown] = [(); 2].map(|()| certificate("roundhouse.test"));
     let wallet: http::Uri = street.wallets.urls["p01"].parse().unwrap();
@@ -91,7 +91,7 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
     wallets.client_key_file = file("client.key", &ours.signing_key.serialize_pem());
 
     let mut wagers = street.wagers("r", 2_000, 1).into_iter();
-    let house = House::<Embedded>::open(&street.config).await;
+    let house = House::<E>::open(&street.config).await;
     house.api.open_die("r", 600_000, 200).await.unwrap();
     for _ in 0..20 {
         until(&house.api, &mut wagers, "").await;
@@ -111,5 +111,5 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another() {
     show.send_replace(server(&theirs, &ours));
     house.settled().await;
     house.close().await;
-    clean::<Embedded>(&street).await;
+    clean::<E>(&street).await;
 }
