@@ -1,8 +1,7 @@
 //! Which machines a world runs, and how they are built: as the one binary builds them.
 
-use super::actor::{Actor, Plug, RawEffect, RawInput};
+use super::actor::{Actor, Plug, RawEffect, RawInput, Reply, Request};
 use super::calls::{Answer, Call, Endpoint};
-use super::clients::{Reply, Request};
 use super::group::Group;
 use super::slot::Role;
 use super::{Process, World};
@@ -37,6 +36,8 @@ pub(super) struct Setup {
     pub(super) rounds_kept: usize,
     pub(super) dispatcher: partner_dispatcher::Limits,
     pub(super) seed: u64,
+    /// What dispatchers are told of ledgers.
+    pub(super) known: OwedQuery,
 }
 
 /// A machine that was given up.
@@ -108,7 +109,7 @@ pub(super) fn build(
             partitions: setup.partitions,
             limits: setup.dispatcher,
             seed: setup.seed,
-            known: Default::default(),
+            known: setup.known.clone(),
         })),
     }
 }
@@ -165,6 +166,7 @@ impl World {
             rounds_kept: self.clients.rounds_kept,
             dispatcher,
             seed: self.seed,
+            known: self.restoring.known(),
         }
     }
 
@@ -183,9 +185,7 @@ impl World {
         let mut roles: Vec<Vec<Role>> = Vec::new();
         roles.extend((0..ingests).map(|_| vec![Role::Placing, Role::Herald]));
         roles.extend((0..settlers).map(|_| vec![Role::Settler]));
-        if let Some(last) = roles.last_mut()
-            && self.rng.chance(300)
-        {
+        if let Some(last) = roles.last_mut() {
             last.push(Role::Reconciler);
         }
         roles.extend((0..dispatchers).map(|_| vec![Role::Dispatcher]));
@@ -248,11 +248,12 @@ impl Plug for Placing {
     }
 
     fn request(request: Request) -> ingest::placing::Ask {
-        request
+        let Request::Bet(ask) = request else { unreachable!("placing owes nothing") };
+        ask
     }
 
     fn reply(reply: ingest::placing::Told) -> Reply {
-        reply
+        Reply::Bet(reply)
     }
 }
 
@@ -319,11 +320,12 @@ impl Plug for Dispatcher {
         Delivered::from(&answer.http())
     }
 
-    fn request(_: Request) -> OwedQuery {
-        unreachable!("nobody asks")
+    fn request(request: Request) -> OwedQuery {
+        let Request::Owed(query) = request else { unreachable!("dispatchers take no bets") };
+        query
     }
 
     fn reply(_: partner_dispatcher::Owed) -> Reply {
-        unreachable!("nobody asked")
+        Reply::Owed
     }
 }

@@ -12,6 +12,7 @@ pub mod clients;
 mod drive;
 pub mod faults;
 pub mod group;
+mod ledgers;
 pub mod log;
 mod members;
 mod outages;
@@ -29,6 +30,7 @@ use checks::Checks;
 use clients::{ClientStep, Clients};
 use faults::Faults;
 use group::Group;
+use ledgers::{LedgerStep, Restoring};
 use log::Log;
 use reach::Reach;
 use runtime::{Append, Fact, Lease, Scope, Source, StoreOffset};
@@ -132,6 +134,7 @@ enum Event {
     Chaos,
     Client(ClientStep),
     Wallet(Arrival),
+    Ledger(LedgerStep),
     /// The world looks whether it is at rest.
     Look,
 }
@@ -195,6 +198,7 @@ pub struct World {
     next_op: u64,
     clients: Clients,
     wallets: Wallets,
+    restoring: Restoring,
     checks: Checks,
     reach: Reach,
     trace: Trace,
@@ -228,6 +232,7 @@ impl World {
             faulty: !faults.is_none(),
             clients: Clients::default(),
             wallets: Wallets::default(),
+            restoring: Restoring::default(),
             rng,
             faults,
             healing_since: None,
@@ -249,6 +254,7 @@ impl World {
     }
 
     fn begin(&mut self) {
+        self.plan_restore();
         self.plan_clients();
         self.cast();
         self.after_ms(50, Event::Chaos);
@@ -282,6 +288,7 @@ impl World {
             Event::Chaos => self.chaos(),
             Event::Client(step) => self.client(step),
             Event::Wallet(arrival) => self.arrive(arrival),
+            Event::Ledger(step) => self.ledger(step),
             Event::Look => return self.look(),
         }
         true

@@ -54,12 +54,14 @@ pub struct Arrival {
     pub call: Call,
     pub manner: Manner,
     pub caller: (SlotRef, u64),
+    /// The epoch of the ledger that stood when it was sent.
+    pub epoch: String,
 }
 
 /// Every partner.
 #[derive(Debug, Default)]
 pub struct Wallets {
-    registers: BTreeMap<PartnerId, Register>,
+    pub(super) registers: BTreeMap<PartnerId, Register>,
     /// What a partner ever answered to authorize: (bet, approved).
     answered: BTreeSet<(String, bool)>,
     /// Every stake a partner ever held for a bet.
@@ -135,6 +137,7 @@ impl World {
         let deadline = self.now + call.budget_ms * 1_000;
         let faults = self.faults.clone();
         let caller = (at, token);
+        let epoch = self.wallets.epoch_of(&call.partner);
         let nothing = |world: &mut Self| {
             world.at(deadline, answer(caller, Answer::Nothing));
         };
@@ -158,14 +161,15 @@ impl World {
             self.fault();
             self.reach.hit(Moment::CallDoubled);
             let when = self.now + self.rng.between(0, 8_000_000);
-            let arrival = Arrival { call: call.clone(), manner: Manner::Unheard, caller };
+            let (call, epoch) = (call.clone(), epoch.clone());
+            let arrival = Arrival { call, manner: Manner::Unheard, caller, epoch };
             self.at(when, Event::Wallet(arrival));
         }
         if self.rng.chance(faults.call_late) {
             self.fault();
             self.reach.hit(Moment::CallLate);
             let when = deadline + self.rng.between(0, 9_000_000);
-            self.at(when, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            self.at(when, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller, epoch }));
             return nothing(self);
         }
         let slow = self.rng.chance(faults.slow);
@@ -177,11 +181,14 @@ impl World {
         if self.rng.chance(faults.answer_lost) || deadline <= arrives {
             self.fault();
             self.reach.hit(Moment::AnswerLost);
-            self.at(arrives, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            self.at(
+                arrives,
+                Event::Wallet(Arrival { call, manner: Manner::Unheard, caller, epoch }),
+            );
             return nothing(self);
         }
         let manner = self.manner(&call.endpoint);
-        self.at(arrives, Event::Wallet(Arrival { call, manner, caller }));
+        self.at(arrives, Event::Wallet(Arrival { call, manner, caller, epoch }));
     }
 
     fn manner(&mut self, endpoint: &Endpoint) -> Manner {
@@ -208,7 +215,14 @@ impl World {
 
     /// The partner takes a call.
     pub(super) fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { call, manner, caller } = arrival;
+        let Arrival { call, manner, caller, epoch } = arrival;
+        if epoch != self.wallets.epoch_of(&call.partner) {
+            // Whoever restores a ledger stops what runs on it: calls on their way end there.
+            if manner != Manner::Unheard {
+                self.at(self.now, answer(caller, Answer::Nothing));
+            }
+            return;
+        }
         let body = match &call.endpoint {
             Endpoint::Authorize => self.authorize(&call),
             Endpoint::State => self.state(&call, manner),
@@ -306,6 +320,9 @@ impl World {
         let (mut left_out, mut lies) = (0, 0);
         for item in &request.items {
             let strange = manner != Manner::Plain && self.rng.chance(500);
+            if item.recover && self.wallets.revision_of(&call.partner, &item.bet_id) == 0 {
+                self.reach.hit(Moment::ToldAnew);
+            }
             if strange && let Some(said) = self.made_up(call, item, manner) {
                 lies += usize::from(manner == Manner::AppliedLie);
                 results.push(said);
@@ -327,8 +344,8 @@ impl World {
         if self.rng.chance(300) {
             results.reverse();
         }
-        let response =
-            StateResponse { chunk_id: request.chunk_id, ledger_epoch: "1".to_owned(), results };
+        let ledger_epoch = self.wallets.epoch_of(&call.partner);
+        let response = StateResponse { chunk_id: request.chunk_id, ledger_epoch, results };
         let is_final = |result: &StateResult| {
             matches!(result.outcome, ItemOutcome::Applied | ItemOutcome::Superseded)
         };
