@@ -3,15 +3,18 @@
 //! What the log means is said by the oracle; here it is compared with what was published, stored, told
 //! and moved. The first rule broken ends the world.
 
+mod limits;
 mod offsets;
 mod parked;
 mod rounds;
+mod shortfalls;
 
 use super::reach::{Moment, Reach};
 use super::store::Written;
 use super::story;
 use super::wallet::Wallets;
 use crate::oracle::{self, Judged, State};
+use ingest::placing::PartnerBook;
 use partner_kit::movement::Movement;
 use runtime::{FactKey, Record, Source};
 use schemas::PartnerId;
@@ -92,6 +95,10 @@ pub struct Checks {
     restored: Option<PartnerId>,
     /// The settlement that the log acknowledged and does not have.
     lost: Option<(String, u32)>,
+    /// Shortfalls as they were told, by bet and revision, with the epoch of the ledger.
+    shortfalls: BTreeMap<(String, u32), (String, i64)>,
+    /// What each partner takes.
+    limits: PartnerBook,
     /// What players were told: accepted or rejected, and cancelled.
     told: BTreeMap<String, BTreeSet<&'static str>>,
     alarms: BTreeMap<&'static str, u64>,
@@ -122,6 +129,8 @@ impl Checks {
             owed: BTreeMap::new(),
             restored: None,
             lost: None,
+            limits: PartnerBook::new(),
+            shortfalls: BTreeMap::new(),
             told: BTreeMap::new(),
             alarms: BTreeMap::new(),
         }
@@ -277,7 +286,10 @@ impl Checks {
                     self.moved_on.entry(id).or_default().insert(landed.source, record.offset);
                 }
             }
-            DELIVERIES => self.same_content(DELIVERIES, record),
+            DELIVERIES => {
+                self.same_content(DELIVERIES, record);
+                self.shortfall_said(record);
+            }
             _ => {}
         }
     }
@@ -327,6 +339,7 @@ impl Checks {
         match &event.said {
             BetSaid::Intent(intent) => {
                 self.partners.insert(intent.bet.id.to_string(), intent.bet.partner.clone());
+                self.intent_limits(&intent.bet);
             }
             BetSaid::Answer { bet, answer, .. } => {
                 let approved = matches!(answer, HoldAnswer::Approved);

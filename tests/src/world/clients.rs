@@ -95,7 +95,7 @@ impl World {
         for index in 0..rounds {
             let opens_ms = self.rng.between(0, 3_500);
             // Some rounds outlast the six ticks in which an intent expires.
-            let long = self.rng.chance(150);
+            let long = self.rng.chance(300);
             let lasts_ms =
                 if long { self.rng.between(7_500, 10_000) } else { self.rng.between(1_000, 4_000) };
             end_ms = end_ms.max(opens_ms + lasts_ms);
@@ -406,6 +406,9 @@ impl World {
         };
         let id = self.clients.bets[waiting.bet].id.to_string();
         self.note(30, token, 0, || format!("{at} tells {id}: {}", shown(&reply)));
+        if let Told::NotTaken { code, .. } = &reply {
+            Moment::of_refusal(*code).into_iter().for_each(|moment| self.reach.hit(moment));
+        }
         match reply {
             Told::Decided(decision) => {
                 let kind = match decision.verdict {

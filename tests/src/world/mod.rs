@@ -30,6 +30,7 @@ use checks::Checks;
 use clients::{ClientStep, Clients};
 use faults::Faults;
 use group::Group;
+use ingest::placing::PartnerBook;
 use ledgers::{LedgerStep, Restoring};
 use log::Log;
 use reach::Reach;
@@ -196,6 +197,7 @@ pub struct World {
     readers: BTreeMap<Source, Vec<SlotRef>>,
     next_epoch: u64,
     next_op: u64,
+    partners: PartnerBook,
     clients: Clients,
     wallets: Wallets,
     restoring: Restoring,
@@ -230,6 +232,7 @@ impl World {
             slab: Vec::new(),
             free: Vec::new(),
             faulty: !faults.is_none(),
+            partners: PartnerBook::new(),
             clients: Clients::default(),
             wallets: Wallets::default(),
             restoring: Restoring::default(),
@@ -255,6 +258,7 @@ impl World {
 
     fn begin(&mut self) {
         self.plan_restore();
+        self.plan_partners();
         self.plan_clients();
         self.cast();
         self.after_ms(50, Event::Chaos);

@@ -45,6 +45,7 @@ impl World {
         }
         open.truncate(REASONS_MAX);
         if open.is_empty() {
+            self.checks.books(&self.wallets, &mut self.reach);
             self.reached();
         }
         open

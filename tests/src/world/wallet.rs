@@ -7,12 +7,12 @@ use super::slot::SlotRef;
 use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
-use partner_kit::register::{ClawBack, LedgerOptions, Register};
+use partner_kit::register::{LedgerOptions, Register};
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, QueryRequest,
     RowStatus, StateItem, StateRequest, StateResponse, StateResult,
 };
-use schemas::{Currency, PartnerId, RoundId};
+use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a partner, or what stands before it, says that did nothing: among them a 409 to a first call, a gateway
@@ -78,16 +78,9 @@ pub struct Wallets {
 }
 
 impl Wallets {
-    pub fn add(&mut self, partner: PartnerId, currencies: BTreeMap<Currency, u8>, skew_ms: i64) {
-        let options = LedgerOptions {
-            partner: partner.clone(),
-            currencies,
-            opening_units: 20_000,
-            claw_back: ClawBack::Negative,
-            ledger_epoch: 1,
-        };
-        self.skews.insert(partner.clone(), skew_ms);
-        self.registers.insert(partner, Register::new(options));
+    pub fn add(&mut self, options: LedgerOptions, skew_ms: i64) {
+        self.skews.insert(options.partner.clone(), skew_ms);
+        self.registers.insert(options.partner.clone(), Register::new(options));
     }
 
     pub(super) fn heal(&mut self) {
@@ -95,6 +88,11 @@ impl Wallets {
         for skew in self.skews.values_mut() {
             *skew = 0;
         }
+    }
+
+    /// Every partner with its ledger.
+    pub(super) fn ledgers(&self) -> impl Iterator<Item = (&PartnerId, &Register)> {
+        self.registers.iter()
     }
 
     /// Every partner.
@@ -413,6 +411,9 @@ impl World {
         register.tell_time(now);
         let (result, movements) = register.state(item);
         for movement in &movements {
+            if 0 < movement.shortfall {
+                self.reach.hit(Moment::Shortfall);
+            }
             self.checks.moved(&call.partner, movement);
         }
         let moved = movements.len().try_into().unwrap_or(0);
