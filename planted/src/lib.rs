@@ -75,6 +75,10 @@ bugs! {
     ProbeNotMoved = "probe-not-moved",
     /// R17: `superseded` is believed whatever it names.
     SupersededBelieved = "superseded-believed",
+    /// R19, H23: what rejected and cancelled bets are owed is not compared with answers.
+    ReconcilerAcceptedOnly = "reconciler-accepted-only",
+    /// R20, H24: final answers count whatever epoch of the partner's ledger gave them.
+    LedgerEpochIgnored = "ledger-epoch-ignored",
     /// R22: the partner is asked before the intent is acknowledged.
     AskedBeforeIntent = "asked-before-intent",
     /// Contract 4: an unknown answer to authorize is taken as a decline.

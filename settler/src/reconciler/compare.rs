@@ -3,6 +3,7 @@
 use super::Owed;
 use crate::bets::Bets;
 use crate::memory::{BetState, Known, Round};
+use planted::Bug;
 use runtime::{Fact, Millis};
 use schemas::decisions::Decision;
 use schemas::facts::{DELIVERED, REPEATED};
@@ -64,6 +65,11 @@ pub(super) fn compare_with(round: &Round, answers: &Answers) -> Compared {
 
 fn decided(state: &BetState) -> Option<&Decision> {
     match state {
+        BetState::Rejected(_) | BetState::Cancelled(_)
+            if planted::active(Bug::ReconcilerAcceptedOnly) =>
+        {
+            None
+        }
         BetState::Accepted(decision)
         | BetState::Rejected(decision)
         | BetState::Cancelled(decision)

@@ -1,10 +1,25 @@
 //! Any production machine behind one type, so that one queue can drive them all.
 
 use super::calls::{Answer, Call};
-use super::clients::{Reply, Request};
+use ingest::placing::{Ask, Told};
+use partner_dispatcher::OwedQuery;
 use runtime::{
     Alarm, Batch, Effect, EngineError, Fact, Input, Machine, Millis, Record, Scope, Source,
 };
+
+/// What machines are asked.
+#[derive(Clone, Debug)]
+pub enum Request {
+    Bet(Ask),
+    Owed(OwedQuery),
+}
+
+/// What they reply.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Bet(Told),
+    Owed,
+}
 
 /// An input whose call and request types are erased.
 #[derive(Clone, Debug)]

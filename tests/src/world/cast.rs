@@ -1,11 +1,11 @@
 //! Which machines a world runs, and how they are built: as the one binary builds them.
 
-use super::actor::{Actor, Plug, RawEffect, RawInput};
+use super::actor::{Actor, Plug, RawEffect, RawInput, Reply, Request};
 use super::calls::{Answer, Call, Endpoint};
-use super::clients::{Reply, Request};
 use super::group::Group;
 use super::slot::Role;
 use super::{Process, World};
+use crate::rng::Rng;
 use bytes::Bytes;
 use ingest::herald::{Herald, RoundRules};
 use ingest::placing::{
@@ -15,6 +15,7 @@ use ingest::tail::{self, Tail};
 use partner_dispatcher::{
     Answer as Delivered, Dispatcher, DispatcherOptions, OwedQuery, StateCall,
 };
+use partner_kit::register::{ClawBack, LedgerOptions};
 use runtime::{Millis, Source, Topic};
 use schemas::catalogue::{BETS, ROUNDS, RetryTier, SETTLEMENTS};
 use schemas::outgoing::Partitions;
@@ -26,6 +27,7 @@ use settler::{
 };
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 
 /// Partners of a world; their lanes spread over the partitions.
 pub(super) const PARTNERS: [&str; 4] = ["acme", "bolt", "cobra", "delta"];
@@ -34,9 +36,12 @@ pub(super) const PARTNERS: [&str; 4] = ["acme", "bolt", "cobra", "delta"];
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) partitions: Partitions,
+    pub(super) partners: PartnerBook,
     pub(super) rounds_kept: usize,
     pub(super) dispatcher: partner_dispatcher::Limits,
     pub(super) seed: u64,
+    /// What dispatchers are told of ledgers.
+    pub(super) known: OwedQuery,
 }
 
 /// A machine that was given up.
@@ -81,7 +86,7 @@ pub(super) fn build(
         Role::Placing => Box::new(Placing::new(PlacingOptions {
             partitions: setup.partitions,
             tails: tails(setup.partitions),
-            partners: partners(),
+            partners: setup.partners.clone(),
             limits: Limits::STANDARD,
         })),
         Role::Herald => Box::new(Herald::new(partition, setup.partitions, round_rules(), from)),
@@ -110,7 +115,7 @@ pub(super) fn build(
             partitions: setup.partitions,
             limits: setup.dispatcher,
             seed: setup.seed,
-            known: Default::default(),
+            known: setup.known.clone(),
         })),
     }
 }
@@ -145,7 +150,34 @@ pub fn partners() -> PartnerBook {
     PARTNERS.iter().filter_map(id).map(|partner| (partner, entry.clone())).collect()
 }
 
+/// Ways in which a partner may be narrow: each is met by some of the bets, and not by all.
+fn narrow(rng: &mut Rng, limits: &mut CurrencyLimits) {
+    if rng.chance(300) {
+        (limits.stake_min, limits.stake_max) = (rng.between(1, 400), rng.between(1_500, 4_500));
+    }
+    if rng.chance(300) {
+        limits.payout_max = rng.between(3_000, 30_000);
+    }
+    if rng.chance(300) {
+        limits.liability_max = rng.between(8_000, 40_000);
+    }
+}
+
 impl World {
+    /// Partners of this seed: in every second one some have limits, or a rate of stakes.
+    pub(super) fn plan_partners(&mut self) {
+        let mut partners = partners();
+        if self.rng.chance(500) {
+            for entry in partners.values_mut() {
+                entry.currencies.values_mut().for_each(|limits| narrow(&mut self.rng, limits));
+                let per_s = if self.rng.chance(200) { 1 + self.rng.below(3) } else { 0 };
+                entry.stakes_per_s = u32::try_from(per_s).ok().and_then(NonZeroU32::new);
+            }
+        }
+        self.checks.limit(&partners);
+        self.partners = partners;
+    }
+
     pub(super) fn setup(&self) -> Setup {
         let production = partner_dispatcher::Limits::PRODUCTION;
         // Small chunks and short tiers, so that a few bets meet what thousands would.
@@ -164,9 +196,11 @@ impl World {
         };
         Setup {
             partitions: self.partitions,
+            partners: self.partners.clone(),
             rounds_kept: self.clients.rounds_kept,
             dispatcher,
             seed: self.seed,
+            known: self.restoring.known(),
         }
     }
 
@@ -185,9 +219,7 @@ impl World {
         let mut roles: Vec<Vec<Role>> = Vec::new();
         roles.extend((0..ingests).map(|_| vec![Role::Placing, Role::Herald]));
         roles.extend((0..settlers).map(|_| vec![Role::Settler]));
-        if let Some(last) = roles.last_mut()
-            && self.rng.chance(300)
-        {
+        if let Some(last) = roles.last_mut() {
             last.push(Role::Reconciler);
         }
         roles.extend((0..dispatchers).map(|_| vec![Role::Dispatcher]));
@@ -206,8 +238,23 @@ impl World {
         }
         for partner in PARTNERS {
             let skew_ms = if self.faults.sloppy_expiry { self.rng.between(0, 3_000) } else { 0 };
+            // Players with less are soon without what a correction takes back.
+            let poor = self.rng.chance(500);
+            let (claw_back, opening_units) = if poor {
+                (ClawBack::CollectAvailable, 4_500)
+            } else {
+                (ClawBack::Negative, 20_000)
+            };
             if let Ok(partner) = partner.parse() {
-                self.wallets.add(partner, currencies(), skew_ms);
+                let currencies = currencies();
+                let options = LedgerOptions {
+                    partner,
+                    currencies,
+                    opening_units,
+                    claw_back,
+                    ledger_epoch: 1,
+                };
+                self.wallets.add(options, skew_ms);
             }
         }
         self.wallets.declines = self.rng.below(150);
@@ -250,11 +297,12 @@ impl Plug for Placing {
     }
 
     fn request(request: Request) -> ingest::placing::Ask {
-        request
+        let Request::Bet(ask) = request else { unreachable!("placing owes nothing") };
+        ask
     }
 
     fn reply(reply: ingest::placing::Told) -> Reply {
-        reply
+        Reply::Bet(reply)
     }
 }
 
@@ -321,11 +369,12 @@ impl Plug for Dispatcher {
         Delivered::from(&answer.http())
     }
 
-    fn request(_: Request) -> OwedQuery {
-        unreachable!("nobody asks")
+    fn request(request: Request) -> OwedQuery {
+        let Request::Owed(query) = request else { unreachable!("dispatchers take no bets") };
+        query
     }
 
     fn reply(_: partner_dispatcher::Owed) -> Reply {
-        unreachable!("nobody asked")
+        Reply::Owed
     }
 }

@@ -3,15 +3,18 @@
 //! What the log means is said by the oracle; here it is compared with what was published, stored, told
 //! and moved. The first rule broken ends the world.
 
+mod limits;
 mod offsets;
 mod parked;
 mod rounds;
+mod shortfalls;
 
 use super::reach::{Moment, Reach};
 use super::store::Written;
 use super::story;
 use super::wallet::Wallets;
 use crate::oracle::{self, Judged, State};
+use ingest::placing::PartnerBook;
 use partner_kit::movement::Movement;
 use runtime::{FactKey, Record, Source};
 use schemas::PartnerId;
@@ -41,6 +44,9 @@ struct Published {
     settlements: BTreeMap<u32, Settlement>,
     highest_revision: u32,
 }
+
+/// Revisions at partners by partner and bet, in order.
+pub(super) type Movements = BTreeMap<(PartnerId, String), Vec<u32>>;
 
 /// A round, as its records in both topics have it.
 #[derive(Debug, Default)]
@@ -78,13 +84,21 @@ pub struct Checks {
     moved_on: BTreeMap<(String, u32), BTreeMap<Source, u64>>,
     parked: BTreeMap<(String, u32), parked::Parked>,
     /// Movements at partners by bet: revisions in order.
-    movements: BTreeMap<(PartnerId, String), Vec<u32>>,
+    movements: Movements,
     /// How far the offsets of each source were checked.
     checked: BTreeMap<Source, u64>,
     /// Bets of a partition whose effects were all seen, at so many versions, taken back or not.
     settled: BTreeMap<(u32, String), (usize, bool)>,
     /// Settlements in `settlements` and the tiers, by place.
     owed: BTreeMap<(Source, u64), (String, u32)>,
+    /// The partner whose ledger was restored from a backup.
+    restored: Option<PartnerId>,
+    /// The settlement that the log acknowledged and does not have.
+    lost: Option<(String, u32)>,
+    /// Shortfalls as they were told, by bet and revision, with the epoch of the ledger.
+    shortfalls: BTreeMap<(String, u32), (String, i64)>,
+    /// What each partner takes.
+    limits: PartnerBook,
     /// What players were told: accepted or rejected, and cancelled.
     told: BTreeMap<String, BTreeSet<&'static str>>,
     alarms: BTreeMap<&'static str, u64>,
@@ -113,6 +127,10 @@ impl Checks {
             checked: BTreeMap::new(),
             settled: BTreeMap::new(),
             owed: BTreeMap::new(),
+            restored: None,
+            lost: None,
+            limits: PartnerBook::new(),
+            shortfalls: BTreeMap::new(),
             told: BTreeMap::new(),
             alarms: BTreeMap::new(),
         }
@@ -139,6 +157,25 @@ impl Checks {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The log acknowledged this settlement and does not have it.
+    pub(super) fn lost(&mut self, settlement: &Settlement) {
+        self.lost = Some((settlement.bet.to_string(), settlement.revision));
+    }
+
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// True if it is this one, and nobody has said it again.
+    pub(super) fn is_missed(&self, settlement: &Settlement) -> bool {
+        let id = (settlement.bet.to_string(), settlement.revision);
+        self.lost.as_ref() == Some(&id) && !self.is_published(&id.0, id.1)
+    }
+
+    fn is_published(&self, bet: &str, revision: u32) -> bool {
+        self.bets.get(bet).is_some_and(|published| published.settlements.contains_key(&revision))
+    }
+
     /// What the log of a partition means below `below`.
     fn judge(&self, partition: u32, below: u64) -> BTreeMap<String, Judged> {
         let story = self.story(partition);
@@ -147,8 +184,19 @@ impl Checks {
 
     pub(super) fn alarmed(&mut self, name: &'static str, text: &str) {
         *self.alarms.entry(name).or_default() += 1;
-        if !HARMLESS_ALARMS.contains(&name) && !parked::is_meant(name, text) {
+        let meant = self.is_parking_meant(name, text) || self.is_of_restore(name, text);
+        if !HARMLESS_ALARMS.contains(&name) && !meant {
             self.broken("2", format!("alarm {name}: {text}"));
+        }
+    }
+
+    /// True if the alarm says that the restored ledger is another than before.
+    fn is_of_restore(&self, name: &str, text: &str) -> bool {
+        let Some(partner) = &self.restored else { return false };
+        match name {
+            "ledger_epoch_changed" => text.contains(&format!("epoch of {partner} went")),
+            "round_differs" => text.contains(&format!("not the same at {partner} ")),
+            _ => false,
         }
     }
 
@@ -178,7 +226,12 @@ impl Checks {
     fn delivered(&mut self, record: &DeliveryRecord, wallets: &Wallets) {
         let revision = u32::try_from(record.revision).unwrap_or(0);
         let Ok(partner) = record.partner_id.parse::<PartnerId>() else { return };
-        let standing = wallets.revision_of(&partner, &record.bet_id);
+        // What a ledger said that is no more was true of that one.
+        let standing = if wallets.is_past(&partner, &record.ledger_epoch) {
+            u32::MAX
+        } else {
+            wallets.revision_of(&partner, &record.bet_id)
+        };
         let final_at = match record.outcome {
             DeliveryOutcome::Applied if revision <= standing => revision,
             // R17: or by one that was read, and is owed itself.
@@ -233,7 +286,10 @@ impl Checks {
                     self.moved_on.entry(id).or_default().insert(landed.source, record.offset);
                 }
             }
-            DELIVERIES => self.same_content(DELIVERIES, record),
+            DELIVERIES => {
+                self.same_content(DELIVERIES, record);
+                self.shortfall_said(record);
+            }
             _ => {}
         }
     }
@@ -283,6 +339,7 @@ impl Checks {
         match &event.said {
             BetSaid::Intent(intent) => {
                 self.partners.insert(intent.bet.id.to_string(), intent.bet.partner.clone());
+                self.intent_limits(&intent.bet);
             }
             BetSaid::Answer { bet, answer, .. } => {
                 let approved = matches!(answer, HoldAnswer::Approved);
@@ -377,6 +434,19 @@ impl Checks {
         } else if both {
             self.broken("2", format!("{bet}: the partner got revision 2 and a higher one"));
         }
+    }
+
+    /// The revisions of every bet that a partner moved money for.
+    pub(super) fn movements_of(&self, partner: &PartnerId) -> Movements {
+        let of_partner = self.movements.iter().filter(|((of, _), _)| of == partner);
+        of_partner.map(|(id, revisions)| (id.clone(), revisions.clone())).collect()
+    }
+
+    /// The partner's ledger is again what it was when it had moved these.
+    pub(super) fn fell_back(&mut self, partner: &PartnerId, movements: Movements) {
+        self.movements.retain(|(of, _), _| of != partner);
+        self.movements.extend(movements);
+        self.restored = Some(partner.clone());
     }
 
     /// The highest revision of the bet that has a final answer.

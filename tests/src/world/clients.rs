@@ -1,5 +1,6 @@
 //! Players, operators and feeds: what they want is drawn before the world begins, crowded at the edges.
 
+use super::actor::{RawInput, Reply, Request};
 use super::cast::PARTNERS;
 use super::reach::Moment;
 use super::slot::{Role, SlotRef};
@@ -12,9 +13,6 @@ use schemas::outgoing;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
 use schemas::{BetId, Money, Odds, PartnerId, PlayerId, RequestId, RoundId, Selection, facts};
 use std::collections::BTreeMap;
-
-pub type Request = Ask;
-pub type Reply = Told;
 
 /// Ms after which an operator says a thing again that got no verdict.
 const SAY_AGAIN_MS: i64 = 4_000;
@@ -97,7 +95,7 @@ impl World {
         for index in 0..rounds {
             let opens_ms = self.rng.between(0, 3_500);
             // Some rounds outlast the six ticks in which an intent expires.
-            let long = self.rng.chance(150);
+            let long = self.rng.chance(300);
             let lasts_ms =
                 if long { self.rng.between(7_500, 10_000) } else { self.rng.between(1_000, 4_000) };
             end_ms = end_ms.max(opens_ms + lasts_ms);
@@ -170,7 +168,7 @@ impl World {
         for _ in 0..self.rng.below(4) {
             let next = match self.rng.below(6) {
                 0 if !matches!(script.last(), Some(Outcome::Withdrawn)) => Outcome::Withdrawn,
-                1 => Outcome::Voided,
+                1 if !self.restoring.is_planned() => Outcome::Voided,
                 2 | 3 if 1 < script.len() => script[script.len() - 2].clone(),
                 _ => self.plan_result(game, opened),
             };
@@ -191,7 +189,7 @@ impl World {
                 let mut left: Vec<Selection> =
                     opened.offers.iter().map(|offer| offer.selection.clone()).collect();
                 let won = vec![left.remove(self.rng.index(left.len()))];
-                let void = if self.rng.chance(250) {
+                let void = if self.rng.chance(250) && !self.restoring.is_planned() {
                     vec![left.remove(self.rng.index(left.len()))]
                 } else {
                     Vec::new()
@@ -370,7 +368,7 @@ impl World {
         let token = self.clients.next_token;
         self.clients.waiting.insert(token, Waiting { process: at.process, bet, stake });
         let when = self.soon(20);
-        let input = super::actor::RawInput::Request { token, request };
+        let input = RawInput::Request { token, request: Request::Bet(request) };
         self.at(when, Event::Input { at, input });
     }
 
@@ -401,12 +399,16 @@ impl World {
     }
 
     pub(super) fn replied(&mut self, at: SlotRef, token: u64, reply: Reply) {
+        let Reply::Bet(reply) = reply else { return };
         let Some(waiting) = self.clients.waiting.remove(&token) else {
             self.broken("R13", format!("{at} replied twice, or to nobody"));
             return;
         };
         let id = self.clients.bets[waiting.bet].id.to_string();
         self.note(30, token, 0, || format!("{at} tells {id}: {}", shown(&reply)));
+        if let Told::NotTaken { code, .. } = &reply {
+            Moment::of_refusal(*code).into_iter().for_each(|moment| self.reach.hit(moment));
+        }
         match reply {
             Told::Decided(decision) => {
                 let kind = match decision.verdict {

@@ -7,6 +7,8 @@ use super::slot::{Role, Running, Slot, SlotRef};
 use super::trace::hash_bytes;
 use super::{Event, Part, World};
 use runtime::{Append, EngineError, Fact, Lease, Scope, Source, Step, StoreOffset};
+use schemas::catalogue::SETTLEMENTS;
+use schemas::settlements::Settlement;
 
 /// Batches at the engine at once: one with a lease, a few without, as the driver of production.
 const UNLEASED_IN_FLIGHT_MAX: usize = 4;
@@ -246,6 +248,11 @@ impl World {
             if fails && self.rng.chance(500) {
                 continue;
             }
+            if self.is_lost(at, &part) {
+                let when = self.soon(4);
+                self.at(when, Event::Ack { at, op });
+                continue;
+            }
             if let Part::Append(append) = &part
                 && at.role == Role::Placing
                 && self.rng.chance(self.faults.append_twice)
@@ -258,6 +265,28 @@ impl World {
             let when = self.landing_time(at, &part);
             self.at(when, Event::Land { at, life, op, part });
         }
+    }
+
+    /// True if the log will have acknowledged this settlement and not have it, which only the reconciler finds.
+    fn is_lost(&mut self, at: SlotRef, part: &Part) -> bool {
+        let Part::Append(append) = part else { return false };
+        if at.role != Role::Settler || append.source().topic.0 != SETTLEMENTS {
+            return false;
+        }
+        if self.checks.has_lost() || !self.rng.chance(self.faults.settlement_lost) {
+            return false;
+        }
+        let Ok(settlement) = Settlement::decode(&append.value) else { return false };
+        self.fault();
+        self.reach.hit(Moment::SettlementLost);
+        self.note(9, at.epoch, 0, || format!("{at}: {} is lost", settlement.id()));
+        self.checks.lost(&settlement);
+        true
+    }
+
+    fn says_lost(&self, append: &Append) -> bool {
+        let said = append.source().topic.0 == SETTLEMENTS;
+        said && Settlement::decode(&append.value).is_ok_and(|said| self.checks.is_missed(&said))
     }
 
     /// Parts land in any order, but the records of one producer for one partition keep theirs.
@@ -325,6 +354,9 @@ impl World {
         let kind = kind.map(|(_, kind)| kind.clone()).unwrap_or_default();
         let number = hash_bytes(&append.value);
         let key = append.key.clone();
+        if at.role == Role::Reconciler && self.says_lost(&append) {
+            self.reach.hit(Moment::LostSaidAgain);
+        }
         let offset = self.log.append(append, self.now_ms());
         self.note(4, offset, number, || {
             format!("{at} {source}@{offset} {kind} {}", String::from_utf8_lossy(&key))

@@ -25,6 +25,8 @@ pub struct Faults {
     /// A part of a batch is slow.
     pub slow: u64,
     pub slow_ms_max: i64,
+    /// A settlement that the log acknowledged is not there: a bug in the flow, once in a world.
+    pub settlement_lost: u64,
     /// A producer's repeat lands a second time, up to 9 s later.
     pub append_twice: u64,
     /// A call never reaches the partner.
@@ -51,6 +53,8 @@ pub struct Faults {
     /// A partner is down, per look of the chaos.
     pub outage: u64,
     pub outage_ms_max: i64,
+    /// A partner restores its ledger from a backup, per mille of the worlds.
+    pub ledger_restored: u64,
     /// The partner checks `expires_at` before it looks the row up.
     pub sloppy_expiry: bool,
     /// Clocks of processes are off by up to this.
@@ -96,6 +100,7 @@ impl Faults {
             apply_fails: rate(25),
             slow: rate(120),
             slow_ms_max: 2_500,
+            settlement_lost: rate(60),
             append_twice: rate(120),
             call_lost: rate(150),
             answer_lost: rate(150),
@@ -111,6 +116,7 @@ impl Faults {
             applied_lie: rate(60),
             outage: rate(60),
             outage_ms_max: 12_000,
+            ledger_restored: rate(400),
             sloppy_expiry: false,
             skew_ms_max: 0,
             feed_repeats: rate(250),

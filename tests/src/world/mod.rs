@@ -12,6 +12,7 @@ pub mod clients;
 mod drive;
 pub mod faults;
 pub mod group;
+mod ledgers;
 pub mod log;
 mod members;
 mod outages;
@@ -29,6 +30,8 @@ use checks::Checks;
 use clients::{ClientStep, Clients};
 use faults::Faults;
 use group::Group;
+use ingest::placing::PartnerBook;
+use ledgers::{LedgerStep, Restoring};
 use log::Log;
 use reach::Reach;
 use runtime::{Append, Fact, Lease, Scope, Source, StoreOffset};
@@ -132,6 +135,7 @@ enum Event {
     Chaos,
     Client(ClientStep),
     Wallet(Arrival),
+    Ledger(LedgerStep),
     /// The world looks whether it is at rest.
     Look,
 }
@@ -193,8 +197,10 @@ pub struct World {
     readers: BTreeMap<Source, Vec<SlotRef>>,
     next_epoch: u64,
     next_op: u64,
+    partners: PartnerBook,
     clients: Clients,
     wallets: Wallets,
+    restoring: Restoring,
     checks: Checks,
     reach: Reach,
     trace: Trace,
@@ -226,8 +232,10 @@ impl World {
             slab: Vec::new(),
             free: Vec::new(),
             faulty: !faults.is_none(),
+            partners: PartnerBook::new(),
             clients: Clients::default(),
             wallets: Wallets::default(),
+            restoring: Restoring::default(),
             rng,
             faults,
             healing_since: None,
@@ -249,6 +257,8 @@ impl World {
     }
 
     fn begin(&mut self) {
+        self.plan_restore();
+        self.plan_partners();
         self.plan_clients();
         self.cast();
         self.after_ms(50, Event::Chaos);
@@ -282,6 +292,7 @@ impl World {
             Event::Chaos => self.chaos(),
             Event::Client(step) => self.client(step),
             Event::Wallet(arrival) => self.arrive(arrival),
+            Event::Ledger(step) => self.ledger(step),
             Event::Look => return self.look(),
         }
         true

@@ -32,6 +32,9 @@ impl World {
     }
 
     pub(super) fn is_down(&self, call: &Call) -> bool {
+        if call.endpoint == Endpoint::Authorize && self.restoring.rests(&call.partner) {
+            return true;
+        }
         let down = self.wallets.down.get(&call.partner);
         down.is_some_and(|(until, stakes_too)| {
             self.now < *until && (*stakes_too || call.endpoint != Endpoint::Authorize)

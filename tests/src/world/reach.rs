@@ -1,5 +1,6 @@
 //! Rare moments, counted by name: a generator that never gets there proves nothing.
 
+use ingest::placing::NotTaken;
 use std::collections::BTreeMap;
 
 macro_rules! moments {
@@ -37,6 +38,10 @@ moments! {
     ApprovalAfterCancel = "approval after the cancel",
     BetExpired = "bet expired at the 6th tick",
     DeclineWhileHeld = "decline while the stake is held",
+    StakeRefused = "stake outside a partner's limits",
+    PayoutRefused = "payout above a partner's limit",
+    LiabilityRefused = "open payouts of a round above a partner's limit",
+    StakesThrottled = "more stakes in a second than a partner takes",
     VoidBeforeAuthorize = "void before authorize",
     DuplicatedIntent = "intent of one bet on two instances",
     OtherContent = "another content under the same reference",
@@ -57,6 +62,8 @@ moments! {
     ChunkPartlyAnswered = "chunk partly answered",
     Superseded = "superseded answer",
     SupersededLie = "superseded said of the newest revision",
+    SettlementLost = "settlement lost between fact and topic",
+    LostSaidAgain = "lost settlement said again by the reconciler",
     TierVisited = "settlement in a retry tier",
     LastTierVisited = "settlement in the last retry tier",
     PartnerDown = "partner down for a while",
@@ -67,9 +74,29 @@ moments! {
     AppliedLie = "applied said of a movement not made",
     AnswerGarbled = "answer in other words than the contract's",
     AnsweredFromMemory = "chunk answered from the partner's memory",
+    LedgerRestored = "ledger of a partner restored from a backup",
+    RowsFellBack = "rows of a partner fell back",
+    RestoreNoticed = "round of a restored ledger found to differ",
+    RestoredSentAgain = "settlement sent again to a restored ledger",
+    ToldAnew = "bet unknown to a restored ledger told anew",
+    Shortfall = "claw-back that a player could not pay",
+    ShortfallTold = "shortfall told as it stands",
     RoundClosed = "round closed with a partner",
     RowsCompared = "rows of a partner compared",
     OlderRevisionLate = "older revision published behind a newer",
+}
+
+impl Moment {
+    /// What a refusal without the log is, if it is a rare moment.
+    pub fn of_refusal(code: NotTaken) -> Option<Self> {
+        let rare = [
+            (NotTaken::StakeLimit, Self::StakeRefused),
+            (NotTaken::PayoutLimit, Self::PayoutRefused),
+            (NotTaken::LiabilityLimit, Self::LiabilityRefused),
+            (NotTaken::Overloaded, Self::StakesThrottled),
+        ];
+        rare.into_iter().find(|(of, _)| *of == code).map(|(_, moment)| moment)
+    }
 }
 
 /// Counts by moment.

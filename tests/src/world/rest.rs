@@ -15,6 +15,9 @@ const REASONS_MAX: usize = 6;
 impl World {
     pub(super) fn alarmed(&mut self, at: SlotRef, alarm: &Alarm) {
         self.note(40, at.epoch, 0, || format!("{at} alarm {}: {}", alarm.name, alarm.text));
+        if alarm.name == "round_differs" {
+            self.reach.hit(Moment::RestoreNoticed);
+        }
         self.checks.alarmed(alarm.name, &alarm.text);
     }
 
@@ -23,6 +26,9 @@ impl World {
         let mut open = Vec::new();
         if 0 < self.clients.unfinished() {
             open.push(format!("{} operators are not done", self.clients.unfinished()));
+        }
+        if let Some(partner) = self.restoring.unfinished() {
+            open.push(format!("the ledger of {partner} is not signed off"));
         }
         self.open_offsets(&mut open);
         let mut known = BTreeSet::new();
@@ -39,6 +45,7 @@ impl World {
         }
         open.truncate(REASONS_MAX);
         if open.is_empty() {
+            self.checks.books(&self.wallets, &mut self.reach);
             self.reached();
         }
         open

@@ -7,12 +7,12 @@ use super::slot::SlotRef;
 use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
-use partner_kit::register::{ClawBack, LedgerOptions, Register};
+use partner_kit::register::{LedgerOptions, Register};
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, QueryRequest,
     RowStatus, StateItem, StateRequest, StateResponse, StateResult,
 };
-use schemas::{Currency, PartnerId, RoundId};
+use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a partner, or what stands before it, says that did nothing: among them a 409 to a first call, a gateway
@@ -54,12 +54,14 @@ pub struct Arrival {
     pub call: Call,
     pub manner: Manner,
     pub caller: (SlotRef, u64),
+    /// The epoch of the ledger that stood when it was sent.
+    pub epoch: String,
 }
 
 /// Every partner.
 #[derive(Debug, Default)]
 pub struct Wallets {
-    registers: BTreeMap<PartnerId, Register>,
+    pub(super) registers: BTreeMap<PartnerId, Register>,
     /// What a partner ever answered to authorize: (bet, approved).
     answered: BTreeSet<(String, bool)>,
     /// Every stake a partner ever held for a bet.
@@ -76,16 +78,9 @@ pub struct Wallets {
 }
 
 impl Wallets {
-    pub fn add(&mut self, partner: PartnerId, currencies: BTreeMap<Currency, u8>, skew_ms: i64) {
-        let options = LedgerOptions {
-            partner: partner.clone(),
-            currencies,
-            opening_units: 20_000,
-            claw_back: ClawBack::Negative,
-            ledger_epoch: 1,
-        };
-        self.skews.insert(partner.clone(), skew_ms);
-        self.registers.insert(partner, Register::new(options));
+    pub fn add(&mut self, options: LedgerOptions, skew_ms: i64) {
+        self.skews.insert(options.partner.clone(), skew_ms);
+        self.registers.insert(options.partner.clone(), Register::new(options));
     }
 
     pub(super) fn heal(&mut self) {
@@ -93,6 +88,11 @@ impl Wallets {
         for skew in self.skews.values_mut() {
             *skew = 0;
         }
+    }
+
+    /// Every partner with its ledger.
+    pub(super) fn ledgers(&self) -> impl Iterator<Item = (&PartnerId, &Register)> {
+        self.registers.iter()
     }
 
     /// Every partner.
@@ -135,6 +135,7 @@ impl World {
         let deadline = self.now + call.budget_ms * 1_000;
         let faults = self.faults.clone();
         let caller = (at, token);
+        let epoch = self.wallets.epoch_of(&call.partner);
         let nothing = |world: &mut Self| {
             world.at(deadline, answer(caller, Answer::Nothing));
         };
@@ -158,14 +159,15 @@ impl World {
             self.fault();
             self.reach.hit(Moment::CallDoubled);
             let when = self.now + self.rng.between(0, 8_000_000);
-            let arrival = Arrival { call: call.clone(), manner: Manner::Unheard, caller };
+            let (call, epoch) = (call.clone(), epoch.clone());
+            let arrival = Arrival { call, manner: Manner::Unheard, caller, epoch };
             self.at(when, Event::Wallet(arrival));
         }
         if self.rng.chance(faults.call_late) {
             self.fault();
             self.reach.hit(Moment::CallLate);
             let when = deadline + self.rng.between(0, 9_000_000);
-            self.at(when, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            self.at(when, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller, epoch }));
             return nothing(self);
         }
         let slow = self.rng.chance(faults.slow);
@@ -177,11 +179,14 @@ impl World {
         if self.rng.chance(faults.answer_lost) || deadline <= arrives {
             self.fault();
             self.reach.hit(Moment::AnswerLost);
-            self.at(arrives, Event::Wallet(Arrival { call, manner: Manner::Unheard, caller }));
+            self.at(
+                arrives,
+                Event::Wallet(Arrival { call, manner: Manner::Unheard, caller, epoch }),
+            );
             return nothing(self);
         }
         let manner = self.manner(&call.endpoint);
-        self.at(arrives, Event::Wallet(Arrival { call, manner, caller }));
+        self.at(arrives, Event::Wallet(Arrival { call, manner, caller, epoch }));
     }
 
     fn manner(&mut self, endpoint: &Endpoint) -> Manner {
@@ -208,7 +213,14 @@ impl World {
 
     /// The partner takes a call.
     pub(super) fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { call, manner, caller } = arrival;
+        let Arrival { call, manner, caller, epoch } = arrival;
+        if epoch != self.wallets.epoch_of(&call.partner) {
+            // Whoever restores a ledger stops what runs on it: calls on their way end there.
+            if manner != Manner::Unheard {
+                self.at(self.now, answer(caller, Answer::Nothing));
+            }
+            return;
+        }
         let body = match &call.endpoint {
             Endpoint::Authorize => self.authorize(&call),
             Endpoint::State => self.state(&call, manner),
@@ -306,6 +318,9 @@ impl World {
         let (mut left_out, mut lies) = (0, 0);
         for item in &request.items {
             let strange = manner != Manner::Plain && self.rng.chance(500);
+            if item.recover && self.wallets.revision_of(&call.partner, &item.bet_id) == 0 {
+                self.reach.hit(Moment::ToldAnew);
+            }
             if strange && let Some(said) = self.made_up(call, item, manner) {
                 lies += usize::from(manner == Manner::AppliedLie);
                 results.push(said);
@@ -327,8 +342,8 @@ impl World {
         if self.rng.chance(300) {
             results.reverse();
         }
-        let response =
-            StateResponse { chunk_id: request.chunk_id, ledger_epoch: "1".to_owned(), results };
+        let ledger_epoch = self.wallets.epoch_of(&call.partner);
+        let response = StateResponse { chunk_id: request.chunk_id, ledger_epoch, results };
         let is_final = |result: &StateResult| {
             matches!(result.outcome, ItemOutcome::Applied | ItemOutcome::Superseded)
         };
@@ -396,6 +411,9 @@ impl World {
         register.tell_time(now);
         let (result, movements) = register.state(item);
         for movement in &movements {
+            if 0 < movement.shortfall {
+                self.reach.hit(Moment::Shortfall);
+            }
             self.checks.moved(&call.partner, movement);
         }
         let moved = movements.len().try_into().unwrap_or(0);

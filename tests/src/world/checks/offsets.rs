@@ -94,7 +94,11 @@ impl Checks {
                 return Some(format!("the decision {kind}"));
             }
         }
-        let missing = |(revision, _): &(u32, State)| !published.settlements.contains_key(revision);
+        let lost =
+            self.lost.as_ref().filter(|(lost, _)| lost == bet).map(|(_, revision)| *revision);
+        let missing = |(revision, _): &(u32, State)| {
+            lost != Some(*revision) && !published.settlements.contains_key(revision)
+        };
         expected(judged).into_iter().find(missing).map(|(r, _)| format!("revision {r}"))
     }
 

@@ -22,12 +22,19 @@ pub(in crate::world) struct Parked {
 /// What a world may park: what is not answered in time, and what a lying partner says of money.
 const CODES: [&str; 2] = ["retention_exhausted", "collected_net"];
 
-/// True if the alarm says no more than that such a settlement was parked.
-pub(super) fn is_meant(name: &str, text: &str) -> bool {
-    name == "delivery_parked" && CODES.iter().any(|code| text.contains(code))
-}
+/// And what a restored ledger says of rows that it lost.
+const UNKNOWN: &str = "unknown_bet";
 
 impl Checks {
+    fn codes(&self) -> impl Iterator<Item = &'static str> {
+        CODES.into_iter().chain(self.restored.as_ref().map(|_| UNKNOWN))
+    }
+
+    /// True if the alarm says no more than that such a settlement was parked.
+    pub(super) fn is_parking_meant(&self, name: &str, text: &str) -> bool {
+        name == "delivery_parked" && self.codes().any(|code| text.contains(code))
+    }
+
     pub(super) fn parked_record(&mut self, partition: u32, record: &Record, reach: &mut Reach) {
         reach.hit(Moment::Parked);
         let Ok(settlement) = Settlement::decode(&record.value) else {
@@ -35,7 +42,8 @@ impl Checks {
             return;
         };
         let orig = record.header(HEADER_ORIG_OFFSET).and_then(|text| text.parse().ok());
-        let known = record.header(HEADER_CODE).is_some_and(|code| CODES.contains(&code));
+        let known =
+            record.header(HEADER_CODE).is_some_and(|code| self.codes().any(|known| known == code));
         let id = (settlement.bet.to_string(), settlement.revision);
         let Some(orig) = orig.filter(|_| known) else {
             self.broken("R18", format!("{id:?} is parked without a reason or a place"));
