@@ -57,7 +57,7 @@ fn the_oracle_is_short_and_knows_none_of_our_crates() {
 #[test]
 fn two_hundred_seeds_keep_every_rule() {
     for seed in 0..200 {
-        let outcome = world::run(seed, false);
+        let outcome = world::run(seed, false, None);
         if let Some(violation) = outcome.violation {
             panic!("seed {seed}: {violation}; see it with `cargo sim --seed {seed} --trace`");
         }
@@ -67,7 +67,7 @@ fn two_hundred_seeds_keep_every_rule() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [3, 11, 64] {
-        let (one, two) = (world::run(seed, false), world::run(seed, false));
+        let (one, two) = (world::run(seed, false, None), world::run(seed, false, None));
         assert_eq!(one.trace_hash, two.trace_hash, "seed {seed}");
         assert_eq!((one.events, one.faults), (two.events, two.faults));
     }

@@ -52,9 +52,13 @@ impl Checks {
     fn balances(&mut self, partner: &PartnerId, register: &Register) {
         for (player, account) in register.accounts() {
             let rows = register.rows().filter(|(_, row)| *row.player == *player);
-            let collected: i64 = rows.map(|(_, row)| row.collected_net).sum();
+            let (mut collected, mut astray) = (0, 0);
+            for (_, row) in rows {
+                collected += row.collected_net;
+                astray += row.astray.abs();
+            }
             let (free, options) = (account.free.units, register.options());
-            let below = options.claw_back == ClawBack::CollectAvailable && free < 0;
+            let below = options.claw_back == ClawBack::CollectAvailable && free < 0 && astray == 0;
             if free != options.opening_units + collected || below {
                 let what = format!("{player} of {partner} has {free}, {collected} was moved");
                 self.broken("1", what);
