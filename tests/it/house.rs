@@ -1,7 +1,10 @@
 //! Who may depend on whom (DESIGN 3), and the simulation as part of the normal tests.
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use partner_kit::misbehaviours::Money;
 use pipeline_tests::world;
+use pipeline_tests::world::misbehaving::played;
+use pipeline_tests::world::reach::{Moment, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Services meet at topics, never in Cargo.toml.
@@ -61,6 +64,22 @@ fn two_hundred_seeds_keep_every_rule() {
         if let Some(violation) = outcome.violation {
             panic!("seed {seed}: {violation}; see it with `cargo sim --seed {seed} --trace`");
         }
+    }
+}
+
+/// What a wallet does wrong itself is set aside for people; nothing else is wrong.
+#[test]
+fn partners_that_misbehave_in_one_way_end_right_or_are_noticed() {
+    for which in played() {
+        let mut reach = Reach::default();
+        for seed in 0..10 {
+            let outcome = world::run(seed, false, Some(which));
+            assert_eq!(outcome.violation, None, "{which}, seed {seed}");
+            reach.add(&outcome.reach);
+        }
+        assert!(reach.missing().all(|name| name != which.entry().name), "{which} befell nobody");
+        let noticed = 0 < reach.count(Moment::Parked);
+        assert!(which.entry().money == Money::Right || noticed, "nobody noticed {which}");
     }
 }
 
