@@ -1,7 +1,10 @@
 //! Who may depend on whom (DESIGN 3), and the simulation as part of the normal tests.
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use partner_kit::misbehaviours::Money;
 use pipeline_tests::world;
+use pipeline_tests::world::misbehaving::played;
+use pipeline_tests::world::reach::{Moment, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Services meet at topics, never in Cargo.toml.
@@ -57,17 +60,33 @@ fn the_oracle_is_short_and_knows_none_of_our_crates() {
 #[test]
 fn two_hundred_seeds_keep_every_rule() {
     for seed in 0..200 {
-        let outcome = world::run(seed, false);
+        let outcome = world::run(seed, false, None);
         if let Some(violation) = outcome.violation {
             panic!("seed {seed}: {violation}; see it with `cargo sim --seed {seed} --trace`");
         }
     }
 }
 
+/// What a wallet does wrong itself is set aside for people; nothing else is wrong.
+#[test]
+fn partners_that_misbehave_in_one_way_end_right_or_are_noticed() {
+    for which in played() {
+        let mut reach = Reach::default();
+        for seed in 0..10 {
+            let outcome = world::run(seed, false, Some(which));
+            assert_eq!(outcome.violation, None, "{which}, seed {seed}");
+            reach.add(&outcome.reach);
+        }
+        assert!(reach.missing().all(|name| name != which.entry().name), "{which} befell nobody");
+        let noticed = 0 < reach.count(Moment::Parked);
+        assert!(which.entry().money == Money::Right || noticed, "nobody noticed {which}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [3, 11, 64] {
-        let (one, two) = (world::run(seed, false), world::run(seed, false));
+        let (one, two) = (world::run(seed, false, None), world::run(seed, false, None));
         assert_eq!(one.trace_hash, two.trace_hash, "seed {seed}");
         assert_eq!((one.events, one.faults), (two.events, two.faults));
     }

@@ -9,7 +9,7 @@ impl Register {
     ///
     /// The row says what was moved and not that anything is wrong about it: `collected_net` is no longer what
     /// the state is worth. The movement breaks what [`Register::replay`] promises: a journal with it cannot be opened again.
-    pub(crate) fn misapply(&mut self, bet_id: &str, units: i64) -> Option<Movement> {
+    pub fn misapply(&mut self, bet_id: &str, units: i64) -> Option<Movement> {
         let mut row = self.rows.get(bet_id)?.clone();
         let account = self.accounts.get_mut(&row.player)?;
         let free = account.free.units.checked_add(units)?;

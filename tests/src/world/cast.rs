@@ -258,7 +258,9 @@ impl World {
             }
         }
         self.wallets.declines = self.rng.below(150);
-        self.wallets.dedupes = self.faulty && self.rng.chance(400);
+        // One that answers from memory does not look at what it did.
+        let honest = self.faults.misbehaves.is_none();
+        self.wallets.dedupes = self.faulty && honest && self.rng.chance(400);
         for process in 0..self.processes.len() {
             self.restart(process);
         }

@@ -15,6 +15,7 @@ use super::story;
 use super::wallet::Wallets;
 use crate::oracle::{self, Judged, State};
 use ingest::placing::PartnerBook;
+use partner_kit::misbehaviours::Misbehaviour;
 use partner_kit::movement::Movement;
 use runtime::{FactKey, Record, Source};
 use schemas::PartnerId;
@@ -64,6 +65,8 @@ struct RoundSeen {
 #[derive(Debug)]
 pub struct Checks {
     partitions: Partitions,
+    /// What partners of this world do wrong by the catalogue.
+    misbehaves: Option<Misbehaviour>,
     pub violation: Option<String>,
     /// The log of each partition of `bets`, in plain words.
     stories: Vec<Vec<oracle::Event>>,
@@ -108,9 +111,10 @@ pub struct Checks {
 const HARMLESS_ALARMS: &[&str] = &["settlements_said_again", "hold_answer_not_written"];
 
 impl Checks {
-    pub(super) fn new(partitions: Partitions) -> Self {
+    pub(super) fn new(partitions: Partitions, misbehaves: Option<Misbehaviour>) -> Self {
         Self {
             partitions,
+            misbehaves,
             violation: None,
             stories: (0..partitions.lanes).map(|_| Vec::new()).collect(),
             partners: BTreeMap::new(),

@@ -95,7 +95,7 @@ impl World {
         for index in 0..rounds {
             let opens_ms = self.rng.between(0, 3_500);
             // Some rounds outlast the six ticks in which an intent expires.
-            let long = self.rng.chance(300);
+            let long = self.rng.chance(200);
             let lasts_ms =
                 if long { self.rng.between(7_500, 10_000) } else { self.rng.between(1_000, 4_000) };
             end_ms = end_ms.max(opens_ms + lasts_ms);

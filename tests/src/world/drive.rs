@@ -296,6 +296,10 @@ impl World {
             self.fault();
             when += self.rng.between(1_000, self.faults.slow_ms_max * 1_000);
         }
+        if at.role == Role::Placing && self.rng.chance(self.faults.append_stuck) {
+            self.fault();
+            when += self.rng.between(1_000, 9_000_000);
+        }
         if let Part::Append(append) = part
             && let Some(slot) = self.slot(at)
         {

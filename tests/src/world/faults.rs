@@ -1,6 +1,8 @@
 //! What may go wrong in one seed: each draws which faults exist and how hot they are.
 
+use super::misbehaving::played;
 use crate::rng::Rng;
+use partner_kit::misbehaviours::Misbehaviour;
 
 /// Rates are per mille of the occasions; times are ms.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Faults {
     pub slow_ms_max: i64,
     /// A settlement that the log acknowledged is not there: a bug in the flow, once in a world.
     pub settlement_lost: u64,
+    /// What bet placing writes stands still for up to 9 s, and what it writes behind it.
+    pub append_stuck: u64,
     /// A producer's repeat lands a second time, up to 9 s later.
     pub append_twice: u64,
     /// A call never reaches the partner.
@@ -61,6 +65,8 @@ pub struct Faults {
     pub skew_ms_max: i64,
     /// A feed repeats an old message.
     pub feed_repeats: u64,
+    /// What partners do wrong by the catalogue, and how often.
+    pub misbehaves: Option<(Misbehaviour, u64)>,
     /// A client sends its bet to a second instance too, and with another stake.
     pub client_doubles: u64,
     pub client_other_content: u64,
@@ -74,6 +80,11 @@ impl Faults {
             2 => Self::swarm(rng, 1_000, 3),
             _ => Self::swarm(rng, 500, 1),
         }
+    }
+
+    /// Partners do this, and nothing else goes wrong.
+    pub fn only(which: Misbehaviour) -> Self {
+        Self { misbehaves: Some((which, 300)), ..Self::default() }
     }
 
     /// True if nothing goes wrong in this seed.
@@ -101,6 +112,7 @@ impl Faults {
             slow: rate(120),
             slow_ms_max: 2_500,
             settlement_lost: rate(60),
+            append_stuck: rate(20),
             append_twice: rate(120),
             call_lost: rate(150),
             answer_lost: rate(150),
@@ -120,6 +132,7 @@ impl Faults {
             sloppy_expiry: false,
             skew_ms_max: 0,
             feed_repeats: rate(250),
+            misbehaves: None,
             client_doubles: rate(250),
             client_other_content: rate(250),
         };
@@ -129,6 +142,10 @@ impl Faults {
         }
         if rng.chance(exists / 3) {
             faults.pause_ms_max = 9_000;
+        }
+        if rng.chance(exists) {
+            let all: Vec<Misbehaviour> = played().collect();
+            faults.misbehaves = Some((*rng.pick(&all), 50 + rng.below(250)));
         }
         // A seed whose draw left almost nothing gets two faults that are always there.
         faults.rebalance = faults.rebalance.max(180);

@@ -6,6 +6,7 @@
 use super::actor::{RawInput, Request};
 use super::cast::PARTNERS;
 use super::checks::Movements;
+use super::misbehaving::Mischief;
 use super::reach::Moment;
 use super::slot::{Role, SlotRef};
 use super::wallet::Wallets;
@@ -209,6 +210,7 @@ impl Wallets {
         let fell = standing.rows().filter(|(bet, row)| copy.row(bet) != Some(*row)).count();
         *standing = copy;
         self.remembered.retain(|(of, _), _| of != partner);
+        self.mischief = Mischief::default();
         u64::try_from(fell).unwrap_or(u64::MAX)
     }
 

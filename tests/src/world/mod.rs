@@ -15,6 +15,7 @@ pub mod group;
 mod ledgers;
 pub mod log;
 mod members;
+pub mod misbehaving;
 mod outages;
 pub mod reach;
 mod rest;
@@ -33,6 +34,7 @@ use group::Group;
 use ingest::placing::PartnerBook;
 use ledgers::{LedgerStep, Restoring};
 use log::Log;
+use partner_kit::misbehaviours::Misbehaviour;
 use reach::Reach;
 use runtime::{Append, Fact, Lease, Scope, Source, StoreOffset};
 use schemas::outgoing::Partitions;
@@ -208,18 +210,20 @@ pub struct World {
     faults_count: u64,
 }
 
-/// Runs one seed to its rest, or to the first rule broken; prints every event if `tracing`.
-pub fn run(seed: u64, tracing: bool) -> Outcome {
-    let mut world = World::new(seed, tracing);
+/// Runs one seed to its rest, or to the first rule broken; prints every event if `tracing`. With a misbehaviour there is no
+/// other fault.
+pub fn run(seed: u64, tracing: bool, only: Option<Misbehaviour>) -> Outcome {
+    let mut world = World::new(seed, tracing, only);
     world.begin();
     while world.checks.violation.is_none() && world.step() {}
     world.outcome()
 }
 
 impl World {
-    fn new(seed: u64, tracing: bool) -> Self {
+    fn new(seed: u64, tracing: bool, only: Option<Misbehaviour>) -> Self {
         let mut rng = Rng::new(seed);
-        let faults = Faults::draw(&mut rng);
+        let faults = only.map_or_else(|| Faults::draw(&mut rng), Faults::only);
+        let misbehaves = faults.misbehaves.map(|(which, _)| which);
         let lanes = if rng.chance(700) { 2 } else { 3 };
         let partitions = Partitions { rounds: 2, lanes, cases: 1 };
         let patient = rng.chance(500);
@@ -248,7 +252,7 @@ impl World {
             readers: BTreeMap::new(),
             next_epoch: 0,
             next_op: 0,
-            checks: Checks::new(partitions),
+            checks: Checks::new(partitions, misbehaves),
             reach: Reach::default(),
             trace: Trace::new(tracing),
             events_count: 0,

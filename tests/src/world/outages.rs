@@ -1,6 +1,7 @@
 //! Partners that are down, and parked settlements that people send again.
 
 use super::calls::{Call, Endpoint};
+use super::misbehaving::wanted;
 use super::reach::Moment;
 use super::wallet::Wallets;
 use super::{Micros, World};
@@ -8,7 +9,7 @@ use partner_dispatcher::replayed;
 use runtime::{Source, Topic};
 use schemas::PartnerId;
 use schemas::catalogue::SETTLEMENTS;
-use schemas::contract::{ItemOutcome, StateItem, StateResult, TargetBody, parse_units};
+use schemas::contract::{ItemOutcome, StateItem, StateResult};
 use schemas::facts::HEADER_ASKED;
 use schemas::outgoing::{self, SettlementTopic};
 use schemas::settlements::Settlement;
@@ -44,6 +45,11 @@ impl World {
     /// Sends again what is parked and has no final answer, as the command does.
     pub(super) fn replay_parked(&mut self) {
         for due in self.checks.due_again(self.now, REPLAY_WAIT) {
+            let Settlement { partner, bet, revision, .. } = &due.settlement;
+            if self.wallets.is_wrong(partner, bet.as_str(), *revision) {
+                // Its partner must put it right: to be told it again mends nothing.
+                continue;
+            }
             let from = (due.orig, due.asked.as_deref());
             let Ok(append) = replayed(&due.settlement, from, due.partition) else { continue };
             self.reach.hit(Moment::ReplayedParked);
@@ -71,13 +77,7 @@ impl World {
 impl Wallets {
     /// What a partner says that claims a movement it did not make; `None` where the row is as asked.
     pub(super) fn applied_lie(&self, partner: &PartnerId, item: &StateItem) -> Option<StateResult> {
-        let stake = parse_units(&item.stake.units)?;
-        let payout = item.payout.as_ref().and_then(|payout| parse_units(&payout.units));
-        let wanted = match item.target {
-            TargetBody::Held => -stake,
-            TargetBody::Settled => payout? - stake,
-            TargetBody::Voided => 0,
-        };
+        let wanted = wanted(item)?;
         let stands = self.net_of(partner, &item.bet_id);
         (stands != wanted).then(|| StateResult {
             bet_id: item.bet_id.clone(),

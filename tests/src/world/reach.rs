@@ -1,6 +1,8 @@
 //! Rare moments, counted by name: a generator that never gets there proves nothing.
 
+use super::misbehaving::played;
 use ingest::placing::NotTaken;
+use partner_kit::misbehaviours::Misbehaviour;
 use std::collections::BTreeMap;
 
 macro_rules! moments {
@@ -99,27 +101,45 @@ impl Moment {
     }
 }
 
-/// Counts by moment.
+/// Counts by moment, and by misbehaviour of the catalogue.
 #[derive(Clone, Debug, Default)]
-pub struct Reach(BTreeMap<Moment, u64>);
+pub struct Reach {
+    moments: BTreeMap<Moment, u64>,
+    misbehaviours: BTreeMap<Misbehaviour, u64>,
+}
 
 impl Reach {
     pub fn hit(&mut self, moment: Moment) {
-        *self.0.entry(moment).or_default() += 1;
+        *self.moments.entry(moment).or_default() += 1;
     }
 
     pub fn count(&self, moment: Moment) -> u64 {
-        self.0.get(&moment).copied().unwrap_or(0)
+        self.moments.get(&moment).copied().unwrap_or(0)
     }
 
     pub fn add(&mut self, other: &Self) {
-        for (moment, count) in &other.0 {
-            *self.0.entry(*moment).or_default() += count;
+        for (moment, count) in &other.moments {
+            *self.moments.entry(*moment).or_default() += count;
+        }
+        for (which, count) in &other.misbehaviours {
+            *self.misbehaviours.entry(*which).or_default() += count;
         }
     }
 
-    /// The moments that were never reached.
-    pub fn missing(&self) -> impl Iterator<Item = Moment> {
-        Moment::ALL.iter().copied().filter(|moment| self.count(*moment) == 0)
+    /// A partner did this to a call.
+    pub fn misbehaved(&mut self, which: Misbehaviour) {
+        *self.misbehaviours.entry(which).or_default() += 1;
+    }
+
+    /// Everything with its count, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let moments = Moment::ALL.iter().map(|moment| (moment.name(), self.count(*moment)));
+        let count = |which| self.misbehaviours.get(&which).copied().unwrap_or(0);
+        moments.chain(played().map(move |which| (which.entry().name, count(which))))
+    }
+
+    /// What was never reached, by name.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        self.all().filter(|(_, count)| *count == 0).map(|(name, _)| name)
     }
 }

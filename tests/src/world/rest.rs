@@ -62,9 +62,12 @@ impl World {
         if net != judged.net() {
             open.push(format!("{partner} has moved {net} for {bet}, owed {}", judged.net()));
         }
-        if let Some((revision, _)) = expected(judged).last()
-            && self.checks.final_revision(bet) < *revision
-        {
+        let Some((revision, _)) = expected(judged).last().copied() else { return };
+        if self.wallets.is_wrong(partner, bet, revision) {
+            if !self.checks.is_parked(bet, revision) {
+                open.push(format!("nobody noticed that {partner} moved wrong money for {bet}"));
+            }
+        } else if self.checks.final_revision(bet) < revision {
             open.push(format!("{bet}/{revision} has no final answer"));
         }
     }

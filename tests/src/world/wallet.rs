@@ -2,6 +2,7 @@
 
 use super::actor::RawInput;
 use super::calls::{Answer, Call, Endpoint};
+use super::misbehaving::{Mischief, Spoilt, above};
 use super::reach::Moment;
 use super::slot::SlotRef;
 use super::{Event, World};
@@ -46,6 +47,15 @@ pub enum Manner {
     SupersededLie,
     /// 200 that says `applied` of items, without doing them.
     AppliedLie,
+    /// As this misbehaviour has it, and answered so, if at all.
+    Wrong(Misbehaviour, Option<Spoilt>),
+}
+
+impl Manner {
+    /// True if nobody waits for an answer of the wallet.
+    const fn is_unheard(self) -> bool {
+        matches!(self, Self::Unheard | Self::Wrong(_, None))
+    }
 }
 
 /// A call at the partner's door.
@@ -62,6 +72,7 @@ pub struct Arrival {
 #[derive(Debug, Default)]
 pub struct Wallets {
     pub(super) registers: BTreeMap<PartnerId, Register>,
+    pub(super) mischief: Mischief,
     /// What a partner ever answered to authorize: (bet, approved).
     answered: BTreeSet<(String, bool)>,
     /// Every stake a partner ever held for a bet.
@@ -144,6 +155,10 @@ impl World {
             self.at(when, answer(caller, Answer::Nothing));
             return;
         }
+        if let Some(which) = self.befallen(&call) {
+            self.misbehave(which, caller, call, epoch);
+            return;
+        }
         if self.rng.chance(faults.call_lost) {
             self.fault();
             return nothing(self);
@@ -216,7 +231,7 @@ impl World {
         let Arrival { call, manner, caller, epoch } = arrival;
         if epoch != self.wallets.epoch_of(&call.partner) {
             // Whoever restores a ledger stops what runs on it: calls on their way end there.
-            if manner != Manner::Unheard {
+            if !manner.is_unheard() {
                 self.at(self.now, answer(caller, Answer::Nothing));
             }
             return;
@@ -229,7 +244,8 @@ impl World {
             Endpoint::Query => self.query(&call),
         };
         let reply = match (manner, body) {
-            (Manner::Unheard, _) => return,
+            (manner, _) if manner.is_unheard() => return,
+            (Manner::Wrong(which, Some(spoilt)), Ok(body)) => self.spoilt(which, spoilt, body),
             (Manner::ErrorAfter, _) => Answer::Http { status: 500, body: Bytes::new() },
             (Manner::Nonsense, _) => {
                 let pages: [&'static [u8]; 4] =
@@ -321,13 +337,18 @@ impl World {
             if item.recover && self.wallets.revision_of(&call.partner, &item.bet_id) == 0 {
                 self.reach.hit(Moment::ToldAnew);
             }
+            if let Some(refused) = self.wallets.refuses(manner, &call.partner, item) {
+                lies += 1;
+                results.push(refused);
+                continue;
+            }
             if strange && let Some(said) = self.made_up(call, item, manner) {
                 lies += usize::from(manner == Manner::AppliedLie);
                 results.push(said);
                 continue;
             }
-            let result = self.register_state(call, item)?;
-            if result.outcome == ItemOutcome::Superseded && manner != Manner::Unheard {
+            let result = self.register_state(call, item, manner)?;
+            if result.outcome == ItemOutcome::Superseded && !manner.is_unheard() {
                 self.reach.hit(Moment::Superseded);
             }
             if strange && manner == Manner::Partial {
@@ -400,21 +421,35 @@ impl World {
             | Manner::ErrorAfter
             | Manner::Nonsense
             | Manner::Garbled
-            | Manner::Partial => None,
+            | Manner::Partial
+            | Manner::Wrong(..) => None,
         }
     }
 
     /// What the partner's register says of an item, and does.
-    fn register_state(&mut self, call: &Call, item: &StateItem) -> Result<StateResult, u16> {
+    fn register_state(
+        &mut self,
+        call: &Call,
+        item: &StateItem,
+        manner: Manner,
+    ) -> Result<StateResult, u16> {
         let now = self.now_ms();
         let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
         register.tell_time(now);
-        let (result, movements) = register.state(item);
+        let (mut result, movements) = register.state(item);
         for movement in &movements {
             if 0 < movement.shortfall {
                 self.reach.hit(Moment::Shortfall);
             }
             self.checks.moved(&call.partner, movement);
+        }
+        if result.outcome == ItemOutcome::Applied {
+            let moved = movements.first().map(|movement| movement.moved);
+            let astray = self.wallets.astray(manner, item, moved);
+            let register = self.wallets.registers.get_mut(&call.partner).ok_or(404_u16)?;
+            if astray != 0 && register.misapply(&item.bet_id, astray).is_some() {
+                (result, _) = register.state(item);
+            }
         }
         let moved = movements.len().try_into().unwrap_or(0);
         self.note(21, u64::from(item.revision), moved, || {
@@ -427,7 +462,7 @@ impl World {
     }
 }
 
-fn answer((at, token): (SlotRef, u64), answer: Answer) -> Event {
+pub(super) fn answer((at, token): (SlotRef, u64), answer: Answer) -> Event {
     Event::Input { at, input: RawInput::Answered { token, answer } }
 }
 
@@ -441,21 +476,12 @@ fn declined(response: AuthorizeResponse) -> AuthorizeResponse {
     }
 }
 
-/// Names revisions that were never said.
-fn above(answer: &mut serde_json::Value) {
-    let revision = |of: &mut serde_json::Value| {
-        if let Some(revision) = of["revision"].as_u64() {
-            of["revision"] = (revision + 7).into();
-        }
-    };
-    match answer.get_mut("results").and_then(serde_json::Value::as_array_mut) {
-        Some(results) => results.iter_mut().for_each(revision),
-        None => revision(answer),
-    }
-}
-
 /// A result that did nothing.
-fn said(item: &schemas::contract::StateItem, outcome: ItemOutcome, revision: u32) -> StateResult {
+pub(super) fn said(
+    item: &schemas::contract::StateItem,
+    outcome: ItemOutcome,
+    revision: u32,
+) -> StateResult {
     StateResult {
         bet_id: item.bet_id.clone(),
         revision,

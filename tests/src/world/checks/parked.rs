@@ -27,12 +27,18 @@ const UNKNOWN: &str = "unknown_bet";
 
 impl Checks {
     fn codes(&self) -> impl Iterator<Item = &'static str> {
-        CODES.into_iter().chain(self.restored.as_ref().map(|_| UNKNOWN))
+        let parks = self.misbehaves.and_then(|which| which.entry().parks);
+        CODES.into_iter().chain(self.restored.as_ref().map(|_| UNKNOWN)).chain(parks)
     }
 
     /// True if the alarm says no more than that such a settlement was parked.
     pub(super) fn is_parking_meant(&self, name: &str, text: &str) -> bool {
         name == "delivery_parked" && self.codes().any(|code| text.contains(code))
+    }
+
+    /// True if this was set aside for people.
+    pub(in crate::world) fn is_parked(&self, bet: &str, revision: u32) -> bool {
+        self.parked.contains_key(&(bet.to_owned(), revision))
     }
 
     pub(super) fn parked_record(&mut self, partition: u32, record: &Record, reach: &mut Reach) {
