@@ -76,4 +76,4 @@ pub use judge::{Answer, Came};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use output::replayed;
-pub use send::Sender;
+pub use send::{Sender, StatePools};

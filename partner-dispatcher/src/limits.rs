@@ -51,10 +51,12 @@ pub struct Limits {
     /// for hearing of the failure, for the way, and for what else a busy moment has to do. Equal bounds would let all
     /// partners that failed together be called again together.
     pub repeat_wait_ms_max: u64,
-    /// Longest pause that a partner can ask for, in ms. Origin: the wait of the first tier; later, the
-    /// probe of an open breaker alone would come. Unbounded, one wrong header would stop a partner's money
-    /// for a year.
+    /// Longest pause that a partner can ask for, in ms. Origin: that of closes, and the wait of the tier of the first day.
+    /// Unbounded, one wrong header would stop a partner's money for a year.
     pub retry_after_ms_max: u64,
+    /// Longest pause that is waited for in memory, in ms: what is longer is waited for in the tiers. Origin: the wait of
+    /// the first tier, which is the shortest.
+    pub retry_after_held_ms_max: u64,
     /// How long a record rests in each tier, in ms, in their order. Origin: DESIGN 7; the tiers' names say
     /// it.
     pub tier_wait_ms: [u64; TIERS],
@@ -96,7 +98,8 @@ impl Limits {
         refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
         repeat_wait_ms_max: 150,
-        retry_after_ms_max: 5_000,
+        retry_after_ms_max: 10 * MINUTE_MS,
+        retry_after_held_ms_max: 5_000,
         tier_wait_ms: [5_000, 30_000, 2 * MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS],
         last_tier_after_ms: DAY_MS,
         park_after_ms: 35 * DAY_MS,

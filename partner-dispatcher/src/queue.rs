@@ -3,6 +3,8 @@
 use crate::breaker::Breaker;
 use crate::concurrency::Concurrency;
 use crate::drain::Drain;
+use crate::limits::Limits;
+use crate::retry::later;
 use runtime::{Millis, Rate};
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
@@ -12,6 +14,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The order in which free slots are filled: money that must go back first.
 pub(crate) const TRAFFIC: [Traffic; 3] = [Traffic::Void, Traffic::Live, Traffic::Correction];
+
+/// The traffic in metrics and for people.
+pub(crate) const fn word(traffic: Traffic) -> &'static str {
+    match traffic {
+        Traffic::Void => "void",
+        Traffic::Live => "live",
+        Traffic::Correction => "correction",
+    }
+}
 
 /// One kind of traffic of one partner.
 #[derive(Debug, Default)]
@@ -36,6 +47,8 @@ pub(crate) struct Queue {
     pub(crate) drained_to: [u64; TIERS],
     /// What failed and was put into a tier.
     pub(crate) failed: Failed,
+    /// The status for which its breaker is open, if people must mend something.
+    pub(crate) to_fix: Option<u16>,
 }
 
 impl Queue {
@@ -174,6 +187,11 @@ impl Parked {
 }
 
 impl Partner {
+    /// True if it asked to be left alone for longer than anything is to wait for in memory.
+    pub(crate) fn rests(&self, now: Millis, limits: &Limits) -> bool {
+        later(now, limits.retry_after_held_ms_max) < self.not_before
+    }
+
     pub(crate) fn queue(&mut self, traffic: Traffic) -> &mut Queue {
         self.queues.entry(traffic).or_default()
     }

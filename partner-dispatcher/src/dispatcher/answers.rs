@@ -4,6 +4,7 @@ use super::{Claim, Dispatcher, Due, Flight};
 use crate::book::{Stage, home};
 use crate::judge::{Answer, Asked, Judgement, ParkCode, Verdict, judge};
 use crate::output::{self, End};
+use crate::queue::TRAFFIC;
 use crate::retry::{later, next_tier};
 use planted::Bug;
 use runtime::{Fact, Millis};
@@ -23,7 +24,7 @@ impl Dispatcher {
         queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
         self.touched.insert(flight.partner.clone());
         let judgement = self.judged(&flight, answer);
-        if judgement.refused {
+        if judgement.blames_items() {
             self.halve(&flight);
         }
         self.note_call(now, &flight, &judgement);
@@ -111,11 +112,23 @@ impl Dispatcher {
         }
     }
 
-    /// Leaves the partner alone for as long as it asked, within bounds.
+    /// Leaves the partner alone for as long as it asked, within bounds. While that is short what it is owed waits here;
+    /// else it goes to the tiers, and a probe asks when the time is over.
     fn gate(&mut self, now: Millis, name: &PartnerId, wait_ms: u64) {
-        let until = later(now, wait_ms.min(self.options.limits.retry_after_ms_max));
+        let limits = self.options.limits;
+        let until = later(now, wait_ms.min(limits.retry_after_ms_max));
         let partner = self.partner(name);
         partner.not_before = partner.not_before.max(until);
+        if !partner.rests(now, &limits) {
+            return;
+        }
+        let until = partner.not_before;
+        for traffic in TRAFFIC {
+            if self.partner(name).queue(traffic).breaker.rest(until, &limits) {
+                self.opened(now, name, traffic);
+            }
+        }
+        self.timer(until, Due::Probe(name.clone()));
     }
 
     /// A final answer.

@@ -24,6 +24,7 @@ const WANTED: &[&str] = &[
     "roundhouse_partner_authorize_duration_seconds",
     "roundhouse_partner_delivery_attempts_total",
     "roundhouse_partner_delivery_duration_seconds",
+    "roundhouse_partner_fix_then_retry",
     "roundhouse_ready",
     "roundhouse_settlement_bets_settled_total",
     "roundhouse_settlement_corrections_total",
