@@ -52,6 +52,7 @@ pub mod dispatcher;
 
 mod book;
 pub mod breaker;
+mod budget;
 pub mod chunk;
 mod concurrency;
 mod drain;

@@ -73,6 +73,7 @@ pub struct Metrics {
     calls_at_once: Family<OfTraffic, Gauge>,
     throttled: Family<OfTraffic, Gauge>,
     to_fix: Family<OfTraffic, Gauge>,
+    withheld: Family<OfTraffic, Gauge>,
     backlog: Family<Backlog, Gauge>,
     circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
@@ -131,6 +132,11 @@ impl Metrics {
             to_fix: metrics.register(
                 "partner_fix_then_retry",
                 "1 while a partner is not called because of a refusal that only people can end",
+                Family::default(),
+            ),
+            withheld: metrics.register(
+                "partner_repeats_withheld",
+                "Calls not repeated at once since their dispatcher started: their budget was used up",
                 Family::default(),
             ),
             backlog: metrics.register(
@@ -208,6 +214,8 @@ impl Metrics {
             self.calls_at_once.get_or_create(&labels).set(at_once);
             let throttled = owed.throttled.contains(&traffic);
             self.throttled.get_or_create(&labels).set(i64::from(throttled));
+            let withheld = owed.withheld.get(&traffic).copied().unwrap_or(0);
+            self.withheld.get_or_create(&labels).set(gauge(withheld));
             let to_fix = owed.to_fix.contains(&traffic);
             self.to_fix.get_or_create(&labels).set(i64::from(to_fix));
             let now = owed.circuits.get(&traffic).copied().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What waits for one partner: a queue per kind of traffic, none of which waits for another.
 
 use crate::breaker::Breaker;
+use crate::budget::Budget;
 use crate::concurrency::Concurrency;
 use crate::drain::Drain;
 use crate::limits::Limits;
@@ -35,6 +36,7 @@ pub(crate) struct Queue {
     /// When the next chunk may start, for which a timer is set; none if the rate does not keep it back.
     pub(crate) kept_back_to: Option<Millis>,
     pub(crate) breaker: Breaker,
+    pub(crate) repeats: Budget,
     /// Numbers of the items kept as probes, the next in front.
     pub(crate) kept: VecDeque<u64>,
     /// Items on their way to a tier because the breaker is open.

@@ -177,9 +177,10 @@ impl Dispatcher {
     }
 
     /// Items without a final answer: dropped if a newer revision was read (R15); else moved on if the
-    /// breaker is not closed, repeated once from memory, or moved to the next tier.
+    /// breaker is not closed, repeated once from memory while there is a budget for it, or moved to the next tier.
     fn failed(&mut self, now: Millis, ids: Vec<u64>) {
-        let mut repeated = Vec::new();
+        let limits = self.options.limits;
+        let (mut repeated, mut granted) = (Vec::new(), BTreeMap::new());
         for id in ids {
             self.count_attempt(id);
             self.book.put(id, Stage::Repeating);
@@ -190,7 +191,11 @@ impl Dispatcher {
                 self.book.done(id);
             } else if !self.partner(&name).queue(traffic).breaker.is_closed() {
                 self.set_aside(now, id);
-            } else if repeats {
+            } else if repeats
+                && *granted.entry((name.clone(), traffic)).or_insert_with(|| {
+                    self.partner(&name).queue(traffic).repeats.take(now, &limits)
+                })
+            {
                 repeated.push(id);
             } else if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
                 self.rest_in_memory(now, id);

@@ -183,6 +183,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         tiers: [3, 0, 0, 0, 1],
         circuits: [(Traffic::Void, Circuit::Open)].into(),
         to_fix: [Traffic::Void].into(),
+        withheld: [(Traffic::Void, 3)].into(),
         parked: 4,
         oldest_void_at: Some(700),
         ..OwedOf::default()
@@ -202,6 +203,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
                 "partner_circuit_state{{partner=\"acme\",traffic=\"void\",state=\"open\"}} {last}\n"
             ),
             format!("partner_fix_then_retry{{partner=\"acme\",traffic=\"void\"}} {last}\n"),
+            format!("partner_repeats_withheld{{partner=\"acme\",traffic=\"void\"}} {tier}\n"),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
             format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {

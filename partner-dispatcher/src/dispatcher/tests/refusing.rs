@@ -67,6 +67,38 @@ fn a_long_rest_holds_no_memory_and_ends_with_a_probe() {
     }
 }
 
+/// Never often enough in a row to open its breaker.
+#[test]
+fn a_partner_that_fails_every_second_call_gets_few_of_them_again_at_once() {
+    let mut rig = Rig::with(Limits { chunk_items_max: 1, ..Limits::PRODUCTION });
+    let (mut first, mut again, mut number) = (0_u64, 0_u64, 0_u64);
+    let begun = rig.now;
+    for bet in 0..1_000 {
+        rig.settle(&[won(&format!("b{bet:04}"), 3)]);
+        while let Some(token) = rig.calls.keys().next().copied() {
+            number += 1;
+            let fails = number.is_multiple_of(2);
+            let is_first = rig.calls[&token].attempt == 1;
+            *(if is_first { &mut first } else { &mut again }) += 1;
+            rig.answer_one(token, |call| match fails {
+                true => status(503, ""),
+                false => ok(&call.request, call.request.items.iter().map(applied).collect()),
+            });
+        }
+        rig.apply();
+        rig.advance(10);
+    }
+    let passed_ms = u64::try_from(rig.now - begun).unwrap();
+    assert_eq!(first, 1_000);
+    assert!(1_000 * again <= 40_000 + 200 * first + 4 * passed_ms, "{again} in {passed_ms} ms");
+    let owed = rig.owed().partners.remove(&"acme".parse().unwrap()).unwrap();
+    assert_eq!(owed.circuits[&Traffic::Live], Circuit::Closed);
+    assert!(0 < owed.withheld[&Traffic::Live]);
+    // What was withheld rests in the tier.
+    let moved = u64::try_from(rig.records(RETRY_5S).len()).unwrap();
+    assert!(owed.withheld[&Traffic::Live] <= moved, "{moved}");
+}
+
 /// Contract 4, `fix_then_retry`: who calls, and in which version, has nothing to do with what is sent.
 #[test]
 fn what_refuses_everything_pauses_its_traffic_at_once_and_tells_people_once() {
