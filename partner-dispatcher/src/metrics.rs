@@ -93,6 +93,7 @@ impl Metrics {
     /// Registers them in the metrics of the process.
     pub fn register(metrics: &telemetry::Metrics) -> Self {
         let histograms = || Histograms::new_with_constructor(histogram);
+        let of_traffic = |name, help| metrics.register(name, help, Family::default());
         Self {
             attempts: metrics.register(
                 "partner_delivery_attempts",
@@ -114,30 +115,25 @@ impl Metrics {
                 "Settlements in memory, also those read ahead of their tier",
                 Gauge::default(),
             ),
-            owed: metrics.register(
+            owed: of_traffic(
                 "partner_owed_records",
                 "Settlements in memory without a durable end, by partner and traffic",
-                Family::default(),
             ),
-            calls_at_once: metrics.register(
+            calls_at_once: of_traffic(
                 "partner_calls_at_once_max",
                 "State calls that may be on their way to a partner: fewer than configured if it answers late",
-                Family::default(),
             ),
-            throttled: metrics.register(
+            throttled: of_traffic(
                 "partner_throttled",
                 "1 while something waits because of the calls a second that a partner may have",
-                Family::default(),
             ),
-            to_fix: metrics.register(
+            to_fix: of_traffic(
                 "partner_fix_then_retry",
                 "1 while a partner is not called because of a refusal that only people can end",
-                Family::default(),
             ),
-            withheld: metrics.register(
+            withheld: of_traffic(
                 "partner_repeats_withheld",
                 "Calls not repeated at once since their dispatcher started: their budget was used up",
-                Family::default(),
             ),
             backlog: metrics.register(
                 "partner_retry_backlog",

@@ -24,7 +24,6 @@ const WANTED: &[&str] = &[
     "roundhouse_partner_authorize_duration_seconds",
     "roundhouse_partner_delivery_attempts_total",
     "roundhouse_partner_delivery_duration_seconds",
-    "roundhouse_partner_fix_then_retry",
     "roundhouse_ready",
     "roundhouse_settlement_bets_settled_total",
     "roundhouse_settlement_corrections_total",
@@ -40,6 +39,7 @@ const WANTED: &[&str] = &[
 const IN_TROUBLE: &[&str] = &[
     "roundhouse_alarms_total",
     "roundhouse_engine_failures_total",
+    "roundhouse_partner_fix_then_retry",
     "roundhouse_partner_oldest_void_timestamp_seconds",
     "roundhouse_partner_owed_records",
     "roundhouse_partner_parked_records",
