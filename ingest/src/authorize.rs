@@ -1,7 +1,7 @@
 //! Asks partners for stakes over HTTP: the caller of bet placing.
 //!
-//! A pool of its own, so that settlements and voids never wait for it nor it for them, and slots per
-//! partner, fewer for one that answers few in time, so that it takes no connection from the others
+//! A pool of its own for each partner, so that settlements, voids and other partners, also at the same host, never wait for
+//! it nor it for them, and slots, fewer for one that answers few in time, so that it takes no connection from the others
 //! and gets no more than it bears. What an answer means is judged in one place,
 //! [`judge_hold`](crate::placing::judge_hold); whether it is the partner's, by its signature.
 
@@ -11,10 +11,12 @@ mod slots;
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
 use gate::Gate;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, PeerClient, Peers};
+use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, Peers, Pools};
 use runtime::{Caller, Clock};
 use schemas::PartnerId;
-use schemas::contract::{API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, get_id};
+use schemas::contract::{
+    API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, Problem, get_id,
+};
 use slots::{Slots, Told};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,9 @@ use tokio::time::{Instant, timeout_at};
 const HEALTH_WAIT_MAX: Duration = Duration::from_millis(1_500);
 /// Bytes an answer to authorize may have: a hundred times what the contract's fields need.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest rest that a wallet can ask for, in ms: half of the betting on a short round. A player does not wait for it, and
+/// a wrong header must not stop a partner's betting.
+const REST_MS_MAX: u64 = 10_000;
 /// Header: the number of the attempt, 1, 2, ...; the body never changes.
 const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
 /// Header: the date of the contract.
@@ -33,7 +38,7 @@ const VERSION: HeaderName = HeaderName::from_static("api-version");
 /// Bounds of the calls to partners.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthorizeOptions {
-    /// The pool. The wait for a connection counts within the attempt's budget.
+    /// The pool of each partner. The wait for a connection counts within the attempt's budget.
     pub http: HttpOptions,
     /// Calls to one partner at once, and fewer to one that answers few in time. The rest wait for half of
     /// their budgets at most: what would have less than the other half left is not sent.
@@ -61,7 +66,7 @@ impl AuthorizeOptions {
 
 /// Asks the wallets of the partners.
 pub struct Authorize<C> {
-    client: PeerClient,
+    pools: Pools<PartnerId>,
     wallets: Peers<PartnerId>,
     clock: C,
     calls_max: usize,
@@ -71,8 +76,8 @@ pub struct Authorize<C> {
 impl<C: Clock> Authorize<C> {
     /// A caller of `wallets`, each with what stands before `/wallet/v1`.
     pub fn new(wallets: Peers<PartnerId>, options: AuthorizeOptions, clock: C) -> Self {
-        let (client, calls_max) = (wallets.client(options.http), options.partner_calls_max);
-        Self { client, wallets, clock, calls_max, gates: Mutex::default() }
+        let (pools, calls_max) = (wallets.pools(options.http), options.partner_calls_max);
+        Self { pools, wallets, clock, calls_max, gates: Mutex::default() }
     }
 
     /// Calls to `partner` that may be on their way now.
@@ -99,8 +104,9 @@ impl<C: Clock> Authorize<C> {
             headers: &[(VERSION, HeaderValue::from_static(API_VERSION))],
             body: None,
         };
-        let (wallets, client, wait) = (&self.wallets, &self.client, HEALTH_WAIT_MAX);
-        let called = wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
+        let (wallets, wait) = (&self.wallets, HEALTH_WAIT_MAX);
+        let client = self.pools.client(partner.clone());
+        let called = wallets.call(&client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
         let answer = match called.await {
             Ok(answer) if answer.status == 200 => answer,
             Ok(answer) => {
@@ -122,11 +128,20 @@ impl<C: Clock> Authorize<C> {
         let Ok(slot) = timeout_at(begun + budget / 2, gate.enter()).await else {
             return HoldReply::Unsent;
         };
+        if gate.rests(Instant::now()) {
+            return HoldReply::Unsent;
+        }
         let sent = Instant::now();
         let answer = self.send(call, (begun + budget).saturating_duration_since(sent)).await;
         slot.end(told(&answer, sent.elapsed() <= budget / 2));
         match answer {
-            Ok(answer) => HoldReply::Http { status: answer.status, body: answer.body },
+            Ok(answer) => match rest_ms(&answer) {
+                None => HoldReply::Http { status: answer.status, body: answer.body },
+                Some(rest_ms) => {
+                    gate.rest(Instant::now() + Duration::from_millis(rest_ms));
+                    HoldReply::Busy { rest_ms: rest_ms.cast_signed() }
+                }
+            },
             Err(error) => {
                 if matches!(error, CallError::Signature(_)) {
                     // They hold stakes that we cannot count, and must be told.
@@ -148,8 +163,9 @@ impl<C: Clock> Authorize<C> {
             ],
             body: Some(call.body.clone()),
         };
-        let (wallets, client) = (&self.wallets, &self.client);
-        wallets.call(client, &call.partner, message, wait, ANSWER_BYTES_MAX, &self.clock).await
+        let (partner, wallets) = (&call.partner, &self.wallets);
+        let client = self.pools.client(partner.clone());
+        wallets.call(&client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock).await
     }
 }
 
@@ -173,6 +189,17 @@ fn told(answer: &Result<HttpAnswer, CallError>, in_time: bool) -> Told {
             | CallError::Signature(_),
         ) => Told::Nothing,
     }
+}
+
+/// How long a wallet that is busy asks to be left alone, in ms: the longer of what header and problem body say, within
+/// bounds.
+fn rest_ms(answer: &HttpAnswer) -> Option<u64> {
+    if ![429, 503].contains(&answer.status) {
+        return None;
+    }
+    let problem = || serde_json::from_slice::<Problem>(&answer.body).ok()?.retry_after_ms;
+    let asked = answer.retry_after_ms.max(problem())?;
+    (0 < asked).then_some(asked.min(REST_MS_MAX))
 }
 
 impl<C: Clock> Caller<Placing> for Authorize<C> {

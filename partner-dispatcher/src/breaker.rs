@@ -59,6 +59,8 @@ pub(crate) struct Failure {
     /// It was the probe, or the first call to a partner of which only old debts are known: it decides by
     /// itself.
     pub(crate) decisive: bool,
+    /// The partner refuses whatever is sent until somebody mends something: there is nothing to wait for.
+    pub(crate) lasting: bool,
     /// The partner answered and refused the whole chunk: something in it may be to blame, so the next
     /// probe, which is another item, need not wait long.
     pub(crate) refused: bool,
@@ -117,7 +119,10 @@ impl Breaker {
         let wait_ms = match self.state {
             State::Closed => {
                 self.failures = self.failures.saturating_add(1);
-                if !failure.decisive && self.failures < limits.breaker_failures() {
+                if !failure.decisive
+                    && !failure.lasting
+                    && self.failures < limits.breaker_failures()
+                {
                     return None;
                 }
                 shortest
@@ -146,6 +151,13 @@ impl Breaker {
         }
     }
 
+    /// The partner asked for a rest until then: it opens, whatever it was; true if it was closed.
+    pub(crate) fn rest(&mut self, until: Millis, limits: &Limits) -> bool {
+        let closed = self.is_closed();
+        self.state = State::Open { probe_at: until, wait_ms: limits.probe_wait_ms_min };
+        closed
+    }
+
     /// Another kind of the partner's traffic was answered: it is worth a probe at once.
     pub(crate) fn hurry(&mut self, now: Millis) {
         if let State::Open { probe_at, .. } = &mut self.state {
@@ -159,8 +171,8 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits::PRODUCTION;
-    const CALL: Failure = Failure { decisive: false, refused: false };
-    const PROBE: Failure = Failure { decisive: true, refused: false };
+    const CALL: Failure = Failure { decisive: false, lasting: false, refused: false };
+    const PROBE: Failure = Failure { decisive: true, ..CALL };
 
     fn opened() -> (Breaker, Jitter, Millis) {
         let (mut breaker, mut jitter) = (Breaker::default(), Jitter::new(1));
@@ -209,6 +221,18 @@ mod tests {
         let refused = Failure { refused: true, ..PROBE };
         let at = breaker.failed(now, refused, &LIMITS, &mut jitter).unwrap();
         assert!(at - now <= 500, "another item may pass");
+    }
+
+    #[test]
+    fn a_partner_that_refuses_everything_opens_it_at_once_and_its_probes_wait_longer_each_time() {
+        let (mut breaker, mut jitter) = (Breaker::default(), Jitter::new(1));
+        let refused = Failure { lasting: true, ..CALL };
+        let at = breaker.failed(0, refused, &LIMITS, &mut jitter).unwrap();
+        assert!((250..=500).contains(&at));
+        assert_eq!(breaker.failed(0, refused, &LIMITS, &mut jitter), None, "from before");
+        breaker.probing();
+        let refused = Failure { lasting: true, ..PROBE };
+        assert!(500 <= breaker.failed(at, refused, &LIMITS, &mut jitter).unwrap() - at);
     }
 
     #[test]

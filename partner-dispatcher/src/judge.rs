@@ -23,6 +23,10 @@ use std::collections::BTreeMap;
 
 /// Statuses that say no more than "not now" (contract 4, `overloaded`).
 const BUSY: [u16; 2] = [429, 503];
+/// Statuses of 4xx that are no "fix, then retry" of the contract: it took too long, the same is being handled, not yet.
+const NOTHING_TO_FIX: [u16; 4] = [408, 409, 425, 429];
+/// Statuses with which no item of a chunk has to do: who calls, and in which version (contract 4).
+const WHOLE_CALL: [u16; 2] = [401, 406];
 /// Characters a ledger epoch may have. It is part of keys; a longer one is no answer.
 const EPOCH_CHARS_MAX: usize = 64;
 
@@ -72,6 +76,8 @@ pub struct Judgement {
     /// True if the partner answered and said nothing of any item, other than that it is busy: something
     /// in the chunk may be more than it can take.
     pub refused: bool,
+    /// The status, if somebody must mend something before it is another (contract 4, `fix_then_retry`).
+    pub to_fix: Option<u16>,
     /// How long the partner wants to be left alone, in ms.
     pub retry_after_ms: Option<u64>,
     /// A verdict per item sent, in the order sent.
@@ -80,7 +86,18 @@ pub struct Judgement {
 
 impl Judgement {
     fn owed(sent: &[Asked<'_>], refused: bool, retry_after_ms: Option<u64>) -> Self {
-        Self { epoch: None, refused, retry_after_ms, verdicts: vec![Verdict::Owed; sent.len()] }
+        let verdicts = vec![Verdict::Owed; sent.len()];
+        Self { epoch: None, refused, to_fix: None, retry_after_ms, verdicts }
+    }
+
+    /// True if whatever is sent to the partner is refused, until something is mended.
+    pub(crate) fn refuses_all(&self) -> bool {
+        self.to_fix.is_some_and(|status| WHOLE_CALL.contains(&status))
+    }
+
+    /// True if one of the items may be to blame that the chunk was refused.
+    pub(crate) fn blames_items(&self) -> bool {
+        self.refused && !self.refuses_all()
     }
 }
 
@@ -105,12 +122,14 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
         ) => return Judgement::owed(sent, false, None),
     };
     if status != 200 {
-        return Judgement::owed(sent, !BUSY.contains(&status), answer.retry_after_ms);
+        let owed = Judgement::owed(sent, !BUSY.contains(&status), answer.retry_after_ms);
+        let fixes = (400..500).contains(&status) && !NOTHING_TO_FIX.contains(&status);
+        return Judgement { to_fix: fixes.then_some(status), ..owed };
     }
     if planted::active(Bug::StatusMeansApplied) {
         let verdicts = vec![Verdict::Applied { shortfall: 0 }; sent.len()];
         let epoch = Some(String::new());
-        return Judgement { epoch, refused: false, retry_after_ms: None, verdicts };
+        return Judgement { epoch, verdicts, ..Judgement::owed(sent, false, None) };
     }
     let Some(body) = answer.to(chunk_id) else {
         return Judgement::owed(sent, true, answer.retry_after_ms);
@@ -123,6 +142,7 @@ pub fn judge(chunk_id: &str, sent: &[Asked<'_>], answer: &Answer) -> Judgement {
     Judgement {
         verdicts: verdicts.collect(),
         refused: false,
+        to_fix: None,
         retry_after_ms: answer.retry_after_ms,
         epoch: Some(body.ledger_epoch.clone()),
     }

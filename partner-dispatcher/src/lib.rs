@@ -52,6 +52,7 @@ pub mod dispatcher;
 
 mod book;
 pub mod breaker;
+mod budget;
 pub mod chunk;
 mod concurrency;
 mod drain;
@@ -76,4 +77,4 @@ pub use judge::{Answer, Came};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use output::replayed;
-pub use send::Sender;
+pub use send::{Sender, StatePools};

@@ -51,10 +51,20 @@ pub struct Limits {
     /// for hearing of the failure, for the way, and for what else a busy moment has to do. Equal bounds would let all
     /// partners that failed together be called again together.
     pub repeat_wait_ms_max: u64,
-    /// Longest pause that a partner can ask for, in ms. Origin: the wait of the first tier; later, the
-    /// probe of an open breaker alone would come. Unbounded, one wrong header would stop a partner's money
-    /// for a year.
+    /// Repeats from memory that each first call adds to their budget, in thousandths. Origin: that of Finagle and Envoy, a fifth.
+    pub repeats_per_mille: u64,
+    /// Repeats a second that there may be whatever there is of first calls. Origin: as many as slots, so that one that
+    /// fails now and then notices nothing.
+    pub repeats_per_s_min: u64,
+    /// Repeats that the budget keeps at most. Origin: all that halve a chunk down to one item, or that a breaker needs
+    /// to open, twice; more would let one moment ask for more than a wallet has to spare.
+    pub repeats_kept_max: u64,
+    /// Longest pause that a partner can ask for, in ms. Origin: that of closes, and the wait of the tier of the first day.
+    /// Unbounded, one wrong header would stop a partner's money for a year.
     pub retry_after_ms_max: u64,
+    /// Longest pause that is waited for in memory, in ms: what is longer is waited for in the tiers. Origin: the wait of
+    /// the first tier, which is the shortest.
+    pub retry_after_held_ms_max: u64,
     /// How long a record rests in each tier, in ms, in their order. Origin: DESIGN 7; the tiers' names say
     /// it.
     pub tier_wait_ms: [u64; TIERS],
@@ -96,7 +106,11 @@ impl Limits {
         refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
         repeat_wait_ms_max: 150,
-        retry_after_ms_max: 5_000,
+        repeats_per_mille: 200,
+        repeats_per_s_min: 4,
+        repeats_kept_max: 40,
+        retry_after_ms_max: 10 * MINUTE_MS,
+        retry_after_held_ms_max: 5_000,
         tier_wait_ms: [5_000, 30_000, 2 * MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS],
         last_tier_after_ms: DAY_MS,
         park_after_ms: 35 * DAY_MS,

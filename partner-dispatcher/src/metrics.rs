@@ -5,6 +5,7 @@
 
 use crate::breaker::Circuit;
 use crate::dispatcher::{Owed, OwedOf};
+use crate::queue::{TRAFFIC, word};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,7 +15,6 @@ use runtime::Millis;
 use runtime::telemetry;
 use schemas::PartnerId;
 use schemas::catalogue::RetryTier;
-use schemas::contract::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Metrics {
     owed: Family<OfTraffic, Gauge>,
     calls_at_once: Family<OfTraffic, Gauge>,
     throttled: Family<OfTraffic, Gauge>,
+    to_fix: Family<OfTraffic, Gauge>,
+    withheld: Family<OfTraffic, Gauge>,
     backlog: Family<Backlog, Gauge>,
     circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
@@ -91,6 +93,7 @@ impl Metrics {
     /// Registers them in the metrics of the process.
     pub fn register(metrics: &telemetry::Metrics) -> Self {
         let histograms = || Histograms::new_with_constructor(histogram);
+        let of_traffic = |name, help| metrics.register(name, help, Family::default());
         Self {
             attempts: metrics.register(
                 "partner_delivery_attempts",
@@ -112,20 +115,25 @@ impl Metrics {
                 "Settlements in memory, also those read ahead of their tier",
                 Gauge::default(),
             ),
-            owed: metrics.register(
+            owed: of_traffic(
                 "partner_owed_records",
                 "Settlements in memory without a durable end, by partner and traffic",
-                Family::default(),
             ),
-            calls_at_once: metrics.register(
+            calls_at_once: of_traffic(
                 "partner_calls_at_once_max",
                 "State calls that may be on their way to a partner: fewer than configured if it answers late",
-                Family::default(),
             ),
-            throttled: metrics.register(
+            throttled: of_traffic(
                 "partner_throttled",
                 "1 while something waits because of the calls a second that a partner may have",
-                Family::default(),
+            ),
+            to_fix: of_traffic(
+                "partner_fix_then_retry",
+                "1 while a partner is not called because of a refusal that only people can end",
+            ),
+            withheld: of_traffic(
+                "partner_repeats_withheld",
+                "Calls not repeated at once since their dispatcher started: their budget was used up",
             ),
             backlog: metrics.register(
                 "partner_retry_backlog",
@@ -192,9 +200,8 @@ impl Metrics {
     }
 
     fn show_one(&self, partner: &PartnerId, owed: &OwedOf) {
-        for (traffic, name) in
-            [(Traffic::Void, "void"), (Traffic::Live, "live"), (Traffic::Correction, "correction")]
-        {
+        for traffic in TRAFFIC {
+            let name = word(traffic);
             let labels = OfTraffic { partner: partner.to_string(), traffic: name };
             let items = owed.items.get(&traffic).copied().unwrap_or(0);
             self.owed.get_or_create(&labels).set(gauge(items));
@@ -203,6 +210,10 @@ impl Metrics {
             self.calls_at_once.get_or_create(&labels).set(at_once);
             let throttled = owed.throttled.contains(&traffic);
             self.throttled.get_or_create(&labels).set(i64::from(throttled));
+            let withheld = owed.withheld.get(&traffic).copied().unwrap_or(0);
+            self.withheld.get_or_create(&labels).set(gauge(withheld));
+            let to_fix = owed.to_fix.contains(&traffic);
+            self.to_fix.get_or_create(&labels).set(i64::from(to_fix));
             let now = owed.circuits.get(&traffic).copied().unwrap_or_default();
             for circuit in Circuit::ALL {
                 let (partner, state) = (partner.to_string(), circuit.name());

@@ -1,8 +1,11 @@
 //! What waits for one partner: a queue per kind of traffic, none of which waits for another.
 
 use crate::breaker::Breaker;
+use crate::budget::Budget;
 use crate::concurrency::Concurrency;
 use crate::drain::Drain;
+use crate::limits::Limits;
+use crate::retry::later;
 use runtime::{Millis, Rate};
 use schemas::catalogue::TIERS;
 use schemas::contract::Traffic;
@@ -12,6 +15,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The order in which free slots are filled: money that must go back first.
 pub(crate) const TRAFFIC: [Traffic; 3] = [Traffic::Void, Traffic::Live, Traffic::Correction];
+
+/// The traffic in metrics and for people.
+pub(crate) const fn word(traffic: Traffic) -> &'static str {
+    match traffic {
+        Traffic::Void => "void",
+        Traffic::Live => "live",
+        Traffic::Correction => "correction",
+    }
+}
 
 /// One kind of traffic of one partner.
 #[derive(Debug, Default)]
@@ -24,6 +36,7 @@ pub(crate) struct Queue {
     /// When the next chunk may start, for which a timer is set; none if the rate does not keep it back.
     pub(crate) kept_back_to: Option<Millis>,
     pub(crate) breaker: Breaker,
+    pub(crate) repeats: Budget,
     /// Numbers of the items kept as probes, the next in front.
     pub(crate) kept: VecDeque<u64>,
     /// Items on their way to a tier because the breaker is open.
@@ -36,6 +49,8 @@ pub(crate) struct Queue {
     pub(crate) drained_to: [u64; TIERS],
     /// What failed and was put into a tier.
     pub(crate) failed: Failed,
+    /// The status for which its breaker is open, if people must mend something.
+    pub(crate) to_fix: Option<u16>,
 }
 
 impl Queue {
@@ -174,6 +189,11 @@ impl Parked {
 }
 
 impl Partner {
+    /// True if it asked to be left alone for longer than anything is to wait for in memory.
+    pub(crate) fn rests(&self, now: Millis, limits: &Limits) -> bool {
+        later(now, limits.retry_after_held_ms_max) < self.not_before
+    }
+
     pub(crate) fn queue(&mut self, traffic: Traffic) -> &mut Queue {
         self.queues.entry(traffic).or_default()
     }

@@ -5,19 +5,23 @@ use crate::dispatcher::Dispatcher;
 use crate::judge::{Answer, Came, is_nonsense};
 use crate::metrics::Metrics;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, Message, PeerClient, Peers, outcome};
+use runtime::http::{CallError, Message, Peers, Pools, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
+use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, Traffic};
 use std::time::{Duration, Instant};
 
 /// How a call is counted whose 200 decides nothing of some item.
 const NONSENSE: &str = "nonsense";
 
+/// A pool for each partner and kind of traffic: no call waits for a connection of another's, or finds one that another's
+/// calls broke, also where partners share a host.
+pub type StatePools = Pools<(PartnerId, Traffic)>;
+
 /// Sends chunks over HTTP.
 #[derive(Clone, Debug)]
 pub struct Sender<K> {
-    client: PeerClient,
+    pools: StatePools,
     wallets: Peers<PartnerId>,
     call_wait_max: Duration,
     metrics: Metrics,
@@ -32,13 +36,13 @@ impl<K: Clock> Sender<K> {
 
     /// A sender; each call ends within `call_wait_max`.
     pub fn new(
-        client: PeerClient,
+        pools: StatePools,
         wallets: Peers<PartnerId>,
         call_wait_max: Duration,
         metrics: Metrics,
         clock: K,
     ) -> Self {
-        Self { client, wallets, call_wait_max, metrics, clock }
+        Self { pools, wallets, call_wait_max, metrics, clock }
     }
 
     async fn send(&self, call: &StateCall) -> Came {
@@ -53,9 +57,10 @@ impl<K: Clock> Sender<K> {
             ],
             body: Some(call.bytes.clone()),
         };
-        let (client, partner, wait) = (&self.client, &call.partner, self.call_wait_max);
+        let (partner, wait) = (&call.partner, self.call_wait_max);
+        let client = self.pools.client((partner.clone(), call.request.traffic));
         let called =
-            self.wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
+            self.wallets.call(&client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);
         let answer = called.await;
         if answer == Err(CallError::Unknown) {
             // Owed until somebody says where its wallet is.

@@ -6,10 +6,13 @@ use crate::misbehaviours::{ByName, MisbehaveSettings, Misbehaviour};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 use thiserror::Error;
 
 /// A rate of "always".
 pub(crate) const RATE_MAX: u32 = 1000;
+/// Statuses with which a call can be refused.
+const REFUSALS: RangeInclusive<i64> = 400..=499;
 
 /// The switches. All 0: behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Args)]
@@ -24,6 +27,10 @@ pub struct FaultSettings {
     /// Answer 500 without applying the call, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub error_500_rate: u32,
+    /// Answer every call with this status, one of 4xx, without applying it
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(REFUSALS))]
+    #[serde(default)]
+    pub refuse_with: Option<u16>,
     /// Apply the call, then answer 500, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub error_500_after_apply_rate: u32,
@@ -70,6 +77,9 @@ pub enum SettingsError {
     /// A rate above 1000.
     #[error("a rate is per mille: 0 to 1000")]
     Rate,
+    /// A status that refuses nothing.
+    #[error("a call is refused with 400 to 499")]
+    Status,
 }
 
 impl FaultSettings {
@@ -78,6 +88,7 @@ impl FaultSettings {
         latency_ms: 0,
         jitter_ms: 0,
         error_500_rate: 0,
+        refuse_with: None,
         error_500_after_apply_rate: 0,
         timeout_after_apply_rate: 0,
         timeout_ms: 30_000,
@@ -94,7 +105,7 @@ impl FaultSettings {
     /// is changed there alone.
     ///
     /// # Errors
-    /// [`SettingsError`]: an unknown switch, a value that is no whole number, a rate above 1000.
+    /// [`SettingsError`]: an unknown switch, a value that is no whole number, a rate above 1000, another status than 4xx.
     pub fn changed(self, change: &[u8]) -> Result<Self, SettingsError> {
         let named: serde_json::Map<String, Value> = serde_json::from_slice(change)?;
         let mut merged = serde_json::to_value(self)?;
@@ -108,6 +119,9 @@ impl FaultSettings {
         if settings.rates().into_iter().chain(settings.misbehave.rates()).any(|r| RATE_MAX < r) {
             return Err(SettingsError::Rate);
         }
+        if settings.refuse_with.is_some_and(|status| !REFUSALS.contains(&i64::from(status))) {
+            return Err(SettingsError::Status);
+        }
         Ok(settings)
     }
 
@@ -116,6 +130,7 @@ impl FaultSettings {
         self.latency_ms == 0
             && self.jitter_ms == 0
             && self.rates() == [0; 8]
+            && self.refuse_with.is_none()
             && self.misbehave.is_quiet()
     }
 
@@ -173,6 +188,8 @@ impl Plan {
 pub enum Loss {
     /// A 500, nothing applied.
     ErrorBefore,
+    /// This status, nothing applied.
+    Refused(u16),
     /// A reset, nothing applied.
     ResetBefore,
     /// Applied, then a 500.
@@ -190,6 +207,9 @@ pub struct FaultCounts {
     pub delayed: u64,
     /// 500 without applying.
     pub error_500: u64,
+    /// Calls refused without applying.
+    #[serde(default)]
+    pub refused: u64,
     /// 500 after applying.
     pub error_500_after_apply: u64,
     /// Silence after applying.
@@ -250,6 +270,7 @@ impl Faults {
         ]
         .map(|rate| self.random.below(u64::from(RATE_MAX)) < u64::from(rate));
         let lost = match () {
+            () if settings.refuse_with.is_some() => settings.refuse_with.map(Loss::Refused),
             () if error => Some(Loss::ErrorBefore),
             () if reset && early => Some(Loss::ResetBefore),
             () if reset => Some(Loss::ResetAfter),

@@ -218,6 +218,10 @@ async fn suffer(
             mischief.count(|counts| &mut counts.error_500);
             return Problem::internal("a fault, before the call was applied").into_response();
         }
+        Some(Loss::Refused(status)) => {
+            mischief.count(|counts| &mut counts.refused);
+            return Problem::refused(status).into_response();
+        }
         Some(Loss::ResetBefore) => {
             mischief.count(|counts| &mut counts.reset_before_apply);
             return reset();
@@ -247,7 +251,7 @@ async fn suffer(
             mischief.sleep(Duration::from_millis(ms)).await;
             return reset();
         }
-        Some(Loss::ErrorBefore | Loss::ResetBefore) | None => {}
+        Some(Loss::ErrorBefore | Loss::Refused(_) | Loss::ResetBefore) | None => {}
     }
     if plan.forge {
         mischief.count(|counts| &mut counts.forged);

@@ -68,6 +68,12 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "wrong_partner", Class::FixThenRetry, title)
     }
 
+    /// A fault: any 4xx; nothing was done.
+    pub(crate) fn refused(status: u16) -> Self {
+        let problem = Self::bad_request("a fault, before the call was applied");
+        Self { status, title: "The wallet refuses everything", ..problem }
+    }
+
     /// 404: there is no such path.
     pub(crate) fn not_found() -> Self {
         let title = "There is nothing here";

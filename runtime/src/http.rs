@@ -11,6 +11,7 @@
 mod guard;
 mod outbound;
 mod peers;
+mod pools;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -18,18 +19,21 @@ mod wire;
 pub use guard::{Forbidden, Guard, Network, NetworkError};
 pub use outbound::{AddressError, Outbound, Tls, TlsError, TlsFile, Unusable};
 pub use peers::{Message, PeerClient, PeerKeys, Peers};
+pub use pools::Pools;
 
+use crate::Millis;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use httpdate::parse_http_date;
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::time::timeout;
 use tower::BoxError;
@@ -43,7 +47,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
-    /// The header `Retry-After` in ms, where it is given in seconds.
+    /// The header `Retry-After` in ms. Where it is a date: the time from the answer's own `Date`, or else from our clock,
+    /// which [`Peers::call`] alone has.
     pub retry_after_ms: Option<u64>,
     /// The body.
     pub body: Bytes,
@@ -264,7 +269,7 @@ async fn read(
     if !codings.map(HeaderValue::as_bytes).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
         return Err(CallError::Broken);
     }
-    let (status, retry_after_ms) = (head.status.as_u16(), retry_after_ms(&head.headers));
+    let (status, retry_after_ms) = (head.status.as_u16(), retry_after_ms(&head.headers, None));
     let body = gather(body, bytes_max).await.map_err(|error| match error {
         BodyError::TooLarge => CallError::TooLarge,
         BodyError::Broken => CallError::Broken,
@@ -303,10 +308,21 @@ where
     Ok(gathered.freeze())
 }
 
-/// Seconds only; a date would have to be compared with a clock that is not the other side's.
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    seconds.checked_mul(1_000)
+/// How long `Retry-After` asks for, in ms: seconds, or a date. A date is one of the other side's clock, and so compared
+/// with what that says of the answer; only where it does not say it, with ours.
+fn retry_after_ms(headers: &HeaderMap, now: Option<Millis>) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
+    }
+    let at = parse_http_date(text).ok()?;
+    let said = headers.get(DATE).and_then(|date| parse_http_date(date.to_str().ok()?).ok());
+    let ours = || {
+        let since = Duration::from_millis(u64::try_from(now?).ok()?);
+        UNIX_EPOCH.checked_add(since)
+    };
+    let wait = at.duration_since(said.or_else(ours)?).unwrap_or_default();
+    u64::try_from(wait.as_millis()).ok()
 }
 
 /// What kind of failure lies behind an error: refusals of the connector keep their type, and what TLS says after the

@@ -3,6 +3,7 @@
 use super::slots::{Slots, Taken, Told};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// One partner's.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(super) struct Gate {
     line: tokio::sync::Mutex<()>,
     /// Wakes the first.
     freed: Notify,
+    /// Until when it wants to be left alone.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 /// A slot for one call. Dropping it gives it back.
@@ -24,12 +27,24 @@ pub(super) struct Slot {
 impl Gate {
     pub(super) fn new(slots: Slots) -> Self {
         let (slots, line) = (Mutex::new(slots), tokio::sync::Mutex::default());
-        Self { slots, line, freed: Notify::new() }
+        Self { slots, line, freed: Notify::new(), rests_until: Mutex::default() }
     }
 
     /// Calls that may be on their way.
     pub(super) fn max(&self) -> usize {
         self.lock().max()
+    }
+
+    /// Nobody is to be called before `until`.
+    pub(super) fn rest(&self, until: Instant) {
+        let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *rests_until = (*rests_until).max(Some(until));
+    }
+
+    /// Whether nobody is to be called now.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        rests_until.is_some_and(|until| now < until)
     }
 
     /// Waits for a slot. Whoever stops waiting has taken none.

@@ -1,12 +1,17 @@
 use super::*;
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::post;
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use runtime::SystemClock;
 use runtime::http::{Guard, Outbound, PeerKeys};
 use signing::{ID, SecretKey, TIMESTAMP, sign, verify};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 fn ours() -> SecretKey {
@@ -23,6 +28,10 @@ async fn wallet() -> String {
         match body.as_str() {
             "hang" => std::future::pending().await,
             "slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+            "rest" => {
+                let rest = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("7"))]);
+                return (StatusCode::TOO_MANY_REQUESTS, rest, String::new());
+            }
             "busy" => return (StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), String::new()),
             "error" => return (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), String::new()),
             "gone" => return (StatusCode::NOT_FOUND, HeaderMap::new(), String::new()),
@@ -64,6 +73,34 @@ async fn authorize(partner_calls_max: usize) -> Authorize<SystemClock> {
     }
     let options = AuthorizeOptions { partner_calls_max, ..AuthorizeOptions::STANDARD };
     Authorize::new(wallets, options, SystemClock)
+}
+
+/// Also where they are at one address.
+#[tokio::test]
+async fn partners_share_no_connection() {
+    let (seen, mut calls) = mpsc::unbounded_channel();
+    let note = async move |ConnectInfo(from): ConnectInfo<SocketAddr>, body: String| {
+        seen.send((body, from)).unwrap();
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let router = Router::new().route(AUTHORIZE_PATH, post(note));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let authorize = authorize(1).await;
+    for partner in ["acme", "bolt"] {
+        let keys = PeerKeys { ours: vec![ours()], theirs: vec![theirs().verifying()] };
+        authorize.wallets.set(partner.parse().unwrap(), &base, keys).unwrap();
+    }
+    let mut by_connection = BTreeMap::<SocketAddr, BTreeSet<String>>::new();
+    for partner in ["acme", "bolt"].repeat(5) {
+        authorize.call(call(partner, partner, 5_000)).await;
+        let (body, from) = calls.recv().await.unwrap();
+        by_connection.entry(from).or_default().insert(body);
+    }
+    assert!(by_connection.values().all(|of| of.len() == 1), "{by_connection:?}");
+    assert!(by_connection.len() < 10, "connections are kept: {by_connection:?}");
 }
 
 /// A call to `acme` that has its last slot.
@@ -145,6 +182,45 @@ async fn a_call_is_timed_from_when_it_is_sent() {
     authorize.call(call("acme", "slow", 1_000)).await;
     late.await.unwrap();
     assert_eq!(max(), 2);
+}
+
+/// Also for those that waited for a slot by then.
+#[tokio::test]
+async fn a_partner_that_asks_for_a_rest_is_not_called_and_the_others_are() {
+    let authorize = Arc::new(authorize(1).await);
+    let slow = begun(&authorize, "slow", 5_000).await;
+    let shared = Arc::clone(&authorize);
+    let asked = tokio::spawn(async move { shared.call(call("acme", "rest", 5_000)).await });
+    tokio::task::yield_now().await;
+    let shared = Arc::clone(&authorize);
+    let waits = tokio::spawn(async move { shared.call(call("acme", "{}", 5_000)).await });
+    assert!(matches!(slow.await.unwrap(), HoldReply::Http { status: 200, .. }));
+    assert_eq!(asked.await.unwrap(), HoldReply::Busy { rest_ms: 7_000 });
+    assert_eq!(waits.await.unwrap(), HoldReply::Unsent);
+    let reply = authorize.call(call("bolt", "{}", 5_000)).await;
+    assert!(matches!(reply, HoldReply::Http { status: 200, .. }));
+}
+
+#[test]
+fn a_rest_is_what_a_busy_wallet_asks_for_within_bounds() {
+    let problem = |ms: u64| {
+        format!(
+            r#"{{"type":"about:blank","title":"t","status":503,"code":"overloaded","class":"retry_same_bytes","retry_after_ms":{ms}}}"#
+        )
+    };
+    for (status, retry_after_ms, body, wanted) in [
+        (503, Some(2_000), String::new(), Some(2_000)),
+        (429, Some(2_000), problem(2_500), Some(2_500)),
+        (429, None, problem(200), Some(200)),
+        (429, Some(21_600_000), String::new(), Some(REST_MS_MAX)),
+        (429, Some(0), "<html>".to_owned(), None),
+        (429, None, String::new(), None),
+        (500, Some(2_000), problem(2_000), None),
+        (200, Some(2_000), String::new(), None),
+    ] {
+        let answer = HttpAnswer { status, retry_after_ms, body: Bytes::from(body) };
+        assert_eq!(rest_ms(&answer), wanted, "{answer:?}");
+    }
 }
 
 #[test]

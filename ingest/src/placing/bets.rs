@@ -76,6 +76,10 @@ impl Placing {
         if !self.room.has(&place.partner, &limits) {
             return Err(overloaded());
         }
+        if self.room.rests_until(now, &place.partner).is_some() {
+            let detail = "the partner takes no stakes for some seconds";
+            return Err(Refusal::new(NotTaken::Overloaded, detail));
+        }
         let per_s = self.options.stakes_per_s(&place.partner);
         if !self.room.may_take(now, &place.partner, per_s) {
             let detail = "the partner takes no more stakes in this second";
@@ -124,13 +128,12 @@ impl Placing {
 
     /// Only now is the partner asked (R22).
     pub(super) fn intent_applied(&mut self, now: Millis, number: u64, out: &mut Effects) {
-        let budget_ms = self.options.limits.attempt_ms;
         let Some(flight) = self.flights.get_mut(number) else { return };
         match flight.stage {
             Stage::Writing if flight.decided || flight.expires_at <= now => {
                 flight.stage = Stage::Done;
             }
-            Stage::Writing => out.push(flight.ask(number, budget_ms)),
+            Stage::Writing => self.ask(now, number, out),
             Stage::Asking | Stage::Pausing | Stage::Answering { .. } | Stage::Done => {}
         }
         self.drop_if_over(number);
@@ -156,6 +159,9 @@ impl Placing {
             Stage::Writing | Stage::Pausing | Stage::Answering { .. } | Stage::Done => return,
         }
         flight.stage = Stage::Done;
+        if let HoldReply::Busy { rest_ms } = reply {
+            self.room.rest(&flight.bet.partner, now.saturating_add(*rest_ms));
+        }
         let again_at = now.saturating_add(limits.repeat_after_ms);
         // A decided bet needs no answer any more: it would be ignored (R11).
         if !flight.decided {
@@ -178,14 +184,28 @@ impl Placing {
     }
 
     pub(super) fn ask_again(&mut self, now: Millis, number: u64, out: &mut Effects) {
-        let budget_ms = self.options.limits.attempt_ms;
         let Some(flight) = self.flights.get_mut(number) else { return };
         match flight.stage {
-            Stage::Pausing if now < flight.expires_at => out.push(flight.ask(number, budget_ms)),
+            Stage::Pausing if now < flight.expires_at => self.ask(now, number, out),
             Stage::Pausing => flight.stage = Stage::Done,
             Stage::Writing | Stage::Asking | Stage::Answering { .. } | Stage::Done => {}
         }
         self.drop_if_over(number);
+    }
+
+    /// Asks the partner, or waits until it wants to be asked, if there is time for that.
+    fn ask(&mut self, now: Millis, number: u64, out: &mut Effects) {
+        let budget_ms = self.options.limits.attempt_ms;
+        let Some(flight) = self.flights.get_mut(number) else { return };
+        match self.room.rests_until(now, &flight.bet.partner) {
+            None => out.push(flight.ask(number, budget_ms)),
+            Some(until) if until < flight.expires_at => {
+                flight.stage = Stage::Pausing;
+                out.push(Effect::Timer { token: Due::AskAgain.token(number), at: until });
+            }
+            // Nothing is written: the expiry tick decides.
+            Some(_) => flight.stage = Stage::Done,
+        }
     }
 
     pub(super) fn answer_applied(&mut self, number: u64) {

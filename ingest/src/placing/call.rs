@@ -2,6 +2,7 @@
 
 use super::ask::SessionToken;
 use bytes::Bytes;
+use runtime::Millis;
 use schemas::bets::Intent;
 use schemas::contract::{AuthorizeRequest, timestamp};
 use schemas::{BetId, PartnerId};
@@ -44,12 +45,17 @@ pub enum HoldReply {
         /// The body.
         body: Bytes,
     },
+    /// The partner is busy, and asked to be left alone for so long, in ms.
+    Busy {
+        /// Within the bounds of [`Authorize`](crate::authorize::Authorize).
+        rest_ms: Millis,
+    },
     /// No answer: a timeout, a broken connection, too long a body.
     Nothing {
         /// What happened, for people.
         why: String,
     },
-    /// Nothing was sent: too many calls to the partner were on their way.
+    /// Nothing was sent: too many calls to the partner were on their way, or it wants to be left alone.
     Unsent,
 }
 

@@ -40,7 +40,10 @@ pub enum Judged {
 pub fn judge_hold(reply: &HoldReply, bet: &BetId) -> Judged {
     let judged = match reply {
         HoldReply::Http { status: 200, body } => judge_body(body, bet),
-        HoldReply::Http { .. } | HoldReply::Nothing { .. } | HoldReply::Unsent => Judged::Unknown,
+        HoldReply::Http { .. }
+        | HoldReply::Busy { .. }
+        | HoldReply::Nothing { .. }
+        | HoldReply::Unsent => Judged::Unknown,
     };
     if judged == Judged::Unknown && planted::active(Bug::UnknownMeansDeclined) {
         return Judged::Answer(HoldAnswer::Declined(DECLINE_OTHER.to_owned()));

@@ -1,4 +1,5 @@
-//! How much is in flight, in all and per partner, and how many bets a partner takes in a second.
+//! How much is in flight, in all and per partner, how many bets a partner takes in a second, and which partners want to be
+//! left alone.
 
 use super::options::Limits;
 use runtime::{Millis, Rate};
@@ -6,12 +7,13 @@ use schemas::PartnerId;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-/// Counts of bets and cancels in flight, and the rates of those that have one.
+/// Counts of bets and cancels in flight, the rates of those that have one, and the ends of rests.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     all: usize,
     by_partner: BTreeMap<PartnerId, usize>,
     rates: BTreeMap<PartnerId, Rate>,
+    rests: BTreeMap<PartnerId, Millis>,
 }
 
 impl Room {
@@ -36,6 +38,17 @@ impl Room {
         if let Some(per_s) = per_s {
             self.rate(partner).take(now, per_s);
         }
+    }
+
+    /// `partner` asked to be left alone until then.
+    pub(super) fn rest(&mut self, partner: &PartnerId, until: Millis) {
+        let rest = self.rests.entry(partner.clone()).or_insert(until);
+        *rest = until.max(*rest);
+    }
+
+    /// Until when `partner` wants to be left alone, if it does.
+    pub(super) fn rests_until(&self, now: Millis, partner: &PartnerId) -> Option<Millis> {
+        self.rests.get(partner).copied().filter(|until| now < *until)
     }
 
     fn rate(&mut self, partner: &PartnerId) -> &mut Rate {

@@ -4,6 +4,7 @@ use super::{Claim, Dispatcher, Due, Flight};
 use crate::book::{Stage, home};
 use crate::judge::{Answer, Asked, Judgement, ParkCode, Verdict, judge};
 use crate::output::{self, End};
+use crate::queue::TRAFFIC;
 use crate::retry::{later, next_tier};
 use planted::Bug;
 use runtime::{Fact, Millis};
@@ -23,7 +24,7 @@ impl Dispatcher {
         queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
         self.touched.insert(flight.partner.clone());
         let judgement = self.judged(&flight, answer);
-        if judgement.refused {
+        if judgement.blames_items() {
             self.halve(&flight);
         }
         self.note_call(now, &flight, &judgement);
@@ -111,11 +112,23 @@ impl Dispatcher {
         }
     }
 
-    /// Leaves the partner alone for as long as it asked, within bounds.
+    /// Leaves the partner alone for as long as it asked, within bounds. While that is short what it is owed waits here;
+    /// else it goes to the tiers, and a probe asks when the time is over.
     fn gate(&mut self, now: Millis, name: &PartnerId, wait_ms: u64) {
-        let until = later(now, wait_ms.min(self.options.limits.retry_after_ms_max));
+        let limits = self.options.limits;
+        let until = later(now, wait_ms.min(limits.retry_after_ms_max));
         let partner = self.partner(name);
         partner.not_before = partner.not_before.max(until);
+        if !partner.rests(now, &limits) {
+            return;
+        }
+        let until = partner.not_before;
+        for traffic in TRAFFIC {
+            if self.partner(name).queue(traffic).breaker.rest(until, &limits) {
+                self.opened(now, name, traffic);
+            }
+        }
+        self.timer(until, Due::Probe(name.clone()));
     }
 
     /// A final answer.
@@ -164,9 +177,10 @@ impl Dispatcher {
     }
 
     /// Items without a final answer: dropped if a newer revision was read (R15); else moved on if the
-    /// breaker is not closed, repeated once from memory, or moved to the next tier.
+    /// breaker is not closed, repeated once from memory while there is a budget for it, or moved to the next tier.
     fn failed(&mut self, now: Millis, ids: Vec<u64>) {
-        let mut repeated = Vec::new();
+        let limits = self.options.limits;
+        let (mut repeated, mut granted) = (Vec::new(), BTreeMap::new());
         for id in ids {
             self.count_attempt(id);
             self.book.put(id, Stage::Repeating);
@@ -177,7 +191,11 @@ impl Dispatcher {
                 self.book.done(id);
             } else if !self.partner(&name).queue(traffic).breaker.is_closed() {
                 self.set_aside(now, id);
-            } else if repeats {
+            } else if repeats
+                && *granted.entry((name.clone(), traffic)).or_insert_with(|| {
+                    self.partner(&name).queue(traffic).repeats.take(now, &limits)
+                })
+            {
                 repeated.push(id);
             } else if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
                 self.rest_in_memory(now, id);

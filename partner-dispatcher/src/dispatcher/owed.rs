@@ -53,6 +53,11 @@ pub struct OwedOf {
     pub calls_at_once: BTreeMap<Traffic, usize>,
     /// Kinds of traffic of which something waits because of the calls a second that it may have.
     pub throttled: BTreeSet<Traffic>,
+    /// Calls that were not repeated at once since the dispatcher started, since the budget for that was used up, by kind of
+    /// traffic.
+    pub withheld: BTreeMap<Traffic, u64>,
+    /// Kinds of traffic that the partner refuses until people mend something.
+    pub to_fix: BTreeSet<Traffic>,
     /// Bets with an item parked since the dispatcher started and no final answer to it since; they are in
     /// none of the other counts.
     pub parked: u64,
@@ -90,6 +95,8 @@ impl Dispatcher {
             let circuits = partner.queues().map(|(of, queue)| (of, queue.breaker.circuit()));
             let ceiling = self.options.limits.chunks_in_flight_max;
             let at_once = partner.queues().map(|(of, queue)| (of, queue.concurrency.max(ceiling)));
+            let withheld = partner.queues().map(|(of, queue)| (of, queue.repeats.withheld()));
+            let to_fix = partner.queues().filter(|(_, queue)| queue.to_fix.is_some());
             let throttled = partner.queues().filter(|(_, queue)| queue.is_throttled());
             let owed = OwedOf {
                 parked: partner.parked.count(),
@@ -97,6 +104,8 @@ impl Dispatcher {
                 circuits: circuits.collect(),
                 calls_at_once: at_once.collect(),
                 throttled: throttled.map(|(of, _)| of).collect(),
+                withheld: withheld.collect(),
+                to_fix: to_fix.map(|(of, _)| of).collect(),
                 epoch: partner.epoch.clone(),
                 ..OwedOf::default()
             };

@@ -4,7 +4,7 @@ use super::{Dispatcher, Due, Flight};
 use crate::book::{Stage, home};
 use crate::breaker::Failure;
 use crate::judge::Judgement;
-use crate::queue::TRAFFIC;
+use crate::queue::{TRAFFIC, word};
 use planted::Bug;
 use runtime::Millis;
 use schemas::PartnerId;
@@ -18,7 +18,12 @@ impl Dispatcher {
         let queue = self.partner(name).queue(traffic);
         if judgement.epoch.is_some() {
             queue.concurrency.answered(now, flight.sent, ceiling);
-            if queue.breaker.answered() {
+            queue.to_fix = None;
+            // What was asked before it wanted a rest does not end that.
+            let limits = self.options.limits;
+            if !self.partner(name).rests(now, &limits)
+                && self.partner(name).queue(traffic).breaker.answered()
+            {
                 self.returned(now, name, traffic);
             }
             return;
@@ -32,23 +37,39 @@ impl Dispatcher {
         let (limits, partner) =
             (self.options.limits, self.partners.entry(name.clone()).or_default());
         // While chunks are halved, one item may be to blame, and not the wallet.
-        if judgement.refused && partner.refusals <= halved_max && !flight.decisive {
+        if judgement.blames_items() && partner.refusals <= halved_max && !flight.decisive {
             return;
         }
-        let failure = Failure { decisive: flight.decisive, refused: judgement.refused };
+        let failure = Failure {
+            decisive: flight.decisive,
+            lasting: judgement.refuses_all(),
+            refused: judgement.blames_items(),
+        };
         let breaker = &mut partner.queue(traffic).breaker;
         let closed = breaker.is_closed();
         let Some(probe_at) = breaker.failed(now, failure, &limits, &mut self.jitter) else {
             return;
         };
         self.timer(probe_at, Due::Probe(name.clone()));
+        if let Some(status) = judgement.to_fix {
+            self.tell_to_fix(name, traffic, status);
+        }
         if closed {
             self.opened(now, name, traffic);
         }
     }
 
+    /// Tells people, once until the partner answers, that its breaker is open for something that they must mend.
+    fn tell_to_fix(&mut self, name: &PartnerId, traffic: Traffic, status: u16) {
+        if self.partner(name).queue(traffic).to_fix.replace(status).is_none() {
+            let text =
+                format!("{name} refuses {} calls with {status}: fix_then_retry", word(traffic));
+            self.alarm("partner_refuses", text);
+        }
+    }
+
     /// The breaker has opened: what waits goes to the tiers, so that nothing waits for this partner here.
-    fn opened(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) {
+    pub(super) fn opened(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) {
         let queue = self.partner(name).queue(traffic);
         queue.drain = None;
         queue.hearing = None;

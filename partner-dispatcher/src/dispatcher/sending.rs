@@ -151,8 +151,12 @@ impl Dispatcher {
         full: bool,
     ) {
         let filled = filling.finish(name.clone(), traffic);
-        let ceiling = self.options.limits.chunks_in_flight_max;
+        let limits = self.options.limits;
+        let ceiling = limits.chunks_in_flight_max;
         let queue = self.partner(name).queue(traffic);
+        if filled.call.attempt == 1 {
+            queue.repeats.first(&limits);
+        }
         let sent = queue.concurrency.sent(now, full, queue.chunks_in_flight, ceiling);
         queue.chunks_in_flight += 1;
         for id in &filled.ids {

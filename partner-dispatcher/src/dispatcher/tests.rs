@@ -4,6 +4,7 @@ mod bounds;
 mod delivery;
 mod outage;
 mod property;
+mod refusing;
 mod retry;
 mod rig;
 mod superseding;

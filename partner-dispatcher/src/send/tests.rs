@@ -7,9 +7,10 @@ use runtime::http::{Guard, HttpOptions, Outbound, PeerKeys};
 use runtime::{Millis, telemetry};
 use schemas::contract::Traffic;
 use signing::{SecretKey, sign};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 #[derive(Clone, Copy)]
 struct Stopped(Millis);
@@ -31,14 +32,14 @@ fn call() -> StateCall {
 }
 
 fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Stopped> {
-    let client = wallets.client(HttpOptions {
+    let pools = wallets.pools(HttpOptions {
         connect_wait_max: Duration::from_secs(5),
         idle_max: Duration::from_secs(5),
         idle_connections_max: 1,
     });
     // The fixtures' settlements were caused at 1000 ms.
     let wait = Duration::from_secs(10);
-    Sender::new(client, wallets, wait, Metrics::register(metrics), Stopped(1_500))
+    Sender::new(pools, wallets, wait, Metrics::register(metrics), Stopped(1_500))
 }
 
 /// A chunk goes to a wallet that answers `came`, signed: the call, how it was read, the request as the wallet saw
@@ -116,6 +117,62 @@ async fn without_a_wallet_nothing_is_sent_and_people_are_told() {
     assert!(metrics.text().unwrap().contains("outcome=\"wallet_unknown\"} 1"));
 }
 
+/// A wallet that answers everything with 503 on connections that it keeps; tells of each call its connection.
+async fn busy(listener: TcpListener, seen: UnboundedSender<usize>) {
+    for connection in 0.. {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            loop {
+                let mut request = Vec::new();
+                // What these calls end with.
+                while !request.ends_with(b"]}") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                seen.send(connection).unwrap();
+                let busy = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(busy).await.unwrap();
+            }
+        });
+    }
+}
+
+/// Also where partners are at one address.
+#[tokio::test]
+async fn partners_and_kinds_of_traffic_share_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
+    let wallets = Peers::new(Outbound { guard, tls: None });
+    let ours = vec![SecretKey::of_seed(&[1; 32])];
+    for name in ["acme", "bolt"] {
+        let keys = PeerKeys { ours: ours.clone(), theirs: Vec::new() };
+        wallets.set(name.parse().unwrap(), &base, keys).unwrap();
+    }
+    let (seen, mut calls) = unbounded_channel();
+    tokio::spawn(busy(listener, seen));
+    let sender = sender(wallets, &telemetry::Metrics::default());
+    let mut by_connection = BTreeMap::<usize, BTreeSet<_>>::new();
+    for _ in 0..5 {
+        for (partner, traffic, revision) in [
+            ("acme", Traffic::Live, 3),
+            ("acme", Traffic::Void, 2),
+            ("acme", Traffic::Correction, 4),
+            ("bolt", Traffic::Live, 3),
+        ] {
+            let mut filling = Filling::new();
+            filling.add(1, &won("a", revision), (0, false), 10_000).unwrap();
+            sender.call(filling.finish(partner.parse().unwrap(), traffic).call).await;
+            let connection = calls.recv().await.unwrap();
+            by_connection.entry(connection).or_default().insert((partner, traffic));
+        }
+    }
+    assert!(by_connection.values().all(|of| of.len() == 1), "{by_connection:?}");
+    assert!(by_connection.len() < 20, "connections are kept: {by_connection:?}");
+}
+
 #[test]
 fn what_is_owed_is_shown_until_its_partition_moves_on() {
     let metrics = telemetry::Metrics::default();
@@ -125,6 +182,8 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         in_flight: 1,
         tiers: [3, 0, 0, 0, 1],
         circuits: [(Traffic::Void, Circuit::Open)].into(),
+        to_fix: [Traffic::Void].into(),
+        withheld: [(Traffic::Void, 3)].into(),
         parked: 4,
         oldest_void_at: Some(700),
         ..OwedOf::default()
@@ -143,6 +202,8 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
             format!(
                 "partner_circuit_state{{partner=\"acme\",traffic=\"void\",state=\"open\"}} {last}\n"
             ),
+            format!("partner_fix_then_retry{{partner=\"acme\",traffic=\"void\"}} {last}\n"),
+            format!("partner_repeats_withheld{{partner=\"acme\",traffic=\"void\"}} {tier}\n"),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
             format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {

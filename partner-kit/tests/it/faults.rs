@@ -28,6 +28,22 @@ async fn error_500_applies_nothing() {
 }
 
 #[tokio::test]
+async fn a_wallet_that_refuses_applies_nothing() {
+    let wallet = Served::faulty(FaultSettings::NONE).await;
+    for status in [400, 401, 403, 422] {
+        switch(&wallet, json!({"refuse_with": status})).await;
+        let answer = wallet.post(AUTHORIZE, &ask("b")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["status"]), (status, &json!(status)));
+    }
+    assert_eq!(wallet.count("refused").await, 4);
+    for bad in [json!({"refuse_with": 200}), json!({"refuse_with": 500})] {
+        assert_eq!(wallet.post("/faults", &bad).await.body["code"], "bad_request");
+    }
+    behave(&wallet).await;
+    assert_eq!(wallet.row("b").await, (0, "absent".into()));
+}
+
+#[tokio::test]
 async fn error_500_after_apply_moves_the_money() {
     let faults = FaultSettings { error_500_after_apply_rate: ALWAYS, ..FaultSettings::NONE };
     let wallet = Served::faulty(faults).await;

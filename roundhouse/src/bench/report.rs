@@ -129,6 +129,11 @@ impl Memory {
     pub(super) fn with_peak(self) -> Self {
         Self { peak_kib: memory_kib("VmHWM"), ..self }
     }
+
+    /// From rest to the peak.
+    pub(super) fn growth_kib(self) -> u64 {
+        self.peak_kib.saturating_sub(self.at_rest_kib)
+    }
 }
 
 impl fmt::Display for Memory {

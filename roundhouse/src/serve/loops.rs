@@ -28,13 +28,15 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// Connections for settlements; those for stakes have a pool of their own.
-const SETTLEMENT_POOL: HttpOptions = HttpOptions {
-    connect_wait_max: Duration::from_secs(1),
-    // Below the 5 s after which common servers close an idle connection.
-    idle_max: Duration::from_secs(4),
-    idle_connections_max: 16,
-};
+/// Connections for settlements of one partner and kind of traffic; those for stakes have pools of their own.
+const fn settlement_pool(calls_max: usize) -> HttpOptions {
+    HttpOptions {
+        connect_wait_max: Duration::from_secs(1),
+        // Below the 5 s after which common servers close an idle connection.
+        idle_max: Duration::from_secs(4),
+        idle_connections_max: calls_max,
+    }
+}
 
 /// The machines that the API asks.
 pub(super) struct Asks {
@@ -219,8 +221,8 @@ fn dispatchers<E: Opened>(start: &mut Start<'_, E>) {
     let metrics = Metrics::register(start.metrics);
     let call_wait_max = Duration::from_millis(config.dispatcher.call_ms_max);
     let (wallets, partners) = (start.partners.wallets(), start.partners.clone());
-    let client = wallets.client(SETTLEMENT_POOL);
-    let sender = Sender::new(client, wallets, call_wait_max, metrics.clone(), SystemClock);
+    let pools = wallets.pools(settlement_pool(config.dispatcher.chunks_in_flight_max));
+    let sender = Sender::new(pools, wallets, call_wait_max, metrics.clone(), SystemClock);
     let handles = Handles::default();
     start.loops.memberships.push((Role::Dispatcher, handles.membership()));
     let also = RetryTier::ALL.map(|tier| Topic(tier.topic())).to_vec();

@@ -39,6 +39,7 @@ const WANTED: &[&str] = &[
 const IN_TROUBLE: &[&str] = &[
     "roundhouse_alarms_total",
     "roundhouse_engine_failures_total",
+    "roundhouse_partner_fix_then_retry",
     "roundhouse_partner_oldest_void_timestamp_seconds",
     "roundhouse_partner_owed_records",
     "roundhouse_partner_parked_records",

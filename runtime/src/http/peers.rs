@@ -1,6 +1,9 @@
 //! Others that we call: where they are, and whose word counts.
 
-use super::{AddressError, CallError, Failure, HttpAnswer, HttpClient, HttpOptions, Outbound};
+use super::pools::Pools;
+use super::{
+    AddressError, CallError, Failure, HttpAnswer, HttpClient, HttpOptions, Outbound, retry_after_ms,
+};
 use crate::Clock;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -44,7 +47,7 @@ struct Peer {
 
 /// What others are called with: nobody is who may not be called. Cheap to clone; clones share the pool.
 #[derive(Clone, Debug)]
-pub struct PeerClient(HttpClient);
+pub struct PeerClient(pub(super) HttpClient);
 
 /// Others by name. They may change while calls are made. Cheap to clone; clones know the same.
 #[derive(Clone, Debug)]
@@ -74,6 +77,11 @@ impl<K> Peers<K> {
     /// A client for [`Self::call`], with a pool of its own.
     pub fn client(&self, options: HttpOptions) -> PeerClient {
         PeerClient(HttpClient::guarded(options, self.outbound.clone()))
+    }
+
+    /// Clients for [`Self::call`], each with a pool of its own.
+    pub fn pools<Q>(&self, options: HttpOptions) -> Pools<Q> {
+        Pools::new(options, self.outbound.clone())
     }
 }
 
@@ -123,7 +131,8 @@ impl<K: Ord> Peers<K> {
             .0
             .exchange(message.method, &url, &headers, message.body, deadline, answer_bytes_max)
             .await;
-        let (answer, headers) = exchanged.map_err(|failure| peer.note(&failure))?;
+        let (mut answer, headers) = exchanged.map_err(|failure| peer.note(&failure))?;
+        answer.retry_after_ms = retry_after_ms(&headers, Some(clock.now()));
         peer.told.store(false, Ordering::Relaxed);
         if answer.status == StatusCode::OK {
             // With a secret that both share, what we signed would pass for theirs.

@@ -80,7 +80,7 @@ fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-const POOL: HttpOptions = HttpOptions {
+pub(super) const POOL: HttpOptions = HttpOptions {
     connect_wait_max: Duration::from_secs(5),
     idle_max: Duration::from_secs(5),
     idle_connections_max: 4,
@@ -129,8 +129,37 @@ async fn a_redirect_is_an_answer() {
     assert!(requests.try_recv().is_err());
 }
 
+/// At 1793431680 s by our clock it is Sat, 31 Oct 2026 07:28:00 GMT.
+#[test]
+fn retry_after_is_seconds_or_a_date_by_their_clock_or_else_by_ours() {
+    const NOW: Option<Millis> = Some(1_793_431_680_000);
+    for (given, date, now, wanted) in [
+        ("3", None, NOW, Some(3_000)),
+        (" 0 ", None, None, Some(0)),
+        ("99999999999999999", None, NOW, Some(u64::MAX)),
+        ("Sat, 31 Oct 2026 07:28:07 GMT", None, NOW, Some(7_000)),
+        ("Sat, 31 Oct 2026 07:28:07 GMT", Some("Sat, 31 Oct 2026 07:28:05 GMT"), NOW, Some(2_000)),
+        ("Sat, 31 Oct 2026 07:28:07 GMT", Some("Sat, 31 Oct 2026 07:28:05 GMT"), None, Some(2_000)),
+        ("Sat, 31 Oct 2026 07:28:07 GMT", Some("today"), NOW, Some(7_000)),
+        ("Saturday, 31-Oct-26 07:29:00 GMT", None, NOW, Some(60_000)),
+        ("Sat, 31 Oct 2026 07:27:00 GMT", None, NOW, Some(0)),
+        ("Sat, 31 Oct 2026 07:28:07 GMT", None, None, None),
+        ("-3", None, NOW, None),
+        ("2.5", None, NOW, None),
+        ("soon", None, NOW, None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, given.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        assert_eq!(retry_after_ms(&headers, now), wanted, "{given}, {date:?}, {now:?}");
+    }
+    assert_eq!(retry_after_ms(&HeaderMap::new(), NOW), None);
+}
+
 #[tokio::test]
-async fn retry_after_counts_in_seconds_alone() {
+async fn retry_after_is_read() {
     for (given, wanted) in [("3", Some(3_000)), ("Wed, 21 Oct 2026 07:28:00 GMT", None)] {
         let busy =
             format!("HTTP/1.1 503 Busy\r\nretry-after: {given}\r\ncontent-length: 0\r\n\r\n");
@@ -286,7 +315,12 @@ async fn a_reply_counts_only_if_it_is_signed_as_one() {
 /// It decides nothing, whoever sent it.
 #[tokio::test]
 async fn what_is_no_200_need_not_be_signed() {
-    let busy = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\n\r\n";
-    let answer = ask(busy.to_vec()).await.0.unwrap();
-    assert_eq!((answer.status, answer.retry_after_ms), (503, Some(2_000)));
+    // The clock of these tests stands at 1,000 s.
+    for asked in ["2", "Thu, 01 Jan 1970 00:16:42 GMT"] {
+        let busy = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nretry-after: {asked}\r\ncontent-length: 0\r\n\r\n"
+        );
+        let answer = ask(busy.into_bytes()).await.0.unwrap();
+        assert_eq!((answer.status, answer.retry_after_ms), (503, Some(2_000)), "{asked}");
+    }
 }

@@ -98,6 +98,32 @@ fn without_an_answer_the_same_bytes_go_out_again_and_then_nothing_is_written() {
 }
 
 #[test]
+fn a_partner_that_asks_for_a_rest_is_asked_for_no_stake_until_it_is_over() {
+    let (mut script, token) = Script::asking();
+    // Written while nobody has asked for a rest, and acknowledged within it.
+    let other = script.ask(Ask::Place(Place { client_ref: "c-other".parse().unwrap(), ..place() }));
+    script.answered(HoldReply::Busy { rest_ms: 2_000 });
+    script.applied();
+    let third = Place { client_ref: "c-third".parse().unwrap(), ..place() };
+    let refused = script.ask(Ask::Place(third.clone()));
+    let told = script.told(refused);
+    assert!(matches!(told, Some(Told::NotTaken { code: NotTaken::Overloaded, .. })), "{told:?}");
+    assert!(script.applies.is_empty(), "nothing is written");
+    script.pass(1_999);
+    assert!(script.calls.is_empty(), "{:?}", script.calls);
+    script.pass(1);
+    assert_eq!(script.calls.len(), 2, "both that were written");
+    assert_eq!((script.told(token), script.told(other)), (None, None));
+    script.ask(Ask::Place(third));
+    assert_eq!(script.applies.len(), 1);
+    // Longer than there is time: it expires.
+    let (mut script, _) = Script::asking();
+    script.answered(HoldReply::Busy { rest_ms: 9_000 });
+    script.pass(9_000);
+    assert!(script.calls.is_empty() && script.applies.is_empty());
+}
+
+#[test]
 fn nobody_is_asked_behind_the_expiry() {
     // The intent was acknowledged too late.
     let mut script = Script::betting();

@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::retry::{
     HEADER_ATTEMPT, HEADER_CHUNK_ITEMS_MAX, HEADER_ORIG_OFFSET, HEADER_RETRIED_SINCE,
 };
-use runtime::http::{CallError, HttpAnswer};
+use runtime::http::CallError;
 use schemas::catalogue::{DELIVERIES, RETRY_5S, RETRY_30S, RetryTier, TIERS};
 use schemas::contract::{ItemOutcome, StateResult};
 use schemas::settlements::Target;
@@ -225,23 +225,6 @@ fn what_is_read_from_the_tier_before_we_hear_that_it_is_durable_is_not_lost() {
         (0, [0; TIERS]),
         "nothing counts that is not there"
     );
-}
-
-#[test]
-fn a_partner_that_asks_for_time_gets_it_up_to_a_bound() {
-    for (asked_ms, waits_ms) in [(2_000, 2_000), (3_600_000, 5_000)] {
-        let mut rig = Rig::new();
-        rig.settle(&[won("a", 3)]);
-        rig.answer_with(|_| {
-            let body = bytes::Bytes::new();
-            Ok(HttpAnswer { status: 429, retry_after_ms: Some(asked_ms), body })
-        });
-        rig.settle(&[won("b", 3)]);
-        rig.advance(waits_ms - 1);
-        assert!(rig.calls.is_empty(), "neither the repeat nor the next");
-        rig.advance(1);
-        assert_eq!(rig.sent(), [["a/3", "b/3"]]);
-    }
 }
 
 #[test]

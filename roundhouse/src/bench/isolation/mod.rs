@@ -3,12 +3,13 @@
 //! Pairs of phases in one run: in one everybody is well, in the other five wallets are ill, each in its own way.
 //! In both the same falls due: rounds of the healthy ones, one after the other, and rounds of the five, whose bets
 //! were placed at the beginning. Which phase of a pair comes first alternates, and before each everything is
-//! confirmed. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
+//! confirmed. Each ill wallet must be seen by its dispatcher as what it is. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
 
 mod report;
 
 pub use report::IsolationReport;
 
+use super::illness::{Attempts, Illness, Seen};
 use super::load::{self, Keys, Load};
 use super::report::{Machine, Memory, percentile};
 use super::street::{Street, StreetPlan};
@@ -19,7 +20,7 @@ use crate::rig::watch::Watch;
 use crate::serve::{Opened, Running};
 use anyhow::Context;
 use partner_kit::faults::FaultSettings;
-use partner_kit::misbehaviours::Misbehaviour;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Partners that are ill in one phase of each pair.
-const ILL: usize = 5;
+const ILL: usize = Illness::FIVE.len();
 /// Longest wait for the house.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait until everything is confirmed, behind a phase.
@@ -70,8 +71,16 @@ pub struct Pair {
     pub ill_p99_ms: u64,
 }
 
+/// What a run gave.
+pub struct Found {
+    pairs: Vec<Pair>,
+    /// The ill wallets, over all phases.
+    seen: Vec<Seen>,
+    memory: Memory,
+}
+
 impl Trial for IsolationPlan {
-    type Found = (Vec<Pair>, Memory);
+    type Found = Found;
     type Report = IsolationReport;
 
     fn street(&self) -> StreetPlan<'_> {
@@ -85,28 +94,26 @@ impl Trial for IsolationPlan {
         }
     }
 
-    async fn play<E: Opened>(
-        &self,
-        street: &Street,
-        house: &Running<E>,
-    ) -> anyhow::Result<(Vec<Pair>, Memory)> {
+    async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
         let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
         api.ready(WAIT_MAX).await?;
         let memory = Memory::at_rest();
         let mut healthy = street.keys.clone();
         let mut ill = Keys::new();
-        let mut wallets = Vec::new();
-        for _ in 0..ILL {
+        let (mut wallets, mut seen) = (Vec::new(), Vec::new());
+        for illness in Illness::FIVE {
             let (name, key) = healthy.pop_last().context("there are too few partners")?;
             let url = street.wallets.urls.get(&name).context("it has no wallet")?;
             wallets.push(Api::new(url.clone(), String::new()));
+            seen.push(Seen::new(name.clone(), illness));
             ill.insert(name, key);
         }
         let each = usize::try_from(self.seconds * RESULTS_PER_S).context("too long")?;
         let count = each * 2 * self.pairs;
         let rounds = load::without_result(&api, &ill, (count, self.ill_bets), self.seed).await?;
         let watch = Watch::start(house.engine().clone());
-        let scene = Scene { plan: self, api: &api, wallets: &wallets, watch: &watch, healthy };
+        let (wallets, watch) = (&wallets, &watch);
+        let scene = Scene { plan: self, api: &api, admin: house.admin, wallets, watch, healthy };
         let mut phases = rounds.chunks(each).enumerate();
         let mut pairs = Vec::new();
         for number in 0..self.pairs {
@@ -114,7 +121,12 @@ impl Trial for IsolationPlan {
             let ill_first = number % 2 == 1;
             for is_ill in [ill_first, !ill_first] {
                 let (number, rounds) = phases.next().context("there are too few rounds")?;
+                let before = Attempts::now(scene.admin).await?;
                 let p99_ms = scene.phase(number, rounds, is_ill).await?;
+                if is_ill {
+                    let after = Attempts::now(scene.admin).await?;
+                    seen.iter_mut().for_each(|seen| seen.add(&before, &after));
+                }
                 let state = if is_ill { "five are ill" } else { "all are well" };
                 eprintln!(
                     "bench: phase {} of {}: {state}: {p99_ms} ms",
@@ -125,12 +137,12 @@ impl Trial for IsolationPlan {
             }
             pairs.push(pair);
         }
-        Ok((pairs, memory.with_peak()))
+        Ok(Found { pairs, seen, memory: memory.with_peak() })
     }
 
     fn report(
         &self,
-        found: (Vec<Pair>, Memory),
+        found: Found,
         audit: Report,
         machine: [Machine; 2],
     ) -> anyhow::Result<IsolationReport> {
@@ -142,6 +154,7 @@ impl Trial for IsolationPlan {
 struct Scene<'a, E> {
     plan: &'a IsolationPlan,
     api: &'a Api,
+    admin: SocketAddr,
     /// Of those that are ill at times.
     wallets: &'a [Api],
     watch: &'a Watch<E>,
@@ -151,7 +164,7 @@ struct Scene<'a, E> {
 impl<E: Opened> Scene<'_, E> {
     /// Plays a phase until everything is confirmed: the healthy partners' p99 in ms.
     async fn phase(&self, number: usize, rounds: &[String], is_ill: bool) -> anyhow::Result<u64> {
-        self.faults(is_ill).await?;
+        self.faults(is_ill.then_some(number / 2)).await?;
         let stop = CancellationToken::new();
         let load = Load {
             api: self.api.clone(),
@@ -172,7 +185,7 @@ impl<E: Opened> Scene<'_, E> {
             let confirmed = self.confirmed(&round).await?;
             took_ms.extend(confirmed.iter().map(|at| u64::try_from(at - said_at).unwrap_or(0)));
         }
-        self.faults(false).await?;
+        self.faults(None).await?;
         anyhow::ensure!(self.watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
         took_ms.sort_unstable();
         Ok(percentile(&took_ms, 99))
@@ -190,29 +203,13 @@ impl<E: Opened> Scene<'_, E> {
         }
     }
 
-    /// Makes those that are ill at times ill, or well.
-    async fn faults(&self, is_ill: bool) -> anyhow::Result<()> {
+    /// Makes those that are ill at times ill, for this turn, or well.
+    async fn faults(&self, turn: Option<usize>) -> anyhow::Result<()> {
         let latency_ms = self.plan.wallet_latency_ms;
         let well = FaultSettings { latency_ms, ..FaultSettings::NONE };
-        for (wallet, illness) in self.wallets.iter().zip(illnesses(well)) {
-            load::set(wallet, if is_ill { illness } else { well }).await?;
+        for (wallet, illness) in self.wallets.iter().zip(Illness::FIVE) {
+            load::set(wallet, turn.map_or(well, |turn| illness.settings(well, turn))).await?;
         }
         Ok(())
     }
-}
-
-/// One hangs, one answers 500, one takes 30 s, one refuses all, one sends bodies without end.
-fn illnesses(well: FaultSettings) -> [FaultSettings; ILL] {
-    let only = |which| {
-        let mut settings = well;
-        *settings.misbehave.only.of(which) = 1_000;
-        settings
-    };
-    [
-        FaultSettings { timeout_after_apply_rate: 1_000, timeout_ms: 600_000, ..well },
-        FaultSettings { error_500_rate: 1_000, ..well },
-        FaultSettings { latency_ms: 30_000, ..well },
-        only(Misbehaviour::KeyUnknown),
-        only(Misbehaviour::EndlessChunks),
-    ]
 }

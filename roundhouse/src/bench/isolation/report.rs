@@ -1,7 +1,8 @@
 //! By how much healthy partners notice.
 
-use super::{ILL, IsolationPlan, Pair};
+use super::{Found, ILL, IsolationPlan, Pair};
 use crate::audit::report::Report;
+use crate::bench::illness::Seen;
 use crate::bench::report::{Machine, Memory, Thousandths, per_mille, percentile};
 use crate::bench::trial::Verdict;
 use serde::Serialize;
@@ -70,6 +71,8 @@ pub struct IsolationReport {
     pub ratio_per_mille: Interval,
     /// The most that it may be; passed if the whole interval is above it.
     pub ratio_max_per_mille: u64,
+    /// How the dispatcher saw the ill ones.
+    pub ill: Vec<Seen>,
     /// Of server and client together.
     pub memory: Memory,
     /// The audit of everything, journals included.
@@ -81,10 +84,11 @@ pub struct IsolationReport {
 impl IsolationReport {
     pub(super) fn of(
         plan: &IsolationPlan,
-        (pairs, memory): (Vec<Pair>, Memory),
+        found: Found,
         audit: Report,
         machine: [Machine; 2],
     ) -> anyhow::Result<Self> {
+        let Found { pairs, seen, memory } = found;
         let ratios = pairs.iter().map(|pair| per_mille(pair.ill_p99_ms, pair.well_p99_ms));
         let too_few = || anyhow::anyhow!("{PAIRS_MIN} pairs or more are needed for an interval");
         let ratio_per_mille = Interval::of(ratios.collect()).ok_or_else(too_few)?;
@@ -98,10 +102,16 @@ impl IsolationReport {
             pairs,
             ratio_per_mille,
             ratio_max_per_mille: RATIO_MAX_PER_MILLE,
+            ill: seen,
             memory,
             audit,
             machine,
         })
+    }
+
+    /// Whether not all of the interval is above what the ratio may be.
+    fn ratio_held(&self) -> bool {
+        self.ratio_per_mille.from <= self.ratio_max_per_mille
     }
 }
 
@@ -110,9 +120,9 @@ impl Verdict for IsolationReport {
         &self.audit
     }
 
-    /// Whether not all of the interval is above what the ratio may be.
+    /// Whether the ratio was held, by wallets that were as ill as they should be.
     fn held(&self) -> bool {
-        self.ratio_per_mille.from <= self.ratio_max_per_mille
+        self.ratio_held() && self.ill.iter().all(Seen::is_as_meant)
     }
 }
 
@@ -138,8 +148,9 @@ impl fmt::Display for IsolationReport {
         writeln!(
             f,
             "ratio: median {median}, with 95 % or more from {from} to {to}; at most {max}: {}",
-            if self.held() { "held" } else { "NOT HELD" }
+            if self.ratio_held() { "held" } else { "NOT HELD" }
         )?;
+        self.ill.iter().try_for_each(|seen| writeln!(f, "{seen}"))?;
         writeln!(f, "{}", self.memory)?;
         write!(f, "{}", self.audit)
     }

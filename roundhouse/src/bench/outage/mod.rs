@@ -1,4 +1,5 @@
-//! `bench outage`: one partner is away while settlements fall due for it, and comes back.
+//! `bench outage`: one partner is away while settlements fall due for it, and comes back. Or it is ill in another way,
+//! or several are, each in its own.
 //!
 //! Measured is how long it takes after its return until everything it is owed is confirmed, how many calls
 //! its wallet had to answer at once, and what the other partners noticed: the time from the result of their
@@ -11,6 +12,7 @@ mod report;
 pub use report::OutageReport;
 
 use super::held::Held;
+use super::illness::{Attempts, Illness, Seen};
 use super::load::{self, Load};
 use super::report::{Machine, Memory};
 use super::street::{Street, StreetPlan};
@@ -24,6 +26,7 @@ use partner_kit::faults::FaultSettings;
 use runtime::{Clock, SystemClock};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +36,20 @@ use tokio_util::sync::CancellationToken;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait until the bets are decided, and until what is owed is confirmed, after the return too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(300);
+/// The turn at which one that refuses says 403: items might be to blame, so its chunks are halved first.
+const REFUSAL: usize = 2;
 
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct OutagePlan {
     /// Partners that stay, each with a wallet.
     pub others: usize,
-    /// Settlements that fall due for the one while it is away.
+    /// What is amiss with those that are away, each with its own.
+    pub illnesses: Vec<Illness>,
+    /// Settlements that fall due for these while they are away, in all.
     pub owed: usize,
+    /// The most that memory may grow by, from their going on, in MiB.
+    pub growth_mib_max: u64,
     /// Rounds that these are spread over, evenly in the time away.
     pub rounds: usize,
     /// How long it is away, in s.
@@ -86,6 +95,8 @@ pub struct Found {
     calls_at_once_max: usize,
     /// The most settlements that were in memory.
     held_most: u64,
+    /// How the dispatchers saw those that were away.
+    seen: Vec<Seen>,
     /// At rest is when the one went.
     memory: Memory,
 }
@@ -97,7 +108,7 @@ impl Trial for OutagePlan {
     fn street(&self) -> StreetPlan<'_> {
         StreetPlan {
             exe: &self.exe,
-            partners: self.others + 1,
+            partners: self.others + self.illnesses.len(),
             latency_ms: self.wallet_latency_ms,
             seed: self.seed,
             data_dir: &self.data_dir,
@@ -110,11 +121,16 @@ impl Trial for OutagePlan {
         api.ready(WAIT_MAX).await?;
         let held = Held::watch(house.admin);
         let mut keys = street.keys.clone();
-        let (name, key) = keys.pop_last().context("there is no partner")?;
-        let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
-        let wallet = Api::new(wallet.clone(), String::new());
+        let (mut away, mut ill) = (load::Keys::new(), Vec::new());
+        for illness in &self.illnesses {
+            let (name, key) = keys.pop_last().context("there are too few partners")?;
+            let wallet = street.wallets.urls.get(&name).context("it has no wallet")?;
+            let wallet = Api::new(wallet.clone(), String::new());
+            ill.push(Ill { wallet, illness: *illness, seen: Seen::new(name.clone(), *illness) });
+            away.insert(name, key);
+        }
         let watch = Watch::start(house.engine().clone());
-        let (away, bets) = (BTreeMap::from([(name, key)]), self.owed / self.rounds);
+        let bets = self.owed / self.rounds;
         let count = self.control_rounds + self.rounds;
         let rounds = load::without_result(&api, &away, (count, bets), self.seed).await?;
         // Behind the bets by now: else the control alone would bear the reading of them.
@@ -131,24 +147,32 @@ impl Trial for OutagePlan {
         };
         let load = tokio::spawn(others.run(stop.clone()));
         let (control, owed) = rounds.split_at(self.control_rounds);
-        let script =
-            Script { plan: self, api: &api, wallet: &wallet, watch: &watch, control, owed, bets };
+        let (admin, watch) = (house.admin, &watch);
+        let script = Script { plan: self, api: &api, admin, ill: &ill, watch, control, owed, bets };
         let played = script.play().await;
         stop.cancel();
         let said_at = load.await.context("the load broke down")??;
-        let Played { began, memory, drained_at } = played?;
+        let Played { began, memory, drained_at, before } = played?;
         anyhow::ensure!(watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
         let others = said_at
             .iter()
-            .map(|(round, said_at)| Ok((*said_at, load::last_confirmed(&watch, round, self.bets)?)))
+            .map(|(round, said_at)| Ok((*said_at, load::last_confirmed(watch, round, self.bets)?)))
             .collect::<anyhow::Result<_>>()?;
+        let after = Attempts::now(admin).await?;
+        let (mut calls_at_once, mut seen) = (0, Vec::new());
+        for mut one in ill {
+            calls_at_once = load::calls_at_once(&one.wallet).await?.max(calls_at_once);
+            one.seen.add(&before, &after);
+            seen.push(one.seen);
+        }
         Ok(Found {
             began,
             drained_at,
             others,
-            calls_at_once: load::calls_at_once(&wallet).await?,
+            calls_at_once,
             calls_at_once_max: street.config.dispatcher.chunks_in_flight_max,
             held_most: held.most(),
+            seen,
             memory,
         })
     }
@@ -163,11 +187,19 @@ impl Trial for OutagePlan {
     }
 }
 
+/// One that is away.
+struct Ill {
+    wallet: Api,
+    illness: Illness,
+    seen: Seen,
+}
+
 /// What happens, and when.
 struct Script<'a, E> {
     plan: &'a OutagePlan,
     api: &'a Api,
-    wallet: &'a Api,
+    admin: SocketAddr,
+    ill: &'a [Ill],
     watch: &'a Watch<E>,
     /// Rounds whose results are said while the one is there, and while it is away.
     control: &'a [String],
@@ -181,6 +213,8 @@ struct Played {
     began: BTreeMap<Phase, i64>,
     memory: Memory,
     drained_at: i64,
+    /// How calls had ended when the one went.
+    before: Attempts,
 }
 
 impl<E: Opened> Script<'_, E> {
@@ -195,14 +229,15 @@ impl<E: Opened> Script<'_, E> {
         mark(Phase::Control);
         load::say(self.api, self.control, apart).await?;
         self.confirmed(self.control).await?;
-        self.faults(FaultSettings { reset_rate: 1_000, ..FaultSettings::default() }).await?;
+        let before = Attempts::now(self.admin).await?;
+        self.faults(true).await?;
         let memory = Memory::at_rest();
         mark(Phase::Away);
         load::say(self.api, self.owed, apart).await?;
-        self.faults(FaultSettings::default()).await?;
+        self.faults(false).await?;
         mark(Phase::Back);
         let drained_at = self.confirmed(self.owed).await?;
-        Ok(Played { began, memory: memory.with_peak(), drained_at })
+        Ok(Played { began, memory: memory.with_peak(), drained_at, before })
     }
 
     /// Waits until all bets of `rounds` are confirmed: when the last one was.
@@ -210,9 +245,15 @@ impl<E: Opened> Script<'_, E> {
         load::all_confirmed(self.watch, rounds, self.bets, REST_WAIT_MAX).await
     }
 
-    async fn faults(&self, settings: FaultSettings) -> anyhow::Result<()> {
+    /// Makes those that are away ill, or well.
+    async fn faults(&self, are_ill: bool) -> anyhow::Result<()> {
         // What the wallets were started with stays.
         let latency_ms = self.plan.wallet_latency_ms;
-        load::set(self.wallet, FaultSettings { latency_ms, ..settings }).await
+        let well = FaultSettings { latency_ms, ..FaultSettings::NONE };
+        for Ill { wallet, illness, .. } in self.ill {
+            let settings = if are_ill { illness.settings(well, REFUSAL) } else { well };
+            load::set(wallet, settings).await?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Found, OutagePlan, Phase};
 use crate::audit::report::Report;
+use crate::bench::illness::{Illness, Seen};
 use crate::bench::report::{Machine, Memory, Spread, Thousandths, per_mille, word};
 use crate::bench::trial::Verdict;
 use anyhow::Context;
@@ -33,7 +34,9 @@ pub struct OutageReport {
     pub what: &'static str,
     /// Partners that stayed.
     pub others: usize,
-    /// Settlements that fell due for the one while it was away.
+    /// What was amiss with those that were away.
+    pub illnesses: Vec<Illness>,
+    /// Settlements that fell due for these while they were away.
     pub owed: usize,
     /// Rounds that these were spread over.
     pub rounds: usize,
@@ -61,8 +64,14 @@ pub struct OutageReport {
     pub calls_at_once_max: usize,
     /// The most settlements that its dispatchers had in memory.
     pub held: u64,
-    /// The most that it may be: with so many a dispatcher reads no more, and all that is owed to the one is one's.
+    /// The most that it may be: with so many a dispatcher reads no more, and all that is owed to one partner is one's.
     pub held_max: usize,
+    /// How the dispatchers saw those that were away.
+    pub ill: Vec<Seen>,
+    /// By how much memory grew from their going on, in MiB.
+    pub growth_mib: u64,
+    /// The most that it may be.
+    pub growth_mib_max: u64,
     /// Of server and client together; at rest is when the one went.
     pub memory: Memory,
     /// The others, phase by phase.
@@ -87,6 +96,7 @@ impl OutageReport {
         Ok(Self {
             what: "outage",
             others: plan.others,
+            illnesses: plan.illnesses.clone(),
             owed,
             rounds: plan.rounds,
             control_rounds: plan.control_rounds,
@@ -101,7 +111,10 @@ impl OutageReport {
             calls_at_once: found.calls_at_once,
             calls_at_once_max: found.calls_at_once_max,
             held: found.held_most,
-            held_max: 2 * Limits::PRODUCTION.items_held_max,
+            held_max: 2 * Limits::PRODUCTION.items_held_max * plan.illnesses.len(),
+            ill: found.seen.clone(),
+            growth_mib: found.memory.growth_kib() / 1_024,
+            growth_mib_max: plan.growth_mib_max,
             memory: found.memory,
             phases: phases(&found.began, &found.others),
             audit,
@@ -115,10 +128,20 @@ impl Verdict for OutageReport {
         &self.audit
     }
 
-    /// Whether the wallet was never called more often at once than it may be, and the memory of what is owed stayed
-    /// within its bound.
+    /// Whether no wallet was called more often at once than it may be, the memory of what is owed stayed within its
+    /// bounds, in items and in bytes, and the wallets were as ill as they should be.
     fn held(&self) -> bool {
+        self.calls_held() && self.memory_held() && self.ill.iter().all(Seen::is_as_meant)
+    }
+}
+
+impl OutageReport {
+    fn calls_held(&self) -> bool {
         within(self.calls_at_once, self.calls_at_once_max) && within(self.held, self.held_max)
+    }
+
+    fn memory_held(&self) -> bool {
+        self.growth_mib <= self.growth_mib_max
     }
 }
 
@@ -168,9 +191,10 @@ impl fmt::Display for OutageReport {
         let [before, after] = &self.machine;
         writeln!(
             f,
-            "{}: one partner away for {} s and owed {} settlements of {} rounds, and there for {} such \
+            "{}: {} away for {} s and owed {} settlements of {} rounds, and there for {} such \
              before; {} others with a round of {} bets every {} ms; wallets answer in {} ms",
             self.what,
+            self.illnesses.len(),
             self.away_s,
             self.owed,
             self.rounds,
@@ -204,8 +228,9 @@ impl fmt::Display for OutageReport {
             self.calls_at_once_max,
             self.held,
             self.held_max,
-            if self.held() { "held" } else { "NOT HELD" }
+            if self.calls_held() { "held" } else { "NOT HELD" }
         )?;
+        self.ill.iter().try_for_each(|seen| writeln!(f, "{seen}"))?;
         writeln!(
             f,
             "all confirmed {} s after its return, {}/s; floor: {}/s: {}",
@@ -214,7 +239,14 @@ impl fmt::Display for OutageReport {
             self.floor_per_s,
             word(self.floor_met)
         )?;
-        writeln!(f, "{}", self.memory)?;
+        writeln!(
+            f,
+            "{}; grown by {} MiB, at most {}: {}",
+            self.memory,
+            self.growth_mib,
+            self.growth_mib_max,
+            if self.memory_held() { "held" } else { "NOT HELD" }
+        )?;
         write!(f, "{}", self.audit)
     }
 }

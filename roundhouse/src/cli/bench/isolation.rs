@@ -11,12 +11,13 @@ Examples:
 
 Exit codes:
   0  measured, and the healthy partners notice no more than they may
-  1  the audit found something, or the whole interval of the ratio is above 1.10
+  1  the audit found something, the whole interval of the ratio is above 1.10, or an ill wallet was not seen as what it is
   2  could not be measured";
 
 /// What healthy partners notice of five that are ill, in pairs of phases with and without
 ///
-/// One wallet hangs, one answers 500, one takes 30 s, one refuses everything, one sends bodies without end. The
+/// One wallet hangs, one answers 500, one takes 30 s, one refuses everything (with 400, 401, 403 or 422, by turns), one
+/// sends bodies without end; printed is as what their dispatcher saw them. The
 /// same settlements fall due in both phases of a pair. Printed is the ratio of the healthy partners' p99 from result
 /// to confirmation, with its interval. At the end the audit reads the whole log, the facts and the wallets' journals.
 #[derive(Debug, clap::Args)]

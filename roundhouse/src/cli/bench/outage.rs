@@ -1,22 +1,30 @@
 //! `roundhouse bench outage`.
 
 use super::{Outcome, Site, exe};
-use crate::bench::OutagePlan;
+use crate::bench::{Illness, OutagePlan};
 use anyhow::Context;
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 const EXAMPLES: &str = "\
 Examples:
   roundhouse bench outage
   roundhouse bench outage --minutes 1 --owed 20000 --rounds 10 --json
+  roundhouse bench outage --owed 1000000 --rounds 100 --illness all
 
 Exit codes:
   0  measured; a floor that is not met is no failure
-  1  the audit found something, the wallet was called more often at once than it may be, or more settlements
-     were in memory than may be
+  1  the audit found something, a wallet was called more often at once than it may be, more settlements were in
+     memory than may be, memory grew by more than --growth-mib-max, or an ill wallet was not seen as what it is
   2  could not be measured";
 
 /// The fewest rounds before, where nobody says how many.
 const CONTROL_ROUNDS_MIN: usize = 2;
+/// All of the five ways.
+const ALL: &str = "all";
+/// MiB. Of what is owed a dispatcher holds 100,000 settlements or so, of 1 KB each; a million that this bench waits for
+/// are 300 MB more.
+const GROWTH_MIB_MAX: u64 = 1_024;
 
 /// A partner that is away while settlements fall due for it, and what the others notice
 ///
@@ -30,6 +38,14 @@ pub(in crate::cli) struct Flags {
     /// How long the one is away
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
     minutes: u64,
+    /// What is amiss with it; given several times, or `all` for five ways, so many partners are away and share what
+    /// falls due
+    #[arg(long, value_name = "NAME", default_value = "resets", value_parser = illness())]
+    illness: Vec<String>,
+    /// The most that memory may grow by while it is away and until it has everything. What falls due is also remembered
+    /// by this bench, which shares the process with the server, until it is confirmed
+    #[arg(long, value_name = "MIB", default_value_t = GROWTH_MIB_MAX)]
+    growth_mib_max: u64,
     /// Settlements that fall due for it meanwhile
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     owed: u32,
@@ -62,6 +78,8 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
     let rounds = usize::try_from(flags.rounds).context("too many rounds")?;
     let plan = OutagePlan {
         others: usize::from(flags.others),
+        illnesses: illnesses(&flags.illness),
+        growth_mib_max: flags.growth_mib_max,
         owed: usize::try_from(flags.owed).context("too many settlements")?,
         rounds,
         away_s: flags.minutes * 60,
@@ -76,6 +94,22 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
     site.hold(&plan).await
 }
 
+/// The names of illnesses, and `all`.
+fn illness() -> PossibleValuesParser {
+    let names = Illness::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(
+        names.chain([PossibleValue::new(ALL).help("Five of these: all but resets")]),
+    )
+}
+
+fn illnesses(names: &[String]) -> Vec<Illness> {
+    let of = |name: &String| match name.as_str() {
+        ALL => Illness::FIVE.to_vec(),
+        name => Illness::from_str(name, false).into_iter().collect(),
+    };
+    names.iter().flat_map(of).collect()
+}
+
 /// How many rounds come before, where nobody says it.
 fn half_of(rounds: usize) -> usize {
     rounds.div_ceil(2).max(CONTROL_ROUNDS_MIN)
@@ -84,6 +118,21 @@ fn half_of(rounds: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_name_is_an_illness_and_all_are_five() {
+        let named = |names: &[&str]| {
+            illnesses(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(named(&["resets"]), [Illness::Resets]);
+        assert_eq!(named(&["refuses", "slow"]), [Illness::Refuses, Illness::Slow]);
+        assert_eq!(named(&[ALL]), Illness::FIVE);
+        let all = Illness::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        assert_eq!(
+            illnesses(&all.map(|one| one.get_name().to_owned()).collect::<Vec<_>>()),
+            Illness::value_variants()
+        );
+    }
 
     #[test]
     fn half_as_many_rounds_come_before_and_two_at_least() {

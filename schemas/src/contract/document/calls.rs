@@ -101,7 +101,7 @@ const GET_ID: &str = "`get_` and the first 32 hexadecimal digits of SHA-256 over
 /// Where nobody looks at `Retry-After`.
 const NO_WAIT: &str = "Not looked at.";
 /// Where whoever closes rounds does (`settler/src/reconciler/desk.rs`).
-const CLOSE_WAIT: &str = "Seconds, honoured up to 600: no round is closed with this wallet meanwhile. Here \
+const CLOSE_WAIT: &str = "Seconds or a date, honoured up to 600 s: no round is closed with this wallet meanwhile. Here \
     `retry_after_ms` does not count.";
 
 /// Every call there is.
@@ -124,8 +124,9 @@ fn authorize() -> Call {
         asks: Some(Shape::of::<AuthorizeRequest>()),
         answers: Shape::of::<AuthorizeResponse>(),
         problems: &[400, 401, 403, 406, 409, 413, 415, 422, 429, 500, 503],
-        retry_after: "Not looked at: a stake cannot wait. What is not decided is asked for again after 100 ms, while there \
-            is time.",
+        retry_after: "Seconds or a date, honoured up to 10 s: no stake is asked for meanwhile. The longer of this and \
+            `retry_after_ms` counts. Without either what is not decided is asked for again after 100 ms, while there is \
+            time.",
     }
 }
 
@@ -143,8 +144,8 @@ fn state() -> Call {
         asks: Some(Shape::of::<StateRequest>()),
         answers: Shape::of::<StateResponse>(),
         problems: &[400, 401, 403, 406, 409, 413, 415, 429, 500, 503],
-        retry_after: "Seconds, honoured up to 5: no state is sent to this wallet meanwhile. The longer of this and \
-            `retry_after_ms` counts.",
+        retry_after: "Seconds or a date, honoured up to 600 s: no state is sent to this wallet meanwhile. The longer of \
+            this and `retry_after_ms` counts.",
     }
 }
 
