@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, Message, PeerClient, Peers, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION};
+use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, STATE_PATH};
 use std::time::{Duration, Instant};
 
 /// How a call is counted whose 200 decides nothing of some item.
@@ -46,6 +46,7 @@ impl<K: Clock> Sender<K> {
             id: &call.request.chunk_id,
             method: Method::POST,
             path: call.path,
+            route: STATE_PATH,
             // The attempt stands in a header alone: the bytes of a chunk never change.
             headers: &[
                 (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),

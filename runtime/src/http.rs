@@ -13,6 +13,7 @@ mod outbound;
 mod peers;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod wire;
 
 pub use guard::{Forbidden, Guard, Network, NetworkError};

@@ -126,13 +126,14 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         tiers: [3, 0, 0, 0, 1],
         circuits: [(Traffic::Void, Circuit::Open)].into(),
         parked: 4,
+        oldest_at: Some(500),
         oldest_void_at: Some(700),
         ..OwedOf::default()
     };
     let owed = Owed { partition: 1, held: 3, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();
     for (owed, numbers) in [(&[owed][..], ([2, 3, 1, 4], "0.7")), (&[], ([0; 4], "0.0"))] {
-        shown.show(owed, &mut before);
+        shown.show(1_200, owed, &mut before);
         let text = metrics.text().unwrap();
         let ([void, tier, last, parked], oldest) = numbers;
         for line in [
@@ -144,6 +145,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
                 "partner_circuit_state{{partner=\"acme\",traffic=\"void\",state=\"open\"}} {last}\n"
             ),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
+            format!("partner_oldest_undelivered_age_seconds{{partner=\"acme\"}} {oldest}\n"),
             format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {
             assert!(text.contains(&line), "{line} is not in {text}");
