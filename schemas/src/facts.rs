@@ -20,6 +20,8 @@ pub const ADMITTED: &str = "admitted";
 pub const DELIVERED: &str = "delivered";
 /// What came of closing a round with a partner: framed `CloseRecord`.
 pub const CLOSE: &str = "close";
+/// What somebody said or had done: framed `ActRecord`.
+pub const ACT: &str = "act";
 /// History of a bet: a record of `decisions.v1`. Like the three below it a framed `HistoryRecord`.
 pub const HISTORY_DECISION: &str = "history_decision";
 /// History of a bet: a record of `settlements.v1`.
@@ -47,6 +49,7 @@ pub const KINDS: &[&str] = &[
     ADMITTED,
     DELIVERED,
     CLOSE,
+    ACT,
     HISTORY_DECISION,
     HISTORY_SETTLEMENT,
     HISTORY_DELIVERY,

@@ -39,6 +39,7 @@ fn for_each(what: &mut impl ForEach) {
     what.each::<UnreadableRecord>("facts/unreadable.avsc");
     what.each::<HistoryRecord>("facts/history.avsc");
     what.each::<CloseRecord>("facts/close.avsc");
+    what.each::<ActRecord>("facts/act.avsc");
 }
 
 /// A file of this crate.
