@@ -101,6 +101,7 @@ impl<C: Clock> Authorize<C> {
             id: &get_id(partner, HEALTH_PATH),
             method: Method::GET,
             path: HEALTH_PATH,
+            route: HEALTH_PATH,
             headers: &[(VERSION, HeaderValue::from_static(API_VERSION))],
             body: None,
         };
@@ -157,6 +158,7 @@ impl<C: Clock> Authorize<C> {
             id: &format!("{}:1", call.bet),
             method: Method::POST,
             path: AUTHORIZE_PATH,
+            route: AUTHORIZE_PATH,
             headers: &[
                 (VERSION, HeaderValue::from_static(API_VERSION)),
                 (ATTEMPT, HeaderValue::from(call.attempt)),

@@ -9,6 +9,7 @@
 //! The server in front must bound the time for headers and the number of connections; bodies are bounded
 //! here, in bytes and in time.
 
+mod acts;
 mod bet_bodies;
 mod bets;
 pub(crate) mod body;
@@ -112,6 +113,7 @@ pub fn router<E: Engine>(state: ApiState<E>, further: Router) -> Router {
     rounds
         .merge(bets)
         .route("/v1/partners/{partner}/transactions", transactions)
+        .route("/v1/acts", get(acts::list::<E>))
         .merge(partner_api)
         .merge(ops)
         .merge(partner_docs::routes().with_state(()))

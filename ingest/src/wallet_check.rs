@@ -60,12 +60,13 @@ pub async fn check(partners: &Partners, partner: &Partner, clock: &impl Clock) -
 async fn get<T: DeserializeOwned>(
     partners: &Partners,
     partner: &PartnerId,
-    path: &str,
+    path: &'static str,
     clock: &impl Clock,
 ) -> Result<T, String> {
     let version = (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION));
     let (id, headers) = (get_id(partner, path), [version]);
-    let message = Message { id: &id, method: Method::GET, path, headers: &headers, body: None };
+    let (method, headers) = (Method::GET, &headers);
+    let message = Message { id: &id, method, path, route: path, headers, body: None };
     let wallets = partners.wallets();
     let client = wallets.client(HTTP);
     let called = wallets.call(&client, partner, message, ANSWER_WAIT_MAX, ANSWER_BYTES_MAX, clock);

@@ -78,6 +78,7 @@ pub struct Metrics {
     circuit: Family<CircuitIs, Gauge>,
     parked: Family<Of, Gauge>,
     failed_units: Family<Units, Gauge>,
+    oldest: Family<Of, Gauge<f64, AtomicU64>>,
     oldest_void: Family<Of, Gauge<f64, AtomicU64>>,
 }
 
@@ -155,6 +156,11 @@ impl Metrics {
                 "What settlements that failed would give the players of a partner, in minor units",
                 Family::default(),
             ),
+            oldest: metrics.register(
+                "partner_oldest_undelivered_age_seconds",
+                "Since when the oldest settlement in memory without a durable end is due; 0 for none",
+                Family::default(),
+            ),
             oldest_void: metrics.register(
                 "partner_oldest_void_timestamp_seconds",
                 "When the oldest void without a durable end was caused, since the Unix epoch; 0 for none",
@@ -180,7 +186,7 @@ impl Metrics {
 
     /// Shows what the dispatchers of this process owe. A partner that is in none of them any more, since
     /// its partition moved on, shows nothing owed here.
-    pub fn show(&self, owed: &[Owed], before: &mut BTreeSet<PartnerId>) {
+    pub fn show(&self, now: Millis, owed: &[Owed], before: &mut BTreeSet<PartnerId>) {
         let mut partners: BTreeMap<&PartnerId, &OwedOf> = BTreeMap::new();
         for one in owed {
             // A partner has one lane and so one partition.
@@ -191,15 +197,15 @@ impl Metrics {
         self.failed_units.clear();
         let nothing = OwedOf::default();
         for gone in before.iter().filter(|partner| !partners.contains_key(partner)) {
-            self.show_one(gone, &nothing);
+            self.show_one(now, gone, &nothing);
         }
         *before = partners.keys().map(|partner| (*partner).clone()).collect();
         for (partner, owed) in partners {
-            self.show_one(partner, owed);
+            self.show_one(now, partner, owed);
         }
     }
 
-    fn show_one(&self, partner: &PartnerId, owed: &OwedOf) {
+    fn show_one(&self, now: Millis, partner: &PartnerId, owed: &OwedOf) {
         for traffic in TRAFFIC {
             let name = word(traffic);
             let labels = OfTraffic { partner: partner.to_string(), traffic: name };
@@ -230,6 +236,9 @@ impl Metrics {
             let labels = Units { partner: partner.to_string(), currency: currency.to_string() };
             self.failed_units.get_or_create(&labels).set(i64::try_from(*units).unwrap_or(i64::MAX));
         }
+        let age = owed.oldest_at.map_or(0, |at| now.saturating_sub(at));
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0)).as_secs_f64();
+        self.oldest.get_or_create(&of(partner)).set(age);
         let oldest_void = u64::try_from(owed.oldest_void_at.unwrap_or(0)).unwrap_or(0);
         let oldest_void = Duration::from_millis(oldest_void).as_secs_f64();
         self.oldest_void.get_or_create(&of(partner)).set(oldest_void);

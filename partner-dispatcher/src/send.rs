@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, Message, Peers, Pools, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, Traffic};
+use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, STATE_PATH, Traffic};
 use std::time::{Duration, Instant};
 
 /// How a call is counted whose 200 decides nothing of some item.
@@ -50,6 +50,7 @@ impl<K: Clock> Sender<K> {
             id: &call.request.chunk_id,
             method: Method::POST,
             path: call.path,
+            route: STATE_PATH,
             // The attempt stands in a header alone: the bytes of a chunk never change.
             headers: &[
                 (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),

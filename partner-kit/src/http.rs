@@ -5,7 +5,7 @@ use crate::faults::{FaultCounts, FaultSettings};
 use crate::misbehave::{Decline, Mischief, OtherVersion, RowsLost, misbehave};
 use crate::movement::DeclineCode;
 use crate::problem::Problem;
-use crate::register::API_VERSION;
+use crate::register::{API_VERSION, Register};
 use crate::signed::{Signing, signed};
 use crate::wallet::Wallet;
 use axum::Json;
@@ -271,6 +271,9 @@ struct Player {
     /// Answer: the free balance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     balance: Option<MoneyBody>,
+    /// Answer: what was paid while the player is blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspense: Option<MoneyBody>,
     /// Request: money to put in; negative takes out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposit: Option<MoneyBody>,
@@ -313,10 +316,11 @@ async fn change_player(
 }
 
 async fn show(wallet: &Wallet, player: String) -> Answer {
-    let (balance, blocked) =
-        wallet.read(|register| (register.balance(&player), register.is_blocked(&player))).await?;
-    let balance = balance.map(Into::into);
-    let shown = Player { player, balance, deposit: None, blocked: Some(blocked) };
+    let accounts = |register: &Register| (register.balance(&player), register.suspense(&player));
+    let (accounts, blocked) =
+        wallet.read(|register| (accounts(register), register.is_blocked(&player))).await?;
+    let (balance, suspense) = (accounts.0.map(Into::into), accounts.1.map(Into::into));
+    let shown = Player { player, balance, suspense, deposit: None, blocked: Some(blocked) };
     Ok(Json(shown).into_response())
 }
 

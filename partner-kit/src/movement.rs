@@ -71,9 +71,18 @@ pub struct Movement {
     pub collected_net: i64,
     /// What a claw-back could not take so far, minor units, 0 or above.
     pub shortfall: i64,
+    /// What of `moved` went to the player's suspense account, or with a negative amount came from there; 0 unless the
+    /// player is blocked.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub suspense: i64,
     /// Balance that the player's account was opened with, if this movement opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<i64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_nothing(units: &i64) -> bool {
+    *units == 0
 }
 
 /// Money put into, or with a negative amount taken out of, a player's account by the partner itself.
@@ -96,7 +105,7 @@ pub struct Deposit {
     pub opening: Option<i64>,
 }
 
-/// A player was blocked or may bet again.
+/// A player was blocked, or may bet again and has what was kept in suspense.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Position in the journal.

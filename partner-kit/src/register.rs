@@ -130,6 +130,33 @@ fn net(status: RowStatus, stake: i64, payout: i64) -> i64 {
 pub struct Account {
     /// The currency, with its exponent; units are the free balance and may be below 0.
     pub free: Money,
+    /// What was paid while the player was blocked, in minor units; 0 or above.
+    pub suspense: i64,
+}
+
+impl Account {
+    /// The account once `units` of a bet have moved, and what of them went to suspense: credits while the player is
+    /// blocked; debits come from there first. `None` if the amount cannot be held.
+    fn moved(self, units: i64, blocked: bool) -> Option<(Self, i64)> {
+        let aside = match units {
+            0.. if blocked => units,
+            0.. => 0,
+            ..0 => units.max(self.suspense.checked_neg()?),
+        };
+        Some((self.with(units, aside)?, aside))
+    }
+
+    /// The account with `units` more, `aside` of them in suspense.
+    fn with(self, units: i64, aside: i64) -> Option<Self> {
+        let free = self.free.units.checked_add(units.checked_sub(aside)?)?;
+        let suspense = self.suspense.checked_add(aside).filter(|units| 0 <= *units)?;
+        Some(Self { free: self.free.with_units(free), suspense })
+    }
+
+    /// What a claw-back can take without going below zero.
+    fn available(&self) -> i64 {
+        self.free.units.max(0).saturating_add(self.suspense)
+    }
 }
 
 /// The register of one partner.
@@ -227,6 +254,11 @@ impl Register {
         self.accounts.get(player).map(|account| account.free)
     }
 
+    /// What was paid to a player who is blocked, and is kept apart; nothing if the player was never seen.
+    pub fn suspense(&self, player: &str) -> Option<Money> {
+        self.accounts.get(player).map(|account| account.free.with_units(account.suspense))
+    }
+
     /// Every account, ordered by player.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = (&str, &Account)> {
         self.accounts.iter().map(|(player, account)| (player.as_ref(), account))
@@ -243,7 +275,8 @@ impl Register {
         Entry::Epoch(epoch)
     }
 
-    /// Blocks a player or lets them bet again. Payouts and voids are taken all the same.
+    /// Blocks a player or lets them bet again. Payouts and voids are taken all the same: what they pay goes to a suspense
+    /// account, and to the player once not blocked any more.
     pub fn block(&mut self, player: &str, blocked: bool) -> Entry {
         self.set_blocked(player, blocked);
         Entry::Block(Block { seq: self.next_seq(), player: player.to_owned(), blocked })
@@ -261,7 +294,7 @@ impl Register {
         }
         let units = free.units.checked_add(money.units);
         let units = units.ok_or(Refusal::BadRequest("the balance would overflow"))?;
-        self.accounts.insert(name, Account { free: free.with_units(units) });
+        self.put(name, free.with_units(units));
         Ok(Entry::Deposit(Deposit {
             seq: self.next_seq(),
             at_ms: self.now,
@@ -292,6 +325,12 @@ impl Register {
         })
     }
 
+    /// Sets the free balance of an account, which it opens if need be.
+    fn put(&mut self, player: Arc<str>, free: Money) {
+        let suspense = self.accounts.get(&player).map_or(0, |account| account.suspense);
+        self.accounts.insert(player, Account { free, suspense });
+    }
+
     /// Whether a player may not bet.
     pub fn is_blocked(&self, player: &str) -> bool {
         self.blocked.contains(player)
@@ -302,6 +341,10 @@ impl Register {
             self.blocked.insert(player.to_owned());
         } else {
             self.blocked.remove(player);
+            if let Some(account) = self.accounts.get_mut(player) {
+                let free = account.free.units.saturating_add(account.suspense);
+                *account = Account { free: account.free.with_units(free), suspense: 0 };
+            }
         }
     }
 
@@ -328,6 +371,7 @@ impl Register {
             moved,
             collected_net: row.collected_net,
             shortfall: row.shortfall(),
+            suspense: 0,
             opening,
         };
         match self.rows.get_mut(bet_id) {

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::acts;
 use crate::parked::{self, Filter, Item};
 use crate::topics::whole;
 use anyhow::{Context, bail};
@@ -131,6 +132,9 @@ pub async fn sign_off(
         what: PartnerWord::Ledger(LedgerWord { epoch: epoch.clone(), restored: true }),
         by: Said { reason: reason.to_owned(), actor: actor.to_owned(), said_at: now },
     };
+    if let Some(act) = schemas::acts::of_partner(&said) {
+        acts::keep(engine, &act).await?;
+    }
     let record = outgoing::partner(&said, engine.partitions(Topic(PARTNERS)));
     let record = record.context("the sign-off does not survive its own encoding")?;
     let appended = engine.append(vec![Append::from(record.into_parts())]).await;

@@ -14,6 +14,7 @@ mod peers;
 mod pools;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod wire;
 
 pub use guard::{Forbidden, Guard, Network, NetworkError};

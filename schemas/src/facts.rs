@@ -22,6 +22,8 @@ pub const DELIVERED: &str = "delivered";
 pub const CLOSE: &str = "close";
 /// A settlement without a final answer was said again (R19): framed `RepeatRecord`. No record caused it: its `at` is 0.
 pub const REPEATED: &str = "repeated";
+/// What somebody said or had done: framed `ActRecord`.
+pub const ACT: &str = "act";
 /// History of a bet: a record of `decisions.v1`. Like the three below it a framed `HistoryRecord`.
 pub const HISTORY_DECISION: &str = "history_decision";
 /// History of a bet: a record of `settlements.v1`.
@@ -50,6 +52,7 @@ pub const KINDS: &[&str] = &[
     DELIVERED,
     CLOSE,
     REPEATED,
+    ACT,
     HISTORY_DECISION,
     HISTORY_SETTLEMENT,
     HISTORY_DELIVERY,

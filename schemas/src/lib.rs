@@ -4,6 +4,7 @@
 //! `.avsc` file), and a wire record becomes what it says ([`bets`], [`rounds`], ...), or is refused with
 //! a typed error. Money is integer minor units; odds are integer hundredths; no float anywhere.
 
+pub mod acts;
 pub mod bets;
 pub mod catalogue;
 pub mod contract;

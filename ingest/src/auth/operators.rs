@@ -22,7 +22,7 @@ pub struct KeyTooShort {
 pub enum Duty {
     /// Open, amend and close rounds, say a first result, and void a round that has none.
     Rounds,
-    /// Replace a result version in one step: meant for feeds.
+    /// Replace a result version in one step: meant for feeds, and nobody's who is not given it.
     Correct,
     /// Propose a correction, and reject one.
     Propose,
@@ -38,6 +38,11 @@ impl Duty {
     /// Every duty.
     pub const ALL: &[Self] =
         &[Self::Rounds, Self::Correct, Self::Propose, Self::Approve, Self::Partners, Self::Read];
+
+    /// What whoever has no roles may do: all but replace a result alone. A correction takes two people, unless somebody
+    /// is given the role to make one.
+    pub const USUAL: &[Self] =
+        &[Self::Rounds, Self::Propose, Self::Approve, Self::Partners, Self::Read];
 
     /// Its word in the configuration.
     pub const fn name(self) -> &'static str {

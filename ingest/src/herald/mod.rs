@@ -2,7 +2,7 @@
 //!
 //! Reads what API instances, feeds and its own timers append there; judges it with a pure fold; copies
 //! what it admits to every partition of `bets.v1`, numbered per round; says its verdict in `rounds.v1`.
-//! Writes: facts `admitted`, markers, verdicts, `sealed`, its timers' `closing` and `closed`, and, on
+//! Writes: facts `admitted` and `act`, markers, verdicts, `sealed`, its timers' `closing` and `closed`, and, on
 //! partition 0, the ticks.
 //!
 //! A crash leaves copies without a verdict, which the next herald writes again: settlers ignore what
@@ -19,6 +19,7 @@ pub use fold::{Admitted, CORRECTION_MS_MAX, Fold, Judgement, Round, RoundRules, 
 use copies::Waves;
 use runtime::machine::{Alarm, Effect, Input, Machine};
 use runtime::{Append, Batch, Fact, Millis, Record, Scope, Source, StoreOffset, Topic};
+use schemas::acts;
 use schemas::bets::{BetEvent, BetSaid, Unreadable};
 use schemas::catalogue::ROUNDS;
 use schemas::facts::ADMITTED;
@@ -240,6 +241,9 @@ impl Herald {
         if said_before {
             return Ok(());
         }
+        if let Some(act) = acts::of_round(event, refused.as_deref()) {
+            waves.fact(Fact::from(acts::fact(&act, offset)?.into_parts()));
+        }
         if let Judgement::Admitted(admitted) = judgement {
             let row = outgoing::admitted_fact(event, self.source.partition, offset)?;
             waves.fact(Fact::from(row.into_parts()));
@@ -257,7 +261,7 @@ impl Herald {
         let verdict = RoundEvent {
             round: event.round.clone(),
             request: event.request.clone(),
-            actor: "herald".to_owned(),
+            actor: acts::HERALD.to_owned(),
             said_at: event.said_at,
             said: RoundSaid::Verdict(Verdict {
                 judged: offset,

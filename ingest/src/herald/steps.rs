@@ -40,7 +40,7 @@ impl Herald {
             round: round.clone(),
             request: RequestId::try_from("herald".to_owned())
                 .map_err(|_| FrameError::NotFaithful(0))?,
-            actor: "herald".to_owned(),
+            actor: schemas::acts::HERALD.to_owned(),
             said_at: now,
             said,
         };

@@ -5,9 +5,12 @@ use runtime::machine::{Effect, Input, Machine};
 use runtime::{Append, Fact, Record, RecordHeaders, Step};
 use schemas::bets::{BetEvent, BetSaid, MarkerBody};
 use schemas::catalogue::{BETS, ROUNDS};
+use schemas::facts::ACT;
+use schemas::frame;
 use schemas::outgoing::Partitions;
 use schemas::proposal;
 use schemas::rounds::{Offer, Opened, Outcome, RoundEvent, RoundSaid};
+use schemas::wire::ActRecord;
 use schemas::{ContentHash, Odds, Selection};
 
 const CLOSES_AT: i64 = 20_000;
@@ -472,8 +475,43 @@ fn an_unreadable_record_is_a_fact() {
     let mut herald = desk.herald();
     desk.run(&mut herald);
     let kinds: Vec<&str> = desk.facts.iter().map(|fact| fact.key.kind).collect();
-    assert_eq!(kinds, ["unreadable", "admitted"]);
+    assert_eq!(kinds, ["unreadable", "act", "admitted"]);
     assert_eq!(desk.alarms, ["record_unreadable"]);
+}
+
+/// Who said what, and what became of it; what the herald says itself is no act.
+#[test]
+fn what_is_said_is_kept_with_what_became_of_it() {
+    let mut desk = Desk::default();
+    desk.say(&opened("chess", "chess"));
+    desk.say(&opened("o", "die"));
+    let mut herald = desk.herald();
+    desk.run(&mut herald);
+    // The next one, who finds no verdicts, writes the same facts.
+    let before = std::mem::take(&mut desk.facts);
+    desk.log.truncate(2);
+    desk.stored = 0;
+    let mut herald = desk.herald();
+    desk.run(&mut herald);
+    assert_eq!(desk.facts, before);
+    desk.say(&said("c", 20_000, RoundSaid::Closing));
+    desk.run(&mut herald);
+    let acts = desk.facts.iter().filter(|fact| fact.key.kind == ACT);
+    let acts = acts.map(|fact| frame::decode::<ActRecord>(&fact.body).unwrap());
+    let acts: Vec<_> =
+        acts.map(|act| (act.said_at, act.actor, act.what, act.request_id, act.refused)).collect();
+    let act = |at, what: &str, request: &str, refused: Option<&str>| {
+        let text = str::to_owned;
+        (at, text("feed"), text(what), Some(text(request)), refused.map(text))
+    };
+    assert_eq!(
+        acts,
+        [
+            act(1_000, "opened", "chess", Some("unknown_game")),
+            act(1_000, "opened", "o", None),
+            act(20_000, "closing", "c", None),
+        ]
+    );
 }
 
 /// R8: one tick in flight per partition, the next a second after the acknowledgement.

@@ -283,7 +283,8 @@ fn asked<L: Line>(
     Ok((Asked { whose, from: ms(from), status, round }, below))
 }
 
-fn moment(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+/// The moment that was given as `field`.
+pub(super) fn moment(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let why = "is no RFC 3339 time with offset, such as 2026-11-21T18:00:00Z (write + as %2B)";
     parse_timestamp(text).map(Some).ok_or_else(|| wrong(format!("`{field}` {why}")))

@@ -11,11 +11,10 @@ use crate::problem::{Kind, Problem};
 use crate::wallet_check::{self, Checked};
 use axum::extract::State;
 use http::StatusCode;
-use runtime::{Append, Clock, Engine, EngineError, Millis, Topic};
-use schemas::PartnerId;
+use runtime::{Append, Batch, Clock, Engine, EngineError, Fact, Millis, Topic};
 use schemas::catalogue::PARTNERS;
-use schemas::outgoing;
 use schemas::partners::{PartnerSaid, PartnerWord, Pauser, Said};
+use schemas::{PartnerId, acts, outgoing};
 use std::sync::Arc;
 
 /// Characters a reason may have.
@@ -153,8 +152,10 @@ impl<E: Engine> ApiState<E> {
         let before = self.partners.get(&partner);
         let record = outgoing::partner(&said, self.engine.partitions(Topic(PARTNERS)));
         let record = record.map_err(|error| Problem::new(Kind::UNENCODABLE, error.to_string()))?;
-        let appended = self.engine.append(vec![Append::from(record.into_parts())]).await;
-        appended.map_err(|error| {
+        let mut batch = Batch::of_records(vec![Append::from(record.into_parts())]);
+        batch.facts = vec![self.act(&said)?];
+        let applied = self.engine.apply(None, batch).await;
+        applied.map_err(|error| {
             let kind = match error {
                 EngineError::Full(_) => Kind::STORAGE_FULL,
                 EngineError::Unavailable(_)
@@ -167,6 +168,18 @@ impl<E: Engine> ApiState<E> {
         // Who asks here next need not wait for the log.
         self.partners.note_ahead(before.as_ref(), said).map_err(|error| refused(&error))?;
         self.known_partner(&partner).map(|partner| axum::Json(partner.into()))
+    }
+}
+
+impl<E: Engine> ApiState<E> {
+    /// The fact of what an operator says.
+    fn act(&self, said: &PartnerSaid) -> Result<Vec<Fact>, Problem> {
+        let at = u64::try_from(said.by.said_at).unwrap_or(0);
+        let facts = acts::of_partner(said).map(|act| acts::fact(&act, at)).into_iter();
+        facts
+            .map(|fact| fact.map(|fact| Fact::from(fact.into_parts())))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Problem::new(Kind::UNENCODABLE, error.to_string()))
     }
 }
 

@@ -61,6 +61,8 @@ pub struct OwedOf {
     /// Bets with an item parked since the dispatcher started and no final answer to it since; they are in
     /// none of the other counts.
     pub parked: u64,
+    /// `caused_at` of the oldest settlement in memory without a durable end, in ms since the Unix epoch.
+    pub oldest_at: Option<Millis>,
     /// `caused_at` of the oldest void without a durable end, in ms since the Unix epoch.
     pub oldest_void_at: Option<Millis>,
     /// The epoch of its ledger, as its last answer named it; `None` before there was one.
@@ -134,6 +136,7 @@ impl Dispatcher {
                 continue;
             }
             *owed.items.entry(traffic).or_default() += 1;
+            owed.oldest_at = earlier(owed.oldest_at, Some(item.settlement.caused_at));
             let stands_in =
                 item.places.iter().find_map(|place| RetryTier::of_topic(place.source.topic.0));
             if let Some(tier) = stands_in {

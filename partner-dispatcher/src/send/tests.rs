@@ -185,13 +185,14 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
         to_fix: [Traffic::Void].into(),
         withheld: [(Traffic::Void, 3)].into(),
         parked: 4,
+        oldest_at: Some(500),
         oldest_void_at: Some(700),
         ..OwedOf::default()
     };
     let owed = Owed { partition: 1, held: 3, partners: [(partner(), owed)].into() };
     let mut before = BTreeSet::new();
     for (owed, numbers) in [(&[owed][..], ([2, 3, 1, 4], "0.7")), (&[], ([0; 4], "0.0"))] {
-        shown.show(owed, &mut before);
+        shown.show(1_200, owed, &mut before);
         let text = metrics.text().unwrap();
         let ([void, tier, last, parked], oldest) = numbers;
         for line in [
@@ -205,6 +206,7 @@ fn what_is_owed_is_shown_until_its_partition_moves_on() {
             format!("partner_fix_then_retry{{partner=\"acme\",traffic=\"void\"}} {last}\n"),
             format!("partner_repeats_withheld{{partner=\"acme\",traffic=\"void\"}} {tier}\n"),
             format!("partner_parked_records{{partner=\"acme\"}} {parked}\n"),
+            format!("partner_oldest_undelivered_age_seconds{{partner=\"acme\"}} {oldest}\n"),
             format!("partner_oldest_void_timestamp_seconds{{partner=\"acme\"}} {oldest}\n"),
         ] {
             assert!(text.contains(&line), "{line} is not in {text}");

@@ -1,6 +1,6 @@
 //! Revision 1: the stake.
 
-use super::{Account, Register, Row, bet_of_round, session};
+use super::{Register, Row, bet_of_round, session};
 use crate::movement::{DeclineCode, Movement};
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, HoldDecision, RowStatus, parse_timestamp, timestamp,
@@ -111,7 +111,7 @@ fn write(
         None => (RowStatus::Held, stake.units.saturating_neg()),
     };
     let free = free.with_units(free.units.saturating_add(moved));
-    register.accounts.insert(Arc::clone(&name), Account { free });
+    register.put(Arc::clone(&name), free);
     let row = Row {
         player: name,
         revision: REVISION_HELD,

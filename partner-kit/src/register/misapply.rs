@@ -15,7 +15,7 @@ impl Register {
         let free = account.free.units.checked_add(units)?;
         row.collected_net = row.collected_net.checked_add(units)?;
         row.astray = row.astray.checked_add(units)?;
-        *account = Account { free: account.free.with_units(free) };
+        *account = Account { free: account.free.with_units(free), ..*account };
         Some(self.write(bet_id, row, units, None))
     }
 }

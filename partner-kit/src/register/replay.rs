@@ -116,7 +116,7 @@ impl Register {
                 currency: movement.currency,
                 exponent: movement.exponent,
             };
-            self.credit(movement.seq, &row.player, kind, movement.opening)?;
+            self.credit(movement.seq, &row.player, kind, movement.suspense, movement.opening)?;
         }
         self.seq = movement.seq;
         self.tell_time(movement.at_ms);
@@ -177,30 +177,30 @@ impl Register {
         let money =
             Money { units: deposit.units, currency: deposit.currency, exponent: deposit.exponent };
         let name: Arc<str> = Arc::from(deposit.player.as_str());
-        self.credit(deposit.seq, &name, money, deposit.opening)?;
+        self.credit(deposit.seq, &name, money, 0, deposit.opening)?;
         self.seq = deposit.seq;
         self.tell_time(deposit.at_ms);
         Ok(())
     }
 
-    /// Moves `money` in an account, which `opening` opens in the currency of `money`.
+    /// Moves `money` in an account, `aside` of it in suspense; `opening` opens it in the currency of `money`.
     fn credit(
         &mut self,
         seq: u64,
         player: &Arc<str>,
         money: Money,
+        aside: i64,
         opening: Option<i64>,
     ) -> Result<(), ReplayError> {
-        let free = match (self.accounts.get(player), opening) {
-            (Some(account), None) => Some(account.free),
-            (None, Some(opening)) => Some(money.with_units(opening)),
+        let account = match (self.accounts.get(player), opening) {
+            (Some(account), None) => Some(*account),
+            (None, Some(opening)) => Some(Account { free: money.with_units(opening), suspense: 0 }),
             (Some(_), Some(_)) | (None, None) => None,
         };
-        let after = free.and_then(|free| Some((free, free.units.checked_add(money.units)?)));
-        let Some((free, units)) = after else {
+        let Some(after) = account.and_then(|account| account.with(money.units, aside)) else {
             return Err(ReplayError::Account { seq, player: player.to_string() });
         };
-        self.accounts.insert(Arc::clone(player), Account { free: free.with_units(units) });
+        self.accounts.insert(Arc::clone(player), after);
         Ok(())
     }
 }

@@ -158,7 +158,7 @@ fn recovered(
     if free.currency != content.stake.currency || free.exponent != content.stake.exponent {
         return Err(Reject::BadRequest);
     }
-    register.accounts.insert(Arc::clone(&player), Account { free });
+    register.put(Arc::clone(&player), free);
     let row = Row {
         player,
         revision: item.revision,
@@ -210,20 +210,22 @@ fn move_to(
 ) -> Result<(StateResult, Option<Movement>), Reject> {
     let target = net(row.status, row.stake.units, row.payout);
     let owed = target.checked_sub(row.collected_net).ok_or(Reject::AmountTooLarge)?;
-    let moved = match (owed, register.accounts.get_mut(&row.player)) {
-        (0, _) => 0,
+    let blocked = register.is_blocked(&row.player);
+    let (moved, suspense) = match (owed, register.accounts.get_mut(&row.player)) {
+        (0, _) => (0, 0),
         // Money only ever moved on this bet through an account.
         (_, None) => return Err(Reject::UnknownBet),
         (owed, Some(account)) => {
             let moved = collect(register.options.claw_back, account, owed);
-            let units = account.free.units.checked_add(moved).ok_or(Reject::AmountTooLarge)?;
-            *account = Account { free: account.free.with_units(units) };
-            moved
+            let (after, aside) = account.moved(moved, blocked).ok_or(Reject::AmountTooLarge)?;
+            *account = after;
+            (moved, aside)
         }
     };
     row.collected_net = row.collected_net.saturating_add(moved);
     let mut result = standing(&row, item, ItemOutcome::Applied);
     let movement = register.write(&item.bet_id, row, moved, opening);
+    let movement = Movement { suspense, ..movement };
     result.moved = Some(moved.to_string());
     result.replayed = false;
     result.partner_ref = Some(format!("tx-{}", movement.seq));
@@ -233,9 +235,7 @@ fn move_to(
 /// How much of `owed` moves: all of it, or under `collect_available` what the player has.
 fn collect(claw_back: ClawBack, account: &Account, owed: i64) -> i64 {
     match claw_back {
-        ClawBack::CollectAvailable if owed < 0 => {
-            owed.max(account.free.units.max(0).saturating_neg())
-        }
+        ClawBack::CollectAvailable if owed < 0 => owed.max(account.available().saturating_neg()),
         ClawBack::CollectAvailable | ClawBack::Negative => owed,
     }
 }

@@ -73,8 +73,19 @@ impl Case {
     }
 
     fn block(&mut self, player: &str) {
-        let entry = self.register.block(player, true);
+        self.set_blocked(player, true);
+    }
+
+    #[track_caller]
+    fn set_blocked(&mut self, player: &str, blocked: bool) {
+        let entry = self.register.block(player, blocked);
         self.shadow.replay_entry(&entry).unwrap();
+        assert_eq!(self.shadow.accounts, self.register.accounts);
+    }
+
+    /// The free balance, and what is kept in suspense.
+    fn accounts(&self) -> (i64, i64) {
+        (self.free(), self.register.suspense("p_9").map_or(0, |money| money.units))
     }
 
     fn free(&self) -> i64 {

@@ -1,11 +1,14 @@
 //! What the audit found, for people and for programs.
 
+use crate::plain::plain;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Violations kept in the report; all are counted.
+/// Violations in the printed report; all are counted.
 pub const VIOLATIONS_SHOWN_MAX: usize = 20;
+/// Violations kept of each invariant.
+const VIOLATIONS_KEPT_MAX: usize = 1_000;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,13 +33,13 @@ pub struct Finding {
     /// Things that broke it.
     pub violations: u64,
     #[serde(skip)]
-    shown: Vec<Violation>,
+    kept: Vec<Violation>,
 }
 
 impl Finding {
     /// Nothing checked yet.
     pub(super) fn new(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, checked: 0, violations: 0, shown: Vec::new() }
+        Self { name, meaning, checked: 0, violations: 0, kept: Vec::new() }
     }
 
     /// Checks one thing.
@@ -49,9 +52,9 @@ impl Finding {
         self.checked += 1;
         if !holds {
             self.violations += 1;
-            if self.shown.len() < VIOLATIONS_SHOWN_MAX {
+            if self.kept.len() < VIOLATIONS_KEPT_MAX {
                 let (invariant, subject, text) = (self.name, subject(), text());
-                self.shown.push(Violation { invariant, subject, text });
+                self.kept.push(Violation { invariant, subject, text });
             }
         }
     }
@@ -120,7 +123,7 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(invariants: Vec<Finding>) -> Self {
         let violations = invariants.iter().map(|finding| finding.violations).sum();
-        let shown = invariants.iter().flat_map(|finding| finding.shown.iter().cloned());
+        let shown = invariants.iter().flat_map(|finding| finding.kept.iter().cloned());
         Self {
             clean: violations == 0,
             checked: invariants.iter().map(|finding| finding.checked).sum(),
@@ -138,6 +141,11 @@ impl Report {
     /// The invariant called `name`.
     pub fn finding(&self, name: &str) -> Option<&Finding> {
         self.invariants.iter().find(|finding| finding.name == name)
+    }
+
+    /// What broke, the first 1,000 of each invariant.
+    pub fn broken(&self) -> impl Iterator<Item = &Violation> {
+        self.invariants.iter().flat_map(|finding| &finding.kept)
     }
 }
 
@@ -180,13 +188,13 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         for (bet, why) in &self.frozen {
-            writeln!(f, "frozen: {bet}: {why}")?;
+            writeln!(f, "frozen: {}: {}", plain(bet), plain(why))?;
         }
         for note in &self.notes {
-            writeln!(f, "note: {note}")?;
+            writeln!(f, "note: {}", plain(note))?;
         }
         for Violation { invariant, subject, text } in &self.first_violations {
-            writeln!(f, "VIOLATION {invariant}: {subject}: {text}")?;
+            writeln!(f, "VIOLATION {invariant}: {}: {}", plain(subject), plain(text))?;
         }
         let verdict = if self.clean { "clean" } else { "NOT CLEAN" };
         writeln!(

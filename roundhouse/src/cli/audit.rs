@@ -4,6 +4,7 @@ use super::{EXIT_FINDING, EXIT_OK, lines};
 use crate::audit::books::Books;
 use crate::audit::{audit, explain, journal, load};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
+use crate::plain::plain;
 use crate::serve::{Opened, open};
 use anyhow::anyhow;
 use std::path::PathBuf;
@@ -67,7 +68,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
     }
     if let Some(bet) = args.explain {
         for line in explain(&books, &bet).map_err(|why| anyhow!(why))? {
-            println!("{line}");
+            println!("{}", plain(&line));
         }
         return Ok(EXIT_OK);
     }

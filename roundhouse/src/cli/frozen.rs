@@ -2,13 +2,17 @@
 
 use super::EXIT_OK;
 use super::lines::json;
+use super::parked::said;
 use super::place::Place;
+use crate::acts;
 use crate::config::EngineKind;
 use crate::frozen::{self, Frozen};
+use crate::plain::plain;
 use crate::serve::{Opened, open};
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Subcommand};
 use runtime::{Clock, SystemClock};
+use schemas::acts::by_hand;
 use schemas::{BetId, RoundId};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -18,7 +22,7 @@ Examples:
   roundhouse frozen list --data-dir ./data
   roundhouse frozen list --engine cluster --config roundhouse.toml --hours 48 --json
   roundhouse frozen thaw --bet r_77:3Qk2 --dry-run
-  roundhouse frozen thaw --round r_77 --reason 'the record was read by hand, ticket 4711'
+  roundhouse frozen thaw --round r_77 --by ann --reason 'the record was read by hand, ticket 4711'
 
 Exit codes:
   0  done
@@ -80,6 +84,9 @@ struct Thaw {
     /// Why; it stands in the log and in the facts
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,
+    /// Who runs this; it stands among the acts of operators
+    #[arg(long, value_name = "NAME", required_unless_present = "dry_run")]
+    by: Option<String>,
     /// Print one JSON document instead of the table
     #[arg(long)]
     json: bool,
@@ -178,11 +185,13 @@ async fn go_on<E: Opened>(engine: &E, thaw: Thaw) -> anyhow::Result<()> {
     let frozen = frozen::read(engine, E::PARTITIONS, &rounds, |_| ()).await?;
     let meant = |item: &&Frozen| thaw.bet.is_none() || thaw.bet == item.bet;
     let items: Vec<&Frozen> = frozen.iter().filter(meant).collect();
-    match thaw.reason.as_deref().map(str::trim) {
+    match said(thaw.by.as_deref(), thaw.reason.as_deref()) {
         _ if thaw.dry_run => {}
-        None | Some("") => bail!("say why: --reason"),
-        Some(reason) if !items.is_empty() => {
+        None => bail!("say who does it and why: --by and --reason"),
+        Some((by, reason)) if !items.is_empty() => {
             let now = SystemClock.now();
+            let of = thaw.bet.as_ref().map_or_else(|| round.to_string(), ToString::to_string);
+            acts::keep(engine, &by_hand((by, now), "thawed", of, reason)).await?;
             frozen::thaw(engine, &items, reason, now).await.context("nothing was thawed")?;
         }
         Some(_) => {}
@@ -213,7 +222,7 @@ fn table(lines: &[Line<'_>]) {
             line.partition,
             line.at,
             line.code,
-            line.text
+            plain(line.text)
         );
     }
 }

@@ -19,6 +19,11 @@ pub(super) struct Operator {
 const KEY: &str = "ROUNDHOUSE_OPERATOR_KEY";
 
 impl Operator {
+    /// The operator with this key at the API at `target`.
+    pub(super) fn at(target: String, key_file: Option<PathBuf>) -> Self {
+        Self { target, key_file }
+    }
+
     /// A client with the operator's key.
     pub(super) fn api(&self) -> anyhow::Result<RoundsApi> {
         let known = std::env::vars().find(|(name, _)| name == KEY).map(|(_, key)| key);

@@ -3,11 +3,15 @@
 use super::EXIT_OK;
 use super::lines::{json, major};
 use super::place::Place;
+use crate::acts;
 use crate::config::EngineKind;
 use crate::parked::{self, CONFLICT, Filter, Item, Lot, Pace, REPLAYED, Sum, Sums, Why, sums};
+use crate::plain::plain;
 use crate::serve::{Opened, open};
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use runtime::{Clock, SystemClock};
+use schemas::acts::by_hand;
 use schemas::contract::timestamp;
 use schemas::settlements::Target;
 use schemas::{PartnerId, RoundId};
@@ -19,12 +23,15 @@ Examples:
   roundhouse parked list --data-dir ./data
   roundhouse parked list --partner acme --code retention_exhausted --json
   roundhouse parked replay --partner acme --dry-run
-  roundhouse parked replay --partner acme --reason 'wallet is back, ticket 4711'
+  roundhouse parked replay --partner acme --by ann --reason 'wallet is back, ticket 4711'
   roundhouse parked list --engine cluster --brokers kafka:9092 --store-nodes scylla:9042
 
 Exit codes:
   0  done
   2  could not be done";
+
+/// What a replay of everything is of, among the acts.
+const ALL: &str = "parked";
 
 /// What is parked, and sending it again.
 ///
@@ -86,6 +93,9 @@ struct Replay {
     /// Why; it stands in a case in cases.v1
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,
+    /// Who runs this; it stands among the acts of operators
+    #[arg(long, value_name = "NAME", required_unless_present = "dry_run")]
+    by: Option<String>,
     /// Settlements a second, at most
     #[arg(long, value_name = "N", default_value = "1000")]
     rate: NonZeroU32,
@@ -181,7 +191,13 @@ async fn show<E: Opened>(engine: &E, list: List) -> anyhow::Result<()> {
     for line in &page.items {
         println!(
             "{:<44} {:<16} {:<10} {:>16} {:<20} {:<24} {}",
-            line.id, line.partner, line.target, line.stake, line.code, line.parked_at, line.times
+            line.id,
+            line.partner,
+            line.target,
+            line.stake,
+            plain(line.code),
+            line.parked_at,
+            line.times
         );
     }
     println!("\n{} parked; {} more were answered since", page.total, page.answered);
@@ -267,11 +283,17 @@ async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
         lot.owed.values().filter(|item| by_name || item.code != CONFLICT).collect();
     let conflicts = lot.owed.len() - items.len();
     let sums = money(&sums(items.iter().copied()));
-    let replayed = match replay.reason.as_deref().map(str::trim) {
+    let replayed = match said(replay.by.as_deref(), replay.reason.as_deref()) {
         _ if replay.dry_run => 0,
-        None | Some("") => bail!("say why: --reason"),
+        None => bail!("say who does it and why: --by and --reason"),
         Some(_) if items.is_empty() => 0,
-        Some(reason) => {
+        Some((by, reason)) => {
+            let Which { partner, round, code, .. } = &replay.which;
+            let partner = partner.as_ref().map(ToString::to_string);
+            let round = round.as_ref().map(ToString::to_string);
+            let of = round.or(partner).or_else(|| code.clone()).unwrap_or_else(|| ALL.to_owned());
+            let act = by_hand((by, SystemClock.now()), "replayed", of, reason);
+            acts::keep(engine, &act).await?;
             let (total, pace) = (items.len(), Pace { per_second: replay.rate });
             let progress = |done| eprintln!("parked: {done} of {total} sent again");
             let why = Why { code: REPLAYED, what: "parked settlements", reason };
@@ -302,6 +324,12 @@ async fn send<E: Opened>(engine: &E, replay: Replay) -> anyhow::Result<()> {
         println!("skipped: {} that cannot be read", done.unreadable);
     }
     Ok(())
+}
+
+/// Who does something and why, if both are said.
+pub(super) fn said<'a>(by: Option<&'a str>, reason: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+    let text = |text: Option<&'a str>| text.map(str::trim).filter(|text| !text.is_empty());
+    Some((text(by)?, text(reason)?))
 }
 
 #[cfg(test)]

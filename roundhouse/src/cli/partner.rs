@@ -4,6 +4,7 @@ use super::lines::report;
 use super::operator::Operator;
 use super::{EXIT_FINDING, EXIT_OK};
 use crate::config::CurrencyLimits;
+use crate::plain::plain;
 use anyhow::Context;
 use clap::Subcommand;
 use http::Method;
@@ -276,7 +277,7 @@ impl fmt::Display for Checked {
         if self.differences.is_empty() {
             writeln!(f, "the wallet of {} is as it should be", self.partner_id)?;
         }
-        self.differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))
+        self.differences.iter().try_for_each(|difference| writeln!(f, "{}", plain(difference)))
     }
 }
 
@@ -288,7 +289,10 @@ struct File<'a>(&'a Partner);
 impl fmt::Display for File<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.profile.set {
-            Some(SetBy { reason, actor, at }) => writeln!(f, "# set by {actor} at {at}: {reason}")?,
+            Some(SetBy { reason, actor, at }) => {
+                let (actor, reason) = (plain(actor), plain(reason));
+                writeln!(f, "# set by {actor} at {at}: {reason}")?;
+            }
             None => writeln!(f, "# as the configuration says")?,
         }
         let profile = self.0.profile.profile().map_err(|_| fmt::Error)?;
@@ -301,7 +305,7 @@ impl fmt::Display for Partners {
         writeln!(f, "{:<24} {:<8} {:<24} {:<16} REASON", "PARTNER", "BETTING", "SINCE", "BY")?;
         for Partner { partner_id, betting, reason, actor, since, .. } in &self.partners {
             let [since, actor, reason] =
-                [since, actor, reason].map(|text| text.as_deref().unwrap_or("-"));
+                [since, actor, reason].map(|text| plain(text.as_deref().unwrap_or("-")));
             writeln!(f, "{partner_id:<24} {betting:<8} {since:<24} {actor:<16} {reason}")?;
         }
         if self.partners.is_empty() {

@@ -144,6 +144,7 @@ impl<E: Opened> Running<E> {
         let metrics = Metrics::default();
         let stop_loops = CancellationToken::new();
         let directory = partners::read(&engine, config, roles).await.context("partners")?;
+        directory.partners.wallets().measure(&metrics);
         let (loops, asks) = loops::start(config, &engine, directory, roles, &metrics, &stop_loops)?;
         let operators = InForce::new(partners::operators(config)?);
         let reread = Reread::of(config, roles, &operators, &metrics, SystemClock.now())?;

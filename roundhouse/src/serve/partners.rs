@@ -29,7 +29,7 @@ pub(super) fn operators(config: &Config) -> anyhow::Result<Operators> {
     for operator in &config.operators {
         let config::Operator { name, key, roles } = operator;
         let duties = match roles {
-            None => Duty::ALL.iter().copied().collect(),
+            None => Duty::USUAL.iter().copied().collect(),
             Some(roles) => roles
                 .iter()
                 .map(|role| Duty::named(role).with_context(|| format!("there is no role {role}")))

@@ -153,7 +153,7 @@ pub(super) fn deliveries<E: Opened>(
         while !stop.is_cancelled() {
             let partners = speaker.partners.all();
             let owed = owed(&handles, E::PARTITIONS.lanes, &known(&partners)).await;
-            metrics.show(&owed, &mut before);
+            metrics.show(SystemClock.now(), &owed, &mut before);
             for partner in partners {
                 show(&shown, &partner.id, |by| partner.betting.is_paused_by(by));
                 let lane = E::PARTITIONS.of_partner(&partner.id);

@@ -99,7 +99,10 @@ async fn a_frozen_bet_goes_on_by_command<E: Ground>() {
     assert_eq!(say(&config, &["list"]), listed, "a dry run writes nothing");
     // Twice: the settler says the same again.
     for _ in 0..2 {
-        say(&config, &[&thaw[..], &["--reason", "the record was read by hand"]].concat());
+        say(
+            &config,
+            &[&thaw[..], &["--by", "ann", "--reason", "the record was read by hand"]].concat(),
+        );
     }
     let house = House::<E>::open(&street.config).await;
     house.settled().await;

@@ -19,6 +19,7 @@ macro_rules! on_every_engine {
     )+};
 }
 
+mod acts;
 mod admin;
 mod bad_input;
 mod bench;

@@ -15,6 +15,7 @@ const WANTED: &[&str] = &[
     "roundhouse_config_rereads_total",
     "roundhouse_consumer_lag_records",
     "roundhouse_consumer_position_timestamp_seconds",
+    "roundhouse_http_client_request_duration_seconds",
     "roundhouse_http_server_request_duration_seconds",
     "roundhouse_messaging_client_consumed_messages_total",
     "roundhouse_messaging_client_operation_duration_seconds",
@@ -40,6 +41,7 @@ const IN_TROUBLE: &[&str] = &[
     "roundhouse_alarms_total",
     "roundhouse_engine_failures_total",
     "roundhouse_partner_fix_then_retry",
+    "roundhouse_partner_oldest_undelivered_age_seconds",
     "roundhouse_partner_oldest_void_timestamp_seconds",
     "roundhouse_partner_owed_records",
     "roundhouse_partner_parked_records",
@@ -170,7 +172,7 @@ async fn names_keep_the_rules_and_are_those_of_the_alerts() {
     let admin = format!("http://{}", house.running.admin);
     let (status, text) = get(&admin, "/metrics", "text/plain").await;
     assert_eq!(status, 200);
-    // For promtool, by hand.
+    // For promtool, in the step `rules` of `scripts/test`.
     let kept = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt");
     std::fs::write(kept, &text).unwrap();
     let families = check(&text);
@@ -185,6 +187,8 @@ async fn names_keep_the_rules_and_are_those_of_the_alerts() {
         r#"roundhouse_settlement_bets_settled_total{result="lost"} "#,
         r#"roundhouse_settlement_corrections_total{reason="result_corrected"} "#,
         r#"roundhouse_settlement_final_voids_total{reason="bet_rejected"} "#,
+        r#"roundhouse_http_client_request_duration_seconds_count{route="/wallet/v1/bets/authorize",outcome="answered"} "#,
+        r#"roundhouse_http_client_request_duration_seconds_count{route="/wallet/v1/bets/state",outcome="answered"} "#,
         r#"roundhouse_partner_authorize_attempts_total{partner="p01",outcome="answered"} "#,
         r#"roundhouse_messaging_client_sent_messages_total{machine="settler",topic="decisions.v1",kind="accepted"} "#,
         r#"roundhouse_messaging_client_sent_messages_total{machine="bets",topic="bets.v1",kind="intent"} "#,

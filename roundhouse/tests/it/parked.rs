@@ -48,6 +48,22 @@ fn say(config: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Who did what, of what, by commands.
+fn acts(config: &Path) -> Vec<[String; 3]> {
+    let mut process = Command::new(EXE);
+    process.args(["operator", "acts", "--actor", "ann", "--json", "--config"]).arg(config);
+    let output = process.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let act =
+        |act: &Value| ["actor", "what", "of"].map(|key| act[key].as_str().unwrap().to_owned());
+    said["acts"].as_array().unwrap().iter().map(act).collect()
+}
+
+fn owned((actor, what, of): (&str, &str, &str)) -> [String; 3] {
+    [actor, what, of].map(str::to_owned)
+}
+
 fn total(config: &Path, arguments: &[&str]) -> u64 {
     let all: Vec<&str> = ["list"].iter().chain(arguments).copied().collect();
     say(config, &all)["total"].as_u64().unwrap()
@@ -96,12 +112,13 @@ async fn what_was_parked_is_replayed_by_command<E: Ground>() {
     let dry = say(&config, &["replay", "--dry-run"]);
     assert_eq!((&dry["replayed"], &dry["money"][0]["settlements"]), (&0.into(), &count.into()));
     assert_eq!(total(&config, &[]), count, "a dry run writes nothing");
-    let replay = ["replay", "--partner", &away, "--reason", "the wallet is back"];
+    let replay = ["replay", "--partner", &away, "--by", "ann", "--reason", "the wallet is back"];
     // Twice: nothing moves twice.
     for _ in 0..2 {
         assert_eq!(say(&config, &replay)["replayed"], count);
     }
 
+    assert_eq!(acts(&config), [("ann", "replayed", away.as_str()); 2].map(owned));
     let house = House::<E>::open(&street.config).await;
     house.settled().await;
     house.close().await;

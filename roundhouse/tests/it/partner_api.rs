@@ -6,6 +6,7 @@ use crate::house::{Ground, House, OPERATOR_KEY, Street, WAIT_MAX, clean, movemen
 use http::{HeaderName, HeaderValue, Method};
 use partner_kit::faults::FaultSettings;
 use roundhouse::audit::books::Books;
+use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::{PartnerKey, platform};
 use roundhouse::rig::players::Wager;
 use runtime::SystemClock;
@@ -17,7 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-on_every_engine!(a_partner_knows_its_books_from_what_it_asks);
+on_every_engine!(
+    a_partner_knows_its_books_from_what_it_asks,
+    what_a_player_has_spent_is_a_shortfall_that_both_sides_know,
+);
 
 /// Bets of each round.
 const BETS: usize = 60;
@@ -61,6 +65,7 @@ impl Partner {
             id: &id,
             method,
             path,
+            route: "",
             headers: &[(HeaderName::from_static("partner-id"), partner)],
             body: body.map(Into::into),
         };
@@ -228,6 +233,51 @@ async fn a_partner_knows_its_books_from_what_it_asks<E: Ground>() {
         let moved: i128 = moved.map(|movement| i128::from(movement.moved)).sum();
         assert_eq!(changes[&partner.name], moved, "{}", partner.name);
     }
+}
+
+/// Players spend what they won before it is taken back, at a wallet that takes no more than there is.
+async fn what_a_player_has_spent_is_a_shortfall_that_both_sides_know<E: Ground>() {
+    let mut street = Street::on::<E>(1, 94, &["--claw-back", "collect-available"]).await;
+    street.config.reconciler.close_after_s = 0;
+    let house = House::<E>::open(&street.config).await;
+    let outbound = street.config.wallets.outbound().unwrap();
+    let partner = Partner::new("p01", &street.keys["p01"], outbound, &house);
+    let mut wagers = street.wagers("corrected", BETS, 3);
+    wagers.iter_mut().for_each(|wager| wager.cancel = false);
+    house.bet("corrected", wagers).await;
+    house.api.result("corrected", "3").await.unwrap();
+    house.settled().await;
+    let wallet = Api::new(street.wallets.urls["p01"].clone(), String::new());
+    for number in 0..10 {
+        let (player, path) =
+            (format!("player-{number}"), format!("/players?player=player-{number}"));
+        let has = wallet.call(Method::GET, &path, "", None).await.unwrap().body["balance"].clone();
+        let Some(units) = has["units"].as_str() else { continue };
+        let mut deposit = has.clone();
+        deposit["units"] = json!(format!("-{units}"));
+        let spent = json!({"player": player, "deposit": deposit});
+        let told = wallet.call(Method::POST, "/players", "", Some(&spent)).await.unwrap();
+        assert_eq!(told.body["balance"]["units"], "0", "{}", told.body);
+    }
+    house.api.correct("corrected", 1, "4").await.unwrap();
+    house.settled().await;
+    caught_up(house.running.engine()).await;
+    let told = loop {
+        let (whole, _) = partner.agreed("corrected").await;
+        if whole["result_version"] == 2 {
+            break whole["shortfalls"].clone();
+        }
+        sleep(LOOK_PERIOD).await;
+    };
+    house.close().await;
+    let (books, report) = clean::<E>(&street).await;
+    let newest = movements(&books).filter(|movement| movement.revision == 4);
+    let short: i64 = newest.map(|movement| movement.shortfall).sum();
+    assert!(0 < short, "nobody had spent anything");
+    assert_eq!(told, json!([{"units": short.to_string(), "currency": "EUR", "exponent": 2}]));
+    let total = report.totals.values().next().unwrap();
+    let moved: i128 = movements(&books).map(|movement| i128::from(movement.moved)).sum();
+    assert_eq!((total.difference, total.moved), (0, moved - i128::from(short)));
 }
 
 /// A partner asks for a round again, for a bet, and for all of its day: each comes once more, as it was.

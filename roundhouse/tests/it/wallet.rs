@@ -2,22 +2,24 @@
 //! reference wallet, also when it is killed, and the audit reads its journal.
 
 use crate::closing::closed;
-use crate::house::{Ground, House, OPERATOR_KEY, Street, clean, journals, movements};
+use crate::house::{Ground, House, OPERATOR_KEY, Street, clean, held, journals, movements, payout};
 use crate::venv;
 use http::Method;
+use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::{platform, wallet_keys};
 use runtime::http::{HttpAnswer, HttpOptions, Message, PeerClient, PeerKeys, Peers};
-use runtime::{Embedded, SystemClock};
+use runtime::{Clock, Embedded, SystemClock};
 use schemas::contract::{AUTHORIZE_PATH, QUERY_PATH, STATE_PATH};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-on_every_engine!(the_example_in_python_is_a_partner);
+on_every_engine!(the_example_in_python_is_a_partner, a_blocked_player_is_paid_into_suspense);
 
 const ROUND: &str = "r";
 const BETS: usize = 80;
@@ -115,6 +117,40 @@ async fn the_example_in_python_is_a_partner<E: Ground>() {
     assert!(BETS < of("p02") && BETS < of("p01"), "{} and {}", of("p01"), of("p02"));
 }
 
+/// A player who is blocked amid a round is paid apart, and has the money once not blocked any more.
+async fn a_blocked_player_is_paid_into_suspense<E: Ground>() {
+    let street = Street::on::<E>(1, 93, &[]).await;
+    let wallet = Api::new(street.wallets.urls["p01"].clone(), String::new());
+    let say = async |change: Value| {
+        let told = wallet.call(Method::POST, "/players", "", Some(&change)).await.unwrap();
+        assert_eq!(told.status, 200, "{}", told.body);
+        let units = |account: &str| told.body[account]["units"].as_str().unwrap().parse::<i128>();
+        (units("balance").unwrap(), units("suspense").unwrap())
+    };
+    let house = House::<E>::open(&street.config).await;
+    let mut wagers = street.wagers(ROUND, BETS, 1);
+    let (token, player) = (street.keys["p01"].token("barred", SystemClock.now()), "barred");
+    for wager in &mut wagers {
+        (wager.token, wager.cancel) = (Arc::from(token.as_str()), false);
+    }
+    house.bet(ROUND, wagers).await;
+    let (free, _) = say(json!({"player": player, "blocked": true})).await;
+    house.api.result(ROUND, "3").await.unwrap();
+    house.settled().await;
+    let (left, won) = say(json!({"player": player})).await;
+    assert_eq!(left, free, "nothing that a blocked player can use has come");
+    house.api.correct(ROUND, 1, "4").await.unwrap();
+    house.settled().await;
+    let (left, corrected) = say(json!({"player": player})).await;
+    assert_eq!(left, free, "what was paid is taken back from where it was paid to");
+    assert!(0 < won && 0 < corrected && won != corrected, "{won} and {corrected}");
+    assert_eq!(say(json!({"player": player, "blocked": false})).await, (free + corrected, 0));
+    house.close().await;
+    let (books, _) = clean::<E>(&street).await;
+    let paid: i128 = held(&books, ROUND).values().map(|bet| payout(bet, 4)).sum();
+    assert_eq!(corrected, paid);
+}
+
 /// The platform, as the example sees it.
 struct Asker {
     client: PeerClient,
@@ -127,6 +163,7 @@ impl Asker {
             id: "m_1",
             method: Method::POST,
             path,
+            route: "",
             headers: &[],
             body: Some(body.to_string().into()),
         };

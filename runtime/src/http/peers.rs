@@ -1,17 +1,19 @@
 //! Others that we call: where they are, and whose word counts.
 
 use super::pools::Pools;
+use super::timing::Timing;
 use super::{
     AddressError, CallError, Failure, HttpAnswer, HttpClient, HttpOptions, Outbound, retry_after_ms,
 };
 use crate::Clock;
+use crate::telemetry::Metrics;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use signing::{Refused, SecretKey, VerifyingKey, sign, verify_reply};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The keys of messages to somebody and of the replies.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,8 @@ pub struct Message<'a> {
     pub method: Method,
     /// The path, which begins with a slash, and the query if there is one.
     pub path: &'a str,
+    /// The path as it is counted: without what stands in it of the message.
+    pub route: &'static str,
     /// Headers besides those of the signature.
     pub headers: &'a [(HeaderName, HeaderValue)],
     /// The body, JSON.
@@ -54,6 +58,7 @@ pub struct PeerClient(pub(super) HttpClient);
 pub struct Peers<K> {
     known: Arc<RwLock<BTreeMap<K, Arc<Peer>>>>,
     outbound: Outbound,
+    timing: Timing,
 }
 
 /// Nobody is known, and nothing but https on the public internet could be.
@@ -66,7 +71,12 @@ impl<K> Default for Peers<K> {
 impl<K> Peers<K> {
     /// Nobody yet; those to come are called as `outbound` says.
     pub fn new(outbound: Outbound) -> Self {
-        Self { known: Arc::default(), outbound }
+        Self { known: Arc::default(), outbound, timing: Timing::default() }
+    }
+
+    /// Counts the calls in these metrics.
+    pub fn measure(&self, metrics: &Metrics) {
+        self.timing.register(metrics);
     }
 
     /// How they are called.
@@ -113,6 +123,21 @@ impl<K: Ord> Peers<K> {
     /// # Errors
     /// [`CallError`]; [`CallError::Unknown`] if nobody of the name is known.
     pub async fn call(
+        &self,
+        client: &PeerClient,
+        name: &K,
+        message: Message<'_>,
+        deadline: Duration,
+        answer_bytes_max: usize,
+        clock: &impl Clock,
+    ) -> Result<HttpAnswer, CallError> {
+        let (begun, route) = (Instant::now(), message.route);
+        let came = self.exchange(client, name, message, deadline, answer_bytes_max, clock).await;
+        self.timing.ended(route, &came, begun.elapsed());
+        came
+    }
+
+    async fn exchange(
         &self,
         client: &PeerClient,
         name: &K,

@@ -278,6 +278,7 @@ async fn ask(answer: Vec<u8>) -> (Result<HttpAnswer, CallError>, String) {
         id: "c_1",
         method: Method::POST,
         path: "/path",
+        route: "/path",
         headers: &[],
         body: Some(Bytes::from_static(b"hello!")),
     };

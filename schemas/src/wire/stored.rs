@@ -106,6 +106,26 @@ pub struct RepeatRecord {
     pub said_at: i64,
 }
 
+/// What somebody said or had done, a fact: an operator, a feed, or whoever ran a command.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
+pub struct ActRecord {
+    /// When, ms since the Unix epoch, UTC.
+    pub said_at: i64,
+    /// The operator's or the feed's name, or who a command was told had run it.
+    pub actor: String,
+    /// What: a kind of `rounds.v1` or `approved`; of a partner `set`, `paused`, `resumed` or `restored`; of what stood
+    /// still `replayed` or `thawed`.
+    pub what: String,
+    /// The round, the bet or the partner.
+    pub of: String,
+    /// Why, in words, where a reason is asked for.
+    pub reason: Option<String>,
+    /// The request's id; of a step of a correction it names the proposal.
+    pub request_id: Option<String>,
+    /// Why it was refused, a stable code; absent if it was not.
+    pub refused: Option<String>,
+}
+
 impl UnreadableRecord {
     /// The record at (topic, partition, offset) with its headers, key and value, and why it cannot be
     /// decoded.

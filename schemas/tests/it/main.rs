@@ -40,6 +40,7 @@ fn for_each(what: &mut impl ForEach) {
     what.each::<HistoryRecord>("facts/history.avsc");
     what.each::<CloseRecord>("facts/close.avsc");
     what.each::<RepeatRecord>("facts/repeat.avsc");
+    what.each::<ActRecord>("facts/act.avsc");
 }
 
 /// A file of this crate.

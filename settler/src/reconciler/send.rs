@@ -48,7 +48,12 @@ impl<K: Clock> Closer<K> {
             CloseAsk::Close(_) | CloseAsk::Query(_) => call.close_id.clone(),
             CloseAsk::Rows { .. } => get_id(&call.partner, path),
         };
-        let message = Message { id: &id, method, path, headers: &[version], body };
+        let route = match &call.ask {
+            CloseAsk::Close(_) => CLOSE_PATH,
+            CloseAsk::Query(_) => QUERY_PATH,
+            CloseAsk::Rows { .. } => ROUND_BETS_PATH,
+        };
+        let message = Message { id: &id, method, path, route, headers: &[version], body };
         let (client, partner, wait) = (&self.client, &call.partner, self.call_wait_max);
         let called =
             self.wallets.call(client, partner, message, wait, ANSWER_BYTES_MAX, &self.clock);

@@ -70,8 +70,8 @@ pub(super) struct ListParams {
 
 /// List bets
 ///
-/// All bets that were not rejected, newest first. With `limit` a page; if there are more, the `Link` header
-/// names the next one (`rel="next"`).
+/// The newest 1,000,000 bets that were not rejected, newest first. With `limit` a page; if there are more, the `Link`
+/// header names the next one (`rel="next"`).
 #[utoipa::path(
     get, path = "/bets", tag = "bets", params(ListParams),
     responses(

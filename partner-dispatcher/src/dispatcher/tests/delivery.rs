@@ -295,9 +295,10 @@ fn owed_is_counted_until_its_end_is_durable() {
     let owed = rig.owed().partners[&acme].clone();
     assert_eq!(owed.items[&Traffic::Void] + owed.items[&Traffic::Live], 2);
     assert_eq!((owed.oldest_void_at, owed.in_flight), (Some(700), 0));
+    assert_eq!(owed.oldest_at, Some(won("a", 3).caused_at.min(700)));
     rig.apply();
     let owed = rig.owed().partners[&acme].clone();
-    assert_eq!((owed.items.len(), owed.oldest_void_at), (0, None));
+    assert_eq!((owed.items.len(), owed.oldest_void_at, owed.oldest_at), (0, None, None));
 }
 
 #[test]

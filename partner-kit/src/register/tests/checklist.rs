@@ -492,3 +492,31 @@ fn a_bet_that_was_lost_with_its_ledger_is_recovered() {
     case.authorize(&AuthorizeRequest { stake: euro(OPENING * 2), ..ask("d", 0) }).unwrap();
     assert_eq!(say(&case.send(&anew(settled("d", 3, 2500)))), "invalid_transition");
 }
+
+/// What is paid to a blocked player stands apart, claw-backs take it first, and it is the player's once not blocked.
+#[test]
+fn a_blocked_player_is_paid_into_suspense() {
+    let mut case = Case::new(ClawBack::CollectAvailable);
+    for bet in ["won", "void", "corrected"] {
+        case.hold(bet, 1_000);
+    }
+    let free = case.free();
+    case.block("p_9");
+    assert_eq!(say(&case.send(&settled("won", 3, 2_500))), "applied 2500");
+    assert_eq!(say(&case.send(&voided("void", 2))), "applied 1000");
+    assert_eq!(say(&case.send(&settled("corrected", 3, 700))), "applied 700");
+    assert_eq!(case.accounts(), (free, 4_200));
+    assert_eq!(case.movements.last().unwrap().suspense, 700);
+    // A stake that is declined, and a deposit, leave it where it is.
+    assert_eq!(case.hold("late", 10).code.unwrap(), "player_blocked");
+    case.deposit("p_9", -free);
+    assert_eq!(case.accounts(), (0, 4_200));
+    // Of what was paid at all, 4,200 is there.
+    let result = case.send(&settled("corrected", 4, 0));
+    assert_eq!((say(&result), result.shortfall), ("applied -700".to_owned(), None));
+    assert_eq!((case.accounts(), case.movements.last().unwrap().suspense), ((0, 3_500), -700));
+    case.set_blocked("p_9", false);
+    assert_eq!(case.accounts(), (3_500, 0));
+    assert_eq!(say(&case.send(&settled("corrected", 5, 400))), "applied 400");
+    assert_eq!(case.accounts(), (3_900, 0));
+}

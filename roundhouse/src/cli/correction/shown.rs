@@ -1,6 +1,7 @@
 //! What the API shows of a proposal, for people.
 
 use crate::cli::lines::major;
+use crate::plain::plain;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -177,13 +178,13 @@ impl Proposal {
         writeln!(f, "proposal  {}", self.proposal_id)?;
         writeln!(f, "status    {}", self.status)?;
         writeln!(f, "says      {} in place of version {}", self.proposed, self.replaces)?;
-        writeln!(f, "because   {}", self.reason)?;
-        writeln!(f, "proposed  by {} at {}", self.proposed_by, self.proposed_at)?;
+        writeln!(f, "because   {}", plain(&self.reason))?;
+        writeln!(f, "proposed  by {} at {}", plain(&self.proposed_by), self.proposed_at)?;
         if let (Some(by), Some(at)) = (&self.ended_by, &self.ended_at) {
-            write!(f, "{:<9} by {by} at {at}", self.status)?;
+            write!(f, "{:<9} by {} at {at}", self.status, plain(by))?;
             match (self.version, &self.rejected_because) {
                 (Some(version), _) => writeln!(f, ": version {version}")?,
-                (None, Some(reason)) => writeln!(f, ": {reason}")?,
+                (None, Some(reason)) => writeln!(f, ": {}", plain(reason))?,
                 (None, None) => writeln!(f)?,
             }
         }

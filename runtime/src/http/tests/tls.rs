@@ -357,7 +357,8 @@ async fn why_there_is_no_tls_is_logged_once_until_there_is() {
     let mut told = Vec::new();
     for _ in 0..4 {
         let body = Some(Bytes::from_static(b"hello!"));
-        let message = Message { id: "c_1", method: Method::POST, path: "/", headers: &[], body };
+        let message =
+            Message { id: "c_1", method: Method::POST, path: "/", route: "/", headers: &[], body };
         let wait = Duration::from_secs(20);
         let answer = peers.call(&client, &"acme", message, wait, 64, &Stopped).await;
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
