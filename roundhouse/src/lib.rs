@@ -10,7 +10,6 @@ pub mod demo;
 pub mod engine;
 pub mod frozen;
 pub mod parked;
-pub mod plain;
 pub mod restored;
 pub mod rig;
 pub mod sandbox;

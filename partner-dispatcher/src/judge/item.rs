@@ -2,6 +2,7 @@
 
 use super::{Asked, Verdict};
 use planted::Bug;
+use runtime::telemetry::plain;
 use schemas::contract::{ItemOutcome, RowStatus, StateResult, parse_units};
 use schemas::settlements::{Settlement, Target};
 
@@ -137,9 +138,10 @@ fn superseded(asked: Asked<'_>, by: u32) -> Verdict {
 }
 
 fn amounts(sent: &Settlement, result: &StateResult) -> String {
-    // The partner's text goes to people; it is cut, not trusted.
+    // The partner's text goes to people; it is cut, not trusted, and ends no line of a log.
     let text = |said: &Option<String>| -> String {
-        said.as_deref().unwrap_or("nothing").chars().take(24).collect()
+        let said: String = said.as_deref().unwrap_or("nothing").chars().take(24).collect();
+        plain(&said).into_owned()
     };
     let wanted = net(sent).map_or_else(|| "more than 64 bits".to_owned(), |net| net.to_string());
     let (collected, short) = (text(&result.collected_net), text(&result.shortfall));

@@ -1,6 +1,6 @@
 //! What the audit found, for people and for programs.
 
-use crate::plain::plain;
+use runtime::telemetry::plain;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -4,9 +4,9 @@ use super::{EXIT_FINDING, EXIT_OK, lines};
 use crate::audit::books::Books;
 use crate::audit::{audit, explain, journal, load};
 use crate::config::{Config, EngineFlags, EngineKind, Overrides};
-use crate::plain::plain;
 use crate::serve::{Opened, open};
 use anyhow::anyhow;
+use runtime::telemetry::plain;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\

@@ -1,6 +1,7 @@
 //! Output that somebody may stop reading, as `head` does.
 
 use anyhow::Context;
+use runtime::telemetry::plain_json;
 use serde::Serialize;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
@@ -27,7 +28,7 @@ fn say(out: &mut impl Write, text: fmt::Arguments<'_>) -> io::Result<()> {
 /// If it is none, or the output takes nothing.
 pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let document = serde_json::to_string(document).context("the answer is not JSON")?;
-    Ok(say(&mut io::stdout(), format_args!("{document}\n"))?)
+    Ok(say(&mut io::stdout(), format_args!("{}\n", plain_json(&document)))?)
 }
 
 /// Prints a report, as one JSON document or for people.

@@ -5,6 +5,7 @@ use super::line::{decode, line};
 use anyhow::Context;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use runtime::telemetry::plain_json;
 use runtime::{Engine, Reader, Record, Source, Topic};
 use std::io::{self, ErrorKind, Write};
 use std::str::FromStr;
@@ -146,7 +147,7 @@ impl<W: Write> Printer<'_, W> {
             }
             let value = decode(&record.value);
             if self.plan.filter.takes(record, &value) {
-                writeln!(self.out, "{}", line(source, record, &value)?)?;
+                writeln!(self.out, "{}", plain_json(&line(source, record, &value)?))?;
                 self.left -= 1;
             }
         }

@@ -37,6 +37,7 @@ mod feeds;
 mod frozen;
 mod histories;
 mod house;
+mod injection;
 mod kill;
 mod metrics;
 mod misbehave;

@@ -1,10 +1,13 @@
 //! Logs on stderr, and the filter that says what is logged, which can be changed at any time.
 
+use super::plain;
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::Subscriber;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::{FormatFields, Subscriber};
 use tracing_subscriber::reload;
 
 /// Bytes of the longest filter.
@@ -42,6 +45,21 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Fields of a line for people. What callers and wallets say in them ends no line and moves no cursor.
+struct OneLine;
+
+impl<'writer> FormatFields<'writer> for OneLine {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> std::fmt::Result {
+        let mut text = String::new();
+        DefaultFields::new().format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&plain(&text))
+    }
 }
 
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
@@ -126,7 +144,8 @@ pub fn init_as(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let builder = Subscriber::builder().with_env_filter(parse(filter)?).with_writer(stderr);
     let (set, reload): (_, Reload) = match format {
         Format::Text => {
-            let builder = builder.with_ansi(stderr().is_terminal()).with_filter_reloading();
+            let builder = builder.fmt_fields(OneLine).with_ansi(stderr().is_terminal());
+            let builder = builder.with_filter_reloading();
             let handle = builder.reload_handle();
             (builder.try_init(), Box::new(move |filter| handle.reload(filter)))
         }

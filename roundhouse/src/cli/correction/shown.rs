@@ -1,7 +1,7 @@
 //! What the API shows of a proposal, for people.
 
 use crate::cli::lines::major;
-use crate::plain::plain;
+use runtime::telemetry::plain;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -15,6 +15,22 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON on one line, with what would control a terminal in its texts as escapes of JSON.
+pub fn plain_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(char::is_control) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 fn acts(c: char) -> bool {
     let separates = matches!(c, '\u{2028}' | '\u{2029}');
     let turns =
@@ -38,5 +54,11 @@ mod tests {
             assert_eq!(plain(text), shown);
         }
         assert!(matches!(plain("as it is"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_says_the_same_and_controls_nothing() {
+        assert_eq!(plain_json("\"a\u{9b}31m\u{7f}\\n\""), "\"a\\u009b31m\\u007f\\n\"");
+        assert!(matches!(plain_json("{}"), Cow::Borrowed(_)));
     }
 }
