@@ -114,11 +114,11 @@ wire!(CaseRecord, 6, include_str!("../topics/cases/v1/schema.avsc"));
 wire!(PartnerRecord, 7, include_str!("../topics/partners/v1/schema.avsc"));
 wire!(TallyRecord, 8, include_str!("../facts/tally.avsc"));
 wire!(FreezeRecord, 9, include_str!("../facts/freeze.avsc"));
-wire!(ActRecord, 14, include_str!("../facts/act.avsc"));
 wire!(UnreadableRecord, 10, include_str!("../facts/unreadable.avsc"));
 wire!(HistoryRecord, 11, include_str!("../facts/history.avsc"));
 wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));
 wire!(RepeatRecord, 13, include_str!("../facts/repeat.avsc"));
+wire!(ActRecord, 14, include_str!("../facts/act.avsc"));
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]
