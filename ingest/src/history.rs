@@ -24,7 +24,7 @@ use runtime::{Alarm, Batch, Effect, Input, Machine, Millis, Record, Source, Stor
 use schemas::ContentHash;
 use schemas::catalogue::{DECISIONS, DELIVERIES, RETRY_5S, SETTLEMENTS};
 use schemas::outgoing::Partitions;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 
 /// The topics of a history, the one first whose partitions are shared out.
@@ -53,7 +53,7 @@ pub struct History {
     phase: Phase,
     waiting: VecDeque<(Source, Record)>,
     /// Indexes that stand, which need not be written again: most rows of one row each.
-    indexed: HashSet<ContentHash>,
+    indexed: BTreeSet<ContentHash>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ enum Phase {
 impl History {
     /// A history that reads each of [`TOPICS`] from the offset given with it.
     pub fn new(sources: Vec<(Source, u64)>, partitions: Partitions) -> Self {
-        let (waiting, indexed) = (VecDeque::new(), HashSet::new());
+        let (waiting, indexed) = (VecDeque::new(), BTreeSet::new());
         Self { sources, partitions, phase: Phase::Idle, waiting, indexed }
     }
 

@@ -92,6 +92,7 @@ fn of(partner: &PartnerId) -> Of {
 
 impl Metrics {
     /// Registers them in the metrics of the process.
+    #[expect(clippy::too_many_lines, reason = "a list")]
     pub fn register(metrics: &telemetry::Metrics) -> Self {
         let histograms = || Histograms::new_with_constructor(histogram);
         let of_traffic = |name, help| metrics.register(name, help, Family::default());

@@ -105,11 +105,7 @@ impl Reconciler {
         let mut effects = Vec::new();
         let mut earliest: Option<Millis> = None;
         for (partition, lane) in &mut self.lanes {
-            let next = match lane.next(now) {
-                Next::Look(round) => Next::Look(round),
-                next => next.or(lane.cycle(now, &self.rounds, self.options.cycle_ms)),
-            };
-            match next {
+            match lane.next_of_all(now, &self.rounds, self.options.cycle_ms) {
                 Next::Look(round) => {
                     self.token += 1;
                     let scope = scope(&round, SETTLEMENTS, *partition);

@@ -16,7 +16,7 @@ use schemas::outgoing::Partitions;
 use schemas::settlements::{REVISION_HELD, Settlement};
 use schemas::wire::{DeliveryRecord, HistoryRecord};
 use schemas::{BetId, ContentHash, PartnerId};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 /// Where the story of a bet stands, as facts about the bet in no lane.
 ///
@@ -100,7 +100,7 @@ impl Rows {
     }
 
     /// Leaves out indexes that stand already, by their [`name`](index_name); the names of the others.
-    pub(super) fn without(&mut self, indexed: &HashSet<ContentHash>) -> Vec<ContentHash> {
+    pub(super) fn without(&mut self, indexed: &BTreeSet<ContentHash>) -> Vec<ContentHash> {
         self.indexes.retain(|key| !indexed.contains(&index_name(key)));
         self.indexes.iter().map(index_name).collect()
     }

@@ -145,7 +145,8 @@ fn damage(copy: &mut Copy, random: &mut SplitMix) -> (Found, BTreeMap<String, Ro
     for (number, [bets, answers]) in places.take(DAMAGES).enumerate() {
         let accepted: Vec<usize> =
             (0..bets.len()).filter(|at| bets[*at].key.kind == ACCEPTED).collect();
-        let at = accepted[random.below(accepted.len() as u64) as usize];
+        let drawn = random.below(u64::try_from(accepted.len()).unwrap());
+        let at = accepted[usize::try_from(drawn).unwrap()];
         let bet = bets[at].key.subject.clone();
         let is_it = |fact: &Fact| fact.key.kind == DELIVERED && fact.key.subject == bet;
         match number % KINDS {
@@ -281,7 +282,11 @@ async fn each_of_200_damages_of_a_copy_is_named_and_nothing_is_paid<E: Ground>()
 
     let (wanted, rows) = damage(&mut copy, &mut SplitMix::new(85));
     assert_eq!(wanted.count(), DAMAGES);
-    street.wallets.restored(|journals| Ok(rewrite(journals, &rows)), &[]).await.unwrap();
+    let rewritten = |journals: &Path| {
+        rewrite(journals, &rows);
+        Ok(())
+    };
+    street.wallets.restored(rewritten, &[]).await.unwrap();
     let before = entries(&journals(street.directory.path()));
     let directory = tempfile::tempdir().unwrap();
     street.config.storage.data_dir = directory.path().to_owned();

@@ -6,7 +6,7 @@ use roundhouse::config::{Config, Simple};
 use roundhouse::rig::api::Api;
 use roundhouse::rig::processes::{ServerProcess, free_ports};
 use roundhouse::rig::watch::Watch;
-use roundhouse::serve::{Role, Running, listen, open};
+use roundhouse::serve::{Role, Running, listen};
 use runtime::embedded::Embedded;
 use runtime::{Clock, SystemClock};
 use schemas::contract::timestamp;

@@ -9,7 +9,6 @@ use schemas::facts::{ACCEPTED, CANCELLED, REJECTED};
 use schemas::wire::CaseRecord;
 use schemas::{ContentHash, RoundId, outgoing};
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// The code of such a case.
 const CODE: &str = "facts_damaged";
@@ -42,8 +41,7 @@ impl Damage {
                 continue;
             }
             let named: Vec<&str> = bets.iter().copied().take(NAMED_MAX).collect();
-            // Writing into a text cannot fail.
-            let _ = write!(text, "; {what}: {} ({} in all)", named.join(", "), bets.len());
+            text += &format!("; {what}: {} ({} in all)", named.join(", "), bets.len());
         }
         let bet = lost.first().or(altered.first()).map(|bet| (*bet).to_owned());
         Self { text, bet }

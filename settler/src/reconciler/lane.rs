@@ -19,18 +19,6 @@ pub(super) enum Next {
     Nothing,
 }
 
-impl Next {
-    /// What is to be done of the two: a look, or to wait for the earlier one.
-    pub(super) fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Wait(one), Self::Wait(other)) => Self::Wait(one.min(other)),
-            (look @ Self::Look(_), _) | (_, look @ Self::Look(_)) => look,
-            (Self::Nothing, other) => other,
-            (wait, Self::Nothing) => wait,
-        }
-    }
-}
-
 /// How far the look at a round has come.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
@@ -86,7 +74,7 @@ impl Lane {
 
     /// What to do now. A round that is to be looked at has no plan any more, so that what is planned
     /// during the look stands when it ends.
-    pub(super) fn next(&mut self, now: Millis) -> Next {
+    fn next(&mut self, now: Millis) -> Next {
         if self.looking.is_some() {
             return Next::Nothing;
         }
@@ -130,9 +118,22 @@ impl Lane {
         self.standings.insert(round, standings);
     }
 
+    /// What to do now: what is due comes before the cycle.
+    pub(super) fn next_of_all(&mut self, now: Millis, rounds: &Rounds, cycle_ms: i64) -> Next {
+        let due = self.next(now);
+        if matches!(due, Next::Look(_)) {
+            return due;
+        }
+        match (due, self.cycle(now, rounds, cycle_ms)) {
+            (Next::Wait(one), Next::Wait(other)) => Next::Wait(one.min(other)),
+            (wait @ Next::Wait(_), Next::Nothing) => wait,
+            (_, next) => next,
+        }
+    }
+
     /// The round that is to be looked at again although it is done; when the next one is, if it is none yet. A round
     /// that is planned anyway is passed over.
-    pub(super) fn cycle(&mut self, now: Millis, rounds: &Rounds, cycle_ms: i64) -> Next {
+    fn cycle(&mut self, now: Millis, rounds: &Rounds, cycle_ms: i64) -> Next {
         if self.looking.is_some() || rounds.is_empty() {
             return Next::Nothing;
         }

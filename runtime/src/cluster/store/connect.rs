@@ -7,7 +7,9 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::{DbError, RequestAttemptError, TranslationError, UseKeyspaceError};
+use scylla::errors::{
+    DbError, ExecutionError, RequestAttemptError, TranslationError, UseKeyspaceError,
+};
 use scylla::policies::address_translator::{AddressTranslator, UntranslatedPeer};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::serialize::row::SerializeRow;
@@ -170,7 +172,13 @@ impl Connection {
         Row: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {
         let failed = |error| request(query, error);
-        let result = self.session.query_unpaged(query, values).await.map_err(failed)?;
+        let asked = self.session.query_unpaged(query, &values).await;
+        // Prepared statements go when a schema changes, another service's too: this one goes at once again, prepared anew.
+        let asked = match asked {
+            Err(error) if is_unprepared(&error) => self.session.query_unpaged(query, &values).await,
+            asked => asked,
+        };
+        let result = asked.map_err(failed)?;
         if !result.is_rows() {
             return Ok(Vec::new());
         }
@@ -178,6 +186,13 @@ impl Connection {
         let rows = result.rows::<Row>().map_err(|error| request(query, error))?;
         rows.collect::<Result<_, _>>().map_err(|error| request(query, error))
     }
+}
+
+fn is_unprepared(error: &ExecutionError) -> bool {
+    let ExecutionError::LastAttemptError(RequestAttemptError::DbError(said, _)) = error else {
+        return false;
+    };
+    matches!(said, DbError::Unprepared { .. })
 }
 
 /// That a request failed. Carries the first line of the statement.

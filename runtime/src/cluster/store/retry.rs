@@ -53,6 +53,8 @@ fn passes(error: &ExecutionError) -> bool {
                 | DbError::WriteFailure { .. }
                 | DbError::ServerError
                 | DbError::RateLimitReached { .. }
+                // Another schema changed while it was prepared: it is prepared anew.
+                | DbError::Unprepared { .. }
         );
     }
     matches!(

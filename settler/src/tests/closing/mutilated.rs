@@ -145,6 +145,14 @@ fn mutilate(street: &mut Street, kind: u64, random: &mut Random) -> Noticed {
             answered(&mut street.lane, &unknown, 3, DeliveryOutcome::Applied);
             Noticed::Case(unknown.id.to_string())
         }
+        other => damage_facts(street, other, name, random),
+    }
+}
+
+/// Damages facts in one way.
+fn damage_facts(street: &mut Street, kind: u64, name: &str, random: &mut Random) -> Noticed {
+    let id = bets()[name].id.to_string();
+    match kind {
         12 => {
             let lost = |key: &FactKey| key.kind == ACCEPTED && key.subject == id;
             street.lane.facts.retain(|key, _| !lost(key));
