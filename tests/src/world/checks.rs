@@ -108,7 +108,8 @@ pub struct Checks {
 }
 
 /// Alarms that only say that a fault was noticed.
-const HARMLESS_ALARMS: &[&str] = &["settlements_said_again", "hold_answer_not_written"];
+const HARMLESS_ALARMS: &[&str] =
+    &["settlements_said_again", "hold_answer_not_written", "partner_refuses"];
 
 impl Checks {
     pub(super) fn new(partitions: Partitions, misbehaves: Option<Misbehaviour>) -> Self {
