@@ -49,6 +49,8 @@ pub(crate) struct Queue {
     pub(crate) drained_to: [u64; TIERS],
     /// What failed and was put into a tier.
     pub(crate) failed: Failed,
+    /// Calls in a row that ended with a status for which people must mend something.
+    pub(crate) to_fix_row: u32,
     /// The status for which its breaker is open, if people must mend something.
     pub(crate) to_fix: Option<u16>,
 }

@@ -16,6 +16,7 @@ impl Dispatcher {
         let (name, traffic) = (&flight.partner, flight.traffic);
         let ceiling = self.options.limits.chunks_in_flight_max;
         let queue = self.partner(name).queue(traffic);
+        queue.to_fix_row = judgement.to_fix.map_or(0, |_| queue.to_fix_row.saturating_add(1));
         if judgement.epoch.is_some() {
             queue.concurrency.answered(now, flight.sent, ceiling);
             queue.to_fix = None;
@@ -51,7 +52,10 @@ impl Dispatcher {
             return;
         };
         self.timer(probe_at, Due::Probe(name.clone()));
-        if let Some(status) = judgement.to_fix {
+        // One of a partner that is down for another reason says nothing of what it will say when it is back.
+        let in_a_row = self.partner(name).queue(traffic).to_fix_row;
+        let lasts = judgement.refuses_all() || limits.breaker_failures() <= in_a_row;
+        if let Some(status) = judgement.to_fix.filter(|_| lasts) {
             self.tell_to_fix(name, traffic, status);
         }
         if closed {

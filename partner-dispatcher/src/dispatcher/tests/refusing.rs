@@ -7,7 +7,7 @@ use crate::judge::Came;
 use crate::limits::Limits;
 use crate::retry::HEADER_CHUNK_ITEMS_MAX;
 use runtime::Record;
-use runtime::http::HttpAnswer;
+use runtime::http::{CallError, HttpAnswer};
 use schemas::PartnerId;
 use schemas::catalogue::RETRY_5S;
 use schemas::contract::Traffic;
@@ -131,6 +131,29 @@ fn what_refuses_everything_pauses_its_traffic_at_once_and_tells_people_once() {
         let of = rig.owed().partners.remove(&partner).unwrap();
         assert_eq!((of.to_fix.len(), of.circuits[&Traffic::Live]), (0, Circuit::Closed));
     }
+}
+
+/// A firewall that answers once for a wallet that is down.
+#[test]
+fn one_refusal_of_a_partner_that_is_down_tells_nobody_and_those_that_go_on_do() {
+    let mut rig = Rig::with(Limits { chunk_items_max: 1, ..Limits::PRODUCTION });
+    rig.settle(&(0..10).map(|number| won(&format!("b{number:02}"), 3)).collect::<Vec<_>>());
+    for _ in 0..4 {
+        rig.answer_with(|_| Err(CallError::Timeout));
+        rig.advance(250);
+    }
+    let probe = |rig: &mut Rig, refuses: bool| {
+        rig.apply();
+        rig.advance(5_000);
+        assert_eq!(rig.calls.len(), 1, "one probe");
+        rig.answer_with(|_| if refuses { status(403, "") } else { Err(CallError::Timeout) });
+    };
+    for refuses in [true, true, true, true, false, true, true, true, true] {
+        probe(&mut rig, refuses);
+        assert!(rig.alarms.is_empty(), "{:?}", rig.alarms);
+    }
+    probe(&mut rig, true);
+    assert_eq!(rig.alarms, ["partner_refuses"]);
 }
 
 /// Of these an item may be the cause: people are told once halving has not helped.
