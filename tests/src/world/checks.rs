@@ -108,8 +108,7 @@ pub struct Checks {
 }
 
 /// Alarms that only say that a fault was noticed.
-const HARMLESS_ALARMS: &[&str] =
-    &["settlements_said_again", "hold_answer_not_written", "partner_refuses"];
+const HARMLESS_ALARMS: &[&str] = &["settlements_said_again", "hold_answer_not_written"];
 
 impl Checks {
     pub(super) fn new(partitions: Partitions, misbehaves: Option<Misbehaviour>) -> Self {
