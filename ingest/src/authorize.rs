@@ -29,7 +29,7 @@ const HEALTH_WAIT_MAX: Duration = Duration::from_millis(1_500);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest rest that a wallet can ask for, in ms: half of the betting on a short round. A player does not wait for it, and
 /// a wrong header must not stop a partner's betting.
-const REST_MS_MAX: u64 = 10_000;
+pub(crate) const REST_MS_MAX: u64 = 10_000;
 /// Header: the number of the attempt, 1, 2, ...; the body never changes.
 const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
 /// Header: the date of the contract.
@@ -137,7 +137,12 @@ impl<C: Clock> Authorize<C> {
         slot.end(told(&answer, sent.elapsed() <= budget / 2));
         match answer {
             Ok(answer) => match rest_ms(&answer) {
-                None => HoldReply::Http { status: answer.status, body: answer.body },
+                None => {
+                    if answer.status == 200 {
+                        gate.rest_ends();
+                    }
+                    HoldReply::Http { status: answer.status, body: answer.body }
+                }
                 Some(rest_ms) => {
                     gate.rest(Instant::now() + Duration::from_millis(rest_ms));
                     HoldReply::Busy { rest_ms: rest_ms.cast_signed() }

@@ -139,9 +139,11 @@ impl Breaker {
         Some(probe_at)
     }
 
-    /// True if a probe may go out now.
+    /// True if a probe may go out now; also where a clock that was set back would make the wait longer than any is.
     pub(crate) fn may_probe(&self, now: Millis) -> bool {
-        matches!(self.state, State::Open { probe_at, .. } if probe_at <= now)
+        let longest = Limits::PRODUCTION.retry_after_ms_max;
+        let is_due = |at: Millis| at <= now || later(now, longest) < at;
+        matches!(self.state, State::Open { probe_at, .. } if is_due(probe_at))
     }
 
     /// The probe is on its way.

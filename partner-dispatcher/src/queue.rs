@@ -192,7 +192,9 @@ impl Parked {
 
 impl Partner {
     /// True if it asked to be left alone for longer than anything is to wait for in memory.
-    pub(crate) fn rests(&self, now: Millis, limits: &Limits) -> bool {
+    pub(crate) fn rests(&mut self, now: Millis, limits: &Limits) -> bool {
+        // A clock that was set back makes no rest longer.
+        self.not_before = self.not_before.min(later(now, limits.retry_after_ms_max));
         later(now, limits.retry_after_held_ms_max) < self.not_before
     }
 

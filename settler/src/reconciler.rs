@@ -86,8 +86,8 @@ impl Reconciler {
         let lanes = options.partitions.iter().map(|partition| (*partition, Lane::default()));
         let lanes = lanes.collect();
         Self {
+            rounds: Rounds::new(options.cycle_ms),
             options,
-            rounds: Rounds::default(),
             lanes,
             damaged: BTreeSet::new(),
             token: TIMER,
@@ -190,8 +190,10 @@ impl Reconciler {
 
     /// Ms until the next look at a round that is not done.
     fn wait(&self, now: Millis, round: &RoundId) -> Millis {
-        let age = now.saturating_sub(self.rounds.changed_at(round).unwrap_or(now));
         let look_ms = self.options.look_ms;
+        // One that is not remembered any more is older than all others.
+        let Some(changed) = self.rounds.changed_at(round) else { return look_ms.max(WAIT_MS_MAX) };
+        let age = now.saturating_sub(changed);
         (age / AGE_TO_WAIT).clamp(look_ms, look_ms.max(WAIT_MS_MAX))
     }
 
@@ -204,6 +206,7 @@ impl Reconciler {
     ) -> Vec<Effect<Self>> {
         let wait = self.wait(now, round);
         if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.rechecked.remove(round);
             lane.plan_by(round, now.saturating_add(wait));
         }
         vec![alarm(format!("round {round} in partition {partition}: {why}"))]
@@ -348,8 +351,14 @@ impl Machine for Reconciler {
                 effects.extend(self.next(now));
                 effects
             }
-            Input::Applied { token } | Input::Failed { token, .. } => {
+            Input::Applied { token } => {
                 self.lanes.values_mut().for_each(|lane| lane.said(token));
+                Vec::new()
+            }
+            Input::Failed { token, .. } => {
+                self.lanes.values_mut().for_each(|lane| lane.said(token));
+                // It may have been a case: the same is said again, under the same id.
+                self.damaged.clear();
                 Vec::new()
             }
             Input::Peeked { .. } => Vec::new(),

@@ -41,6 +41,11 @@ impl Gate {
         *rests_until = (*rests_until).max(Some(until));
     }
 
+    /// It takes stakes after all: one busy backend of several is not to stop the others.
+    pub(super) fn rest_ends(&self) {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether nobody is to be called now.
     pub(super) fn rests(&self, now: Instant) -> bool {
         let rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);

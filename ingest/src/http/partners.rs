@@ -153,7 +153,13 @@ impl<E: Engine> ApiState<E> {
         let record = outgoing::partner(&said, self.engine.partitions(Topic(PARTNERS)));
         let record = record.map_err(|error| Problem::new(Kind::UNENCODABLE, error.to_string()))?;
         let mut batch = Batch::of_records(vec![Append::from(record.into_parts())]);
-        batch.facts = vec![self.act(&said)?];
+        let act = self.act(&said)?;
+        // A pause is not to wait for a store that is away.
+        if matches!(said.what, PartnerWord::Paused(_, true)) {
+            batch.closing = act;
+        } else {
+            batch.facts = vec![act];
+        }
         let applied = self.engine.apply(None, batch).await;
         applied.map_err(|error| {
             let kind = match error {

@@ -159,8 +159,12 @@ impl Placing {
             Stage::Writing | Stage::Pausing | Stage::Answering { .. } | Stage::Done => return,
         }
         flight.stage = Stage::Done;
-        if let HoldReply::Busy { rest_ms } = reply {
-            self.room.rest(&flight.bet.partner, now.saturating_add(*rest_ms));
+        match reply {
+            HoldReply::Busy { rest_ms } => {
+                self.room.rest(&flight.bet.partner, now.saturating_add(*rest_ms));
+            }
+            HoldReply::Http { status: 200, .. } => self.room.rest_ends(&flight.bet.partner),
+            HoldReply::Http { .. } | HoldReply::Nothing { .. } | HoldReply::Unsent => {}
         }
         let again_at = now.saturating_add(limits.repeat_after_ms);
         // A decided bet needs no answer any more: it would be ignored (R11).

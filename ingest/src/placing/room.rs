@@ -2,6 +2,7 @@
 //! left alone.
 
 use super::options::Limits;
+use crate::authorize::REST_MS_MAX;
 use runtime::{Millis, Rate};
 use schemas::PartnerId;
 use std::collections::BTreeMap;
@@ -46,9 +47,15 @@ impl Room {
         *rest = until.max(*rest);
     }
 
-    /// Until when `partner` wants to be left alone, if it does.
+    /// `partner` takes stakes after all.
+    pub(super) fn rest_ends(&mut self, partner: &PartnerId) {
+        self.rests.remove(partner);
+    }
+
+    /// Until when `partner` wants to be left alone, if it does. A clock that was set back makes no rest longer.
     pub(super) fn rests_until(&self, now: Millis, partner: &PartnerId) -> Option<Millis> {
-        self.rests.get(partner).copied().filter(|until| now < *until)
+        let longest = now.saturating_add(REST_MS_MAX.cast_signed());
+        self.rests.get(partner).copied().filter(|until| now < *until && *until <= longest)
     }
 
     fn rate(&mut self, partner: &PartnerId) -> &mut Rate {

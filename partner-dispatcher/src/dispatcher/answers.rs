@@ -24,13 +24,20 @@ impl Dispatcher {
         queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
         self.touched.insert(flight.partner.clone());
         let judgement = self.judged(&flight, answer);
-        if judgement.blames_items() {
-            self.halve(&flight);
-        }
+        let halved = judgement.blames_items() && self.halve(&flight);
         self.note_call(now, &flight, &judgement);
         if let Some(wait_ms) = judgement.retry_after_ms {
-            self.gate(now, &flight.partner, wait_ms);
+            let limits = self.options.limits;
+            // Who is not busy has no reason to be left alone for long, whatever stands in a header.
+            let max = if answer.is_busy() {
+                limits.retry_after_ms_max
+            } else {
+                limits.retry_after_held_ms_max
+            };
+            self.gate(now, &flight.partner, wait_ms.min(max));
         }
+        // Good answers and halves are no repeats of what failed: those are bounded by themselves.
+        let has_failed = judgement.epoch.is_none() && !halved;
         let epoch = judgement.epoch.unwrap_or_default();
         let mut owed = Vec::new();
         for (id, verdict) in flight.ids.into_iter().zip(judgement.verdicts) {
@@ -48,7 +55,7 @@ impl Dispatcher {
                 }
             }
         }
-        self.failed(now, owed);
+        self.failed(now, owed, has_failed);
     }
 
     fn judged(&mut self, flight: &Flight, answer: &Answer) -> Judgement {
@@ -95,13 +102,13 @@ impl Dispatcher {
     }
 
     /// A chunk was refused as a whole: its items travel in smaller ones, so that one that a wallet chokes
-    /// on ends up alone and the others get through. Not without end: a wallet that refuses all is down.
-    fn halve(&mut self, flight: &Flight) {
+    /// on ends up alone and the others get through. Not without end: a wallet that refuses all is down. True if they do.
+    fn halve(&mut self, flight: &Flight) -> bool {
         let max = self.options.limits.refusals_halved_max;
         let partner = self.partner(&flight.partner);
         partner.refusals = partner.refusals.saturating_add(1);
         if max < partner.refusals || flight.ids.len() < 2 {
-            return;
+            return false;
         }
         for id in &flight.ids {
             if let Some(item) = self.book.get_mut(*id) {
@@ -110,6 +117,7 @@ impl Dispatcher {
                 item.repeat_left = true;
             }
         }
+        true
     }
 
     /// Leaves the partner alone for as long as it asked, within bounds. While that is short what it is owed waits here;
@@ -177,8 +185,9 @@ impl Dispatcher {
     }
 
     /// Items without a final answer: dropped if a newer revision was read (R15); else moved on if the
-    /// breaker is not closed, repeated once from memory while there is a budget for it, or moved to the next tier.
-    fn failed(&mut self, now: Millis, ids: Vec<u64>) {
+    /// breaker is not closed, repeated once from memory, or moved to the next tier. Where the call `has_failed`, a repeat needs
+    /// room in the budget.
+    fn failed(&mut self, now: Millis, ids: Vec<u64>, has_failed: bool) {
         let limits = self.options.limits;
         let (mut repeated, mut granted) = (Vec::new(), BTreeMap::new());
         for id in ids {
@@ -192,9 +201,10 @@ impl Dispatcher {
             } else if !self.partner(&name).queue(traffic).breaker.is_closed() {
                 self.set_aside(now, id);
             } else if repeats
-                && *granted.entry((name.clone(), traffic)).or_insert_with(|| {
-                    self.partner(&name).queue(traffic).repeats.take(now, &limits)
-                })
+                && (!has_failed
+                    || *granted.entry((name.clone(), traffic)).or_insert_with(|| {
+                        self.partner(&name).queue(traffic).repeats.take(now, &limits)
+                    }))
             {
                 repeated.push(id);
             } else if self.book.get(id).is_some_and(|item| item.places.is_empty()) {
@@ -286,7 +296,7 @@ impl Dispatcher {
                 owed.push(id);
             }
         }
-        self.failed(now, owed);
+        self.failed(now, owed, true);
     }
 
     /// An item of a tier that is final in the ledger as it is now, or was superseded by one that is parked, is

@@ -129,11 +129,17 @@ impl Dispatcher {
             // Their records stand in a tier and are drained with the others.
             self.book.done(id);
         }
-        for other in TRAFFIC {
-            self.partner(name).queue(other).breaker.hurry(now);
-        }
         self.touched.insert(name.clone());
         self.begin_drain(name, traffic);
+        for other in TRAFFIC.into_iter().filter(|other| *other != traffic) {
+            let queue = self.partner(name).queue(other);
+            queue.breaker.hurry(now);
+            // With nothing to ask with, nothing would ever close it.
+            if !queue.breaker.is_closed() && queue.kept.is_empty() {
+                queue.breaker.answered();
+                self.begin_drain(name, other);
+            }
+        }
     }
 
     /// True if the item is the first of a partner not heard of, whose old debts are met in a tier: it is

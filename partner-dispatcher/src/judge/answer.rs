@@ -1,6 +1,6 @@
 //! What came back, read once: where calls are made, and not where they are judged, one after the other.
 
-use super::is_epoch;
+use super::{BUSY, is_epoch};
 use runtime::http::{CallError, HttpAnswer};
 use schemas::contract::{Problem, StateResponse};
 use serde::Deserialize;
@@ -20,6 +20,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the partner says no more than "not now".
+    pub(crate) fn is_busy(&self) -> bool {
+        self.came.is_ok_and(|status| BUSY.contains(&status))
+    }
+
     /// What it says of this chunk.
     pub(super) fn to(&self, chunk_id: &str) -> Option<&StateResponse> {
         self.said.as_ref().filter(|said| said.chunk_id == chunk_id)

@@ -6,6 +6,7 @@ use crate::rig::keys::PartnerKey;
 use ingest::auth::{Duty, Operators, Tokens};
 use runtime::http::Outbound;
 use runtime::telemetry;
+use schemas::acts::HERALD;
 use schemas::contract::STATE_ITEMS_MAX;
 use schemas::{Currency, Money, PartnerId, PlayerId};
 use signing::{KEYS_MAX, SecretKey, VerifyingKey};
@@ -104,6 +105,8 @@ impl Findings {
             let path = format!("operators[{index}]");
             if operator.name.is_empty() {
                 self.add(format!("{path}.name"), "is empty");
+            } else if operator.name == HERALD {
+                self.add(format!("{path}.name"), "is what verdicts are said under: take another");
             } else if !names.insert(&operator.name) {
                 self.add(
                     format!("{path}.name"),

@@ -88,7 +88,7 @@ impl Reconciler {
         let Some(lane) = self.lanes.get(&partition) else { return false };
         let rests = lane.desks.get(partner).is_some_and(|desk| now < desk.not_before());
         let unchecked = lane.rechecked.get(round).is_some_and(|checked| !checked.contains(partner));
-        unchecked && !rests && !self.options.away.contains(partner)
+        unchecked && !rests
     }
 
     pub(super) fn begin(
@@ -146,6 +146,7 @@ impl Reconciler {
         closing: &Closing,
         end: &End,
     ) -> Vec<Effect<Self>> {
+        let again_at = now.saturating_add(self.wait(now, &closing.round));
         let Some(lane) = self.lanes.get_mut(&partition) else { return Vec::new() };
         let place = (closing.round.clone(), partner.clone());
         let mut effects = Vec::new();
@@ -163,7 +164,7 @@ impl Reconciler {
                 lane.suspects.insert(place, case.case_id.clone());
                 if closing.was_same {
                     lane.rechecked.entry(closing.round.clone()).or_default().remove(partner);
-                    lane.plan_by(&closing.round, now.saturating_add(self.options.look_ms));
+                    lane.plan_by(&closing.round, again_at);
                 }
                 return effects;
             }

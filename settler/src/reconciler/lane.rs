@@ -8,6 +8,9 @@ use schemas::settlements::Settlement;
 use schemas::{BetId, PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Rounds of the cycle compared at once: partners that answer slowly are not to have thousands wait for them.
+const RECHECKED_MAX: usize = 64;
+
 /// What a partition does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -47,10 +50,8 @@ pub(super) struct Lane {
     pub(super) holds_asked: BTreeMap<(RoundId, PartnerId), Millis>,
     /// Settlements on their way to the log, by the token of their batch.
     saying: BTreeMap<u64, BTreeSet<(BetId, u32)>>,
-    /// The round of the cycle that was looked at last.
-    cycled: Option<RoundId>,
-    /// When that was, or when the cycle began, ms.
-    cycled_at: Option<Millis>,
+    /// How far it has come in the cycle: the time whose place in it that is, ms, and the last round there.
+    cycled: Option<(Millis, Option<RoundId>)>,
     /// Rounds of the cycle that are being compared again, with the partners that are done.
     pub(super) rechecked: BTreeMap<RoundId, BTreeSet<PartnerId>>,
     /// The round that is looked at, under the token of its load.
@@ -105,6 +106,9 @@ impl Lane {
             self.rechecked.remove(&round);
             return;
         }
+        if standings.values().all(|standing| standing.unchecked == 0) {
+            self.rechecked.remove(&round);
+        }
         let asked = standings.iter().filter(|(_, it)| 0 < it.unclosed + it.unchecked);
         let free = asked.filter_map(|(partner, _)| self.desks.get(partner)).map(Desk::not_before);
         let wait_until = now.saturating_add(wait);
@@ -131,27 +135,32 @@ impl Lane {
         }
     }
 
-    /// The round that is to be looked at again although it is done; when the next one is, if it is none yet. A round
-    /// that is planned anyway is passed over.
-    fn cycle(&mut self, now: Millis, rounds: &Rounds, cycle_ms: i64) -> Next {
-        if self.looking.is_some() || rounds.is_empty() {
+    /// The round that is to be looked at again although it is done; when the next one is, if it is none yet.
+    fn cycle(&mut self, now: Millis, rounds: &Rounds, cycle_ms: Millis) -> Next {
+        if self.looking.is_some() || RECHECKED_MAX <= self.rechecked.len() {
             return Next::Nothing;
         }
-        let last = *self.cycled_at.get_or_insert(now);
-        let at = last.saturating_add(rounds.share_of(cycle_ms));
+        let (time, round) = self.cycled.get_or_insert((now, None));
+        // What was missed for a whole cycle comes with the next one.
+        if *time < now.saturating_sub(cycle_ms) {
+            (*time, *round) = (now.saturating_sub(cycle_ms), None);
+        }
+        let place = (time.rem_euclid(cycle_ms), round.clone());
+        let Some((next_place, next)) = rounds.behind(&place) else { return Next::Nothing };
+        let turns =
+            if (*next_place, Some(next)) <= (place.0, place.1.as_ref()) { cycle_ms } else { 0 };
+        let begin = time.saturating_sub(place.0);
+        let at = begin.saturating_add(turns).saturating_add(*next_place);
         if now < at {
             return Next::Wait(at);
         }
-        self.cycled_at = Some(now);
-        let Some(round) = rounds.behind(self.cycled.as_ref()).cloned() else {
-            return Next::Nothing;
-        };
-        self.cycled = Some(round.clone());
-        if self.due.contains_key(&round) {
-            return Next::Wait(now.saturating_add(rounds.share_of(cycle_ms)));
+        self.cycled = Some((at, Some(next.clone())));
+        self.rechecked.insert(next.clone(), BTreeSet::new());
+        if self.due.contains_key(next) {
+            // It is looked at anyway.
+            return Next::Wait(now);
         }
-        self.rechecked.insert(round.clone(), BTreeSet::new());
-        Next::Look(round)
+        Next::Look(next.clone())
     }
 
     /// Those of `unanswered` that are old enough to be said again, and have not been for `repeat_ms`.
@@ -166,9 +175,12 @@ impl Lane {
             let one = (settlement.bet.clone(), settlement.revision);
             let last = answers.repeated_at(settlement);
             let rested = last.is_none_or(|at| options.repeat_ms <= now.saturating_sub(at));
-            let is_old = options.stale_ms <= now.saturating_sub(settlement.caused_at);
-            let is_here = !options.away.contains(&settlement.partner);
-            rested && is_old && is_here && !self.saying.values().any(|said| said.contains(&one))
+            // What waits for a partner that is away is most likely not lost.
+            let is_away = options.away.contains(&settlement.partner);
+            let old_ms =
+                if is_away { options.stale_ms.max(options.repeat_ms) } else { options.stale_ms };
+            let is_old = old_ms <= now.saturating_sub(settlement.caused_at);
+            rested && is_old && !self.saying.values().any(|said| said.contains(&one))
         });
         unanswered
     }

@@ -295,9 +295,14 @@ fn nothing_is_said_again_to_a_partner_that_is_away() {
     asked(&mut reconciler, ReconcilerAsk::Away([partner()].into()));
     assert!(batches(&lane, &mut reconciler, LATE, read()).is_empty());
     assert_eq!(owed(&mut reconciler).settlements, 1);
+    let timer = || Input::Timer { token: 0 };
+    // Behind a day it may be lost all the same.
+    assert_eq!(batches(&lane, &mut reconciler, LATE + 86_400_000, timer()).len(), 1);
+    let mut reconciler = self::reconciler([0]);
+    asked(&mut reconciler, ReconcilerAsk::Away([partner()].into()));
+    assert!(batches(&lane, &mut reconciler, LATE, read()).is_empty());
     asked(&mut reconciler, ReconcilerAsk::Away(BTreeSet::new()));
-    let timer = Input::Timer { token: 0 };
-    assert_eq!(batches(&lane, &mut reconciler, LATE + LOOK_MS, timer).len(), 1);
+    assert_eq!(batches(&lane, &mut reconciler, LATE + LOOK_MS, timer()).len(), 1);
 }
 
 /// What a correction owes must not be forgotten because the look before it found nothing owed.
