@@ -89,6 +89,25 @@ fn a_round_that_is_done_is_compared_again_in_every_cycle() {
     assert_eq!((street.standing(), street.cases().len()), (Standing::default(), 2), "it has ended");
 }
 
+/// A bet that is set aside keeps its round open with its partner, and hides nothing else of it.
+#[test]
+fn a_round_with_a_parked_bet_is_compared_in_every_cycle_too() {
+    let mut street = finished();
+    let parked = bets()["lost"].id.clone();
+    street.lane.facts.retain(|key, _| key.kind != DELIVERED || key.subject != parked.as_str());
+    answered(&mut street.lane, &bets()["lost"], 4, DeliveryOutcome::Parked);
+    street.read(2);
+    street.look();
+    assert_eq!((street.same_at(2), street.standing().owed.parked), (1, 1));
+    let id = bets()["won"].id.clone();
+    street.wallet.rows.remove(id.as_str()).unwrap();
+    street.cycle();
+    street.look();
+    street.look();
+    let [case] = &street.cases()[..] else { panic!("{:?}", street.cases()) };
+    assert!(case.text.contains(id.as_str()), "{}", case.text);
+}
+
 /// Nothing is asked before every settlement and void has its answer, or is set aside.
 #[test]
 fn what_is_owed_or_not_heard_of_yet_holds_up_the_close() {

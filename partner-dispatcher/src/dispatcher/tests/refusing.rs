@@ -10,7 +10,7 @@ use runtime::Record;
 use runtime::http::{CallError, HttpAnswer};
 use schemas::PartnerId;
 use schemas::catalogue::RETRY_5S;
-use schemas::contract::Traffic;
+use schemas::contract::{ItemOutcome, StateResult, Traffic};
 
 #[test]
 fn a_partner_that_asks_for_time_gets_it_up_to_a_bound() {
@@ -64,7 +64,52 @@ fn a_long_rest_holds_no_memory_and_ends_with_a_probe() {
         delivered.sort();
         delivered.dedup();
         assert_eq!(delivered.len(), 5, "{delivered:?}");
+        // That of corrections has nothing that it could ask with.
+        let of = rig.owed().partners.remove(&"acme".parse().unwrap()).unwrap();
+        assert!(of.circuits.values().all(|it| *it == Circuit::Closed), "{:?}", of.circuits);
     }
+}
+
+/// A header that a proxy puts on every answer stops nobody for long.
+#[test]
+fn who_is_not_busy_is_not_left_alone_for_long() {
+    for code in [200, 404, 500] {
+        let mut rig = Rig::new();
+        rig.settle(&[won("a", 3)]);
+        rig.answer_with(|call| {
+            let good = ok(&call.request, call.request.items.iter().map(applied).collect());
+            let answer = if code == 200 { good } else { status(code, "") };
+            answer.map(|answer| HttpAnswer { retry_after_ms: Some(600_000), ..answer })
+        });
+        rig.settle(&[won("b", 3)]);
+        rig.advance(5_000);
+        assert_eq!(rig.calls.len(), 1, "{code}");
+        let of = rig.owed().partners.remove(&"acme".parse().unwrap()).unwrap();
+        assert!(of.circuits.values().all(|it| *it == Circuit::Closed), "{code}");
+    }
+}
+
+/// What a partner has and has not dealt with yet did not fail: the budget of repeats is not for it.
+#[test]
+fn what_is_pending_comes_again_at_once_however_much_it_is() {
+    let mut rig = Rig::with(Limits { chunk_items_max: 1, ..Limits::PRODUCTION });
+    let bets = 200;
+    for bet in 0..bets {
+        rig.settle(&[won(&format!("b{bet:04}"), 3)]);
+        rig.answer_with(|call| {
+            let pending = |item| StateResult { outcome: ItemOutcome::Pending, ..applied(item) };
+            ok(&call.request, call.request.items.iter().map(pending).collect())
+        });
+    }
+    for _ in 0..bets {
+        rig.advance(10);
+        rig.answer(applied);
+        rig.apply();
+    }
+    assert!(rig.records(RETRY_5S).is_empty(), "{} moved", rig.records(RETRY_5S).len());
+    assert_eq!(rig.deliveries().len(), bets);
+    let owed = rig.owed().partners.remove(&"acme".parse().unwrap());
+    assert!(owed.is_none_or(|owed| owed.withheld.values().all(|withheld| *withheld == 0)));
 }
 
 /// Never often enough in a row to open its breaker.
