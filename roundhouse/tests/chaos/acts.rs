@@ -81,13 +81,13 @@ impl Acts {
         // Not left to chance, and first: a broker is away for longer than its session; a settler comes back as a zombie.
         let opening = [
             Act::Freeze(Service::Settler, 0, ZOMBIE_AFTER),
+            Act::KillWallets,
+            Act::Kill(Service::Dispatcher, 0, Duration::from_secs(1)),
+            Act::Shake(Service::Ingest, 2),
             Act::KillBroker(0, Duration::from_secs(15)),
             Act::KillNode(1, Duration::from_secs(3)),
             Act::FreezeBroker(2, Duration::from_secs(5)),
             Act::FreezeNode(0, Duration::from_secs(3)),
-            Act::KillWallets,
-            Act::Kill(Service::Dispatcher, 0, Duration::from_secs(1)),
-            Act::Shake(Service::Ingest, 2),
         ];
         Self { random: SplitMix::new(seed), opening: opening.into(), counts: BTreeMap::new() }
     }
@@ -110,6 +110,11 @@ impl Acts {
 
     pub(crate) fn next(&mut self) -> Act {
         self.opening.pop_front().unwrap_or_else(|| self.drawn())
+    }
+
+    /// Whether what is not left to chance is not over yet.
+    pub(crate) fn are_opening(&self) -> bool {
+        !self.opening.is_empty()
     }
 
     /// It was played.
