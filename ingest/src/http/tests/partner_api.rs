@@ -2,6 +2,7 @@
 //! Settler, dispatcher and reconciler are words written by hand.
 
 mod answers;
+mod document;
 mod refusals;
 mod replays;
 

@@ -5,9 +5,9 @@ use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::example::{Example, ExampleBuilder};
 
-/// One exchange.
-#[derive(Deserialize)]
-pub(super) struct Exchange {
+/// An exchange as it was recorded.
+#[derive(Debug, Deserialize)]
+pub struct Exchange {
     summary: String,
     /// What else there is to know of it.
     #[serde(default)]
@@ -16,19 +16,19 @@ pub(super) struct Exchange {
     response: Answered,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Asked {
     #[serde(default)]
     body: Option<Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Answered {
     status: u16,
     body: Value,
 }
 
-/// What a wallet refuses as unreadable is no example of a request.
+/// What is refused as unreadable is no example of a request.
 const BAD_REQUEST: u16 = 400;
 
 impl Exchange {
@@ -40,14 +40,19 @@ impl Exchange {
             .into()
     }
 
-    /// The request, if it has a body that a wallet reads.
-    pub(super) fn request(&self) -> Option<RefOr<Example>> {
+    /// The exchange in a file of examples; `None` if it is none.
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The request, if it has a body that can be read.
+    pub fn request(&self) -> Option<RefOr<Example>> {
         let body = self.request.body.as_ref().filter(|_| self.response.status != BAD_REQUEST);
         body.map(|body| self.example(body))
     }
 
     /// The answer, if it has this status.
-    pub(super) fn response(&self, status: u16) -> Option<RefOr<Example>> {
+    pub fn response(&self, status: u16) -> Option<RefOr<Example>> {
         (self.response.status == status).then(|| self.example(&self.response.body))
     }
 }
@@ -55,7 +60,7 @@ impl Exchange {
 /// The exchanges of an operation, by case.
 pub(super) fn of(operation: &str) -> Vec<(&'static str, Exchange)> {
     let these = CASES.iter().filter(|(of, ..)| *of == operation);
-    let read = these.filter_map(|(_, case, text)| Some((*case, serde_json::from_str(text).ok()?)));
+    let read = these.filter_map(|(_, case, text)| Some((*case, Exchange::read(text)?)));
     read.collect()
 }
 
