@@ -7,7 +7,7 @@ use schemas::contract::document::headers::{answered, at_least, header, spoken};
 use serde_json::json;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, Response, ResponseBuilder};
 
 /// What every call may be refused with.
@@ -68,11 +68,14 @@ fn refusal(status: StatusCode, kinds: &[Kind]) -> Response {
         "Mend it before it is sent again."
     };
     let told = told.chain([format!("`retryable: {is_retryable}`. {class}")]);
-    let words = |words: Vec<serde_json::Value>| ObjectBuilder::new().enum_values(Some(words));
+    let words = |of: Type, words: Vec<serde_json::Value>| {
+        ObjectBuilder::new().schema_type(of).enum_values(Some(words))
+    };
+    let codes = kinds.iter().map(|kind| json!(kind.code)).collect();
     let exactly = ObjectBuilder::new()
-        .property("status", words(vec![json!(status.as_u16())]))
-        .property("code", words(kinds.iter().map(|kind| json!(kind.code)).collect()))
-        .property("retryable", words(vec![json!(is_retryable)]));
+        .property("status", words(Type::Integer, vec![json!(status.as_u16())]))
+        .property("code", words(Type::String, codes))
+        .property("retryable", words(Type::Boolean, vec![json!(is_retryable)]));
     let problem =
         AllOfBuilder::new().item(Ref::from_schema_name(Problem::name())).item(exactly.build());
     let body = ContentBuilder::new().schema(Some(problem)).build();
