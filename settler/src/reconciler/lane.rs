@@ -101,13 +101,12 @@ impl Lane {
         wait: Millis,
     ) {
         standings.retain(|_, standing| !standing.is_done());
-        if standings.is_empty() && is_over {
-            self.standings.remove(&round);
-            self.rechecked.remove(&round);
-            return;
-        }
         if standings.values().all(|standing| standing.unchecked == 0) {
             self.rechecked.remove(&round);
+        }
+        if standings.is_empty() && is_over {
+            self.standings.remove(&round);
+            return;
         }
         let asked = standings.iter().filter(|(_, it)| 0 < it.unclosed + it.unchecked);
         let free = asked.filter_map(|(partner, _)| self.desks.get(partner)).map(Desk::not_before);
