@@ -123,6 +123,25 @@ fn a_partner_that_asks_for_a_rest_is_asked_for_no_stake_until_it_is_over() {
     assert!(script.calls.is_empty() && script.applies.is_empty());
 }
 
+/// One busy backend of several stops nobody's betting, nor does a clock that was set back.
+#[test]
+fn a_rest_ends_with_a_stake_that_is_answered_and_is_never_longer_than_any() {
+    let third = || Ask::Place(Place { client_ref: "c-third".parse().unwrap(), ..place() });
+    let (mut script, _) = Script::asking();
+    script.ask(Ask::Place(Place { client_ref: "c-other".parse().unwrap(), ..place() }));
+    script.applied();
+    script.answered(HoldReply::Busy { rest_ms: 2_000 });
+    script.answered(reply(200, "{}"));
+    script.ask(third());
+    assert_eq!(script.applies.len(), 1);
+
+    let (mut script, _) = Script::asking();
+    script.answered(HoldReply::Busy { rest_ms: 9_000 });
+    script.now -= 2_000;
+    script.ask(third());
+    assert_eq!(script.applies.len(), 1);
+}
+
 #[test]
 fn nobody_is_asked_behind_the_expiry() {
     // The intent was acknowledged too late.
