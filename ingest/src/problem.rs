@@ -55,6 +55,7 @@ kinds! {
     CLOCK_SKEW = "clock_skew", 401, "The request was not signed just now", false;
     NOT_FOUND = "not_found", 404, "There is nothing at this address", false;
     NOT_SERVED_HERE = "not_served_here", 404, "Another process answers this", false;
+    VERSION_UNSUPPORTED = "version_unsupported", 406, "The date of the contract is not spoken", false;
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The address does not take this method", false;
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "The body must be JSON", false;
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large", false;

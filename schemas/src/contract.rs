@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shapes::{LedgerEpoch, Time, Units};
 use utoipa::ToSchema;
 
-mod document;
+pub mod document;
 mod reconcile;
 mod said;
 mod shapes;

@@ -25,7 +25,7 @@ enum Chore {
         #[arg(value_parser = step_names())]
         steps: Vec<String>,
     },
-    /// Write the schema files and the document of the wallet API from the Rust types, for review.
+    /// Write the schema files and the documents of both partner APIs from the Rust types, for review.
     Bless,
     /// Run the demo with faults for ten seeds; every audit must be clean.
     Demos {
@@ -199,9 +199,14 @@ fn target() -> PathBuf {
 }
 
 fn bless() -> anyhow::Result<()> {
-    // The examples first: the document has them in it.
-    let recorded = ["--package", "partner-kit", "--test", "it", "recorded"];
-    for what in [recorded.as_slice(), &["--package", "schemas"]] {
+    // The examples first: the documents have them in them.
+    let steps: [&[&str]; 4] = [
+        &["--package", "partner-kit", "--test", "it", "recorded"],
+        &["--package", "schemas"],
+        &["--package", "ingest", "--lib", "recorded"],
+        &["--package", "ingest", "--lib", "the_file_of_the_partner_api"],
+    ];
+    for what in steps {
         run(Command::new("cargo").args(["test", "--quiet"]).args(what).env("BLESS", "1"))?;
     }
     Ok(())

@@ -150,18 +150,22 @@ impl Line for BetLine {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Movement)]
 pub(super) struct TransactionLine {
-    #[schema(value_type = String)]
+    /// The bet.
     bet_id: BetId,
     /// 1 is the hold.
     revision: u32,
-    #[schema(value_type = String)]
+    /// The round.
     round_id: RoundId,
+    /// The player, byte for byte.
     partner_player_id: String,
     /// The state that the bet was to be in.
     target: &'static str,
+    /// The stake.
     stake: MoneyBody,
+    /// settled: what it is worth, stake included.
     #[serde(skip_serializing_if = "Option::is_none")]
     payout: Option<MoneyBody>,
+    /// Why it was said; absent for the hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// `approved`, `declined`, `unanswered`, `applied`, `superseded`, `parked` or `owed`.
@@ -172,14 +176,20 @@ pub(super) struct TransactionLine {
     /// How often it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<i64>,
+    /// superseded: the revision that the partner's row is at.
     #[serde(skip_serializing_if = "Option::is_none")]
     superseded_by: Option<u32>,
     /// Why it was declined or parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
-    /// When what caused it was said: by this the list is ordered.
+    /// When what caused it was said, UTC: by this the list is ordered.
+    #[schema(format = DateTime)]
     caused_at: String,
+    /// When it was written down, UTC.
+    #[schema(format = DateTime)]
     asked_at: String,
+    /// When its final answer was, UTC.
+    #[schema(format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_at: Option<String>,
 }

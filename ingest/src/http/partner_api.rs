@@ -6,7 +6,7 @@
 mod bets;
 mod days;
 mod events;
-mod open_api;
+pub(super) mod open_api;
 mod replay;
 mod rounds;
 mod signed;
@@ -30,5 +30,5 @@ pub(super) fn routes<E: Engine>(api: &ApiState<E>) -> Router<ApiState<E>> {
             post(replay::ask::<E>).layer(Extension(replay::Pace::default())),
         )
         .route_layer(middleware::from_fn_with_state(gate, signed::signed::<E>))
-        .route("/partner/v1/openapi.json", get(open_api::document::<E>))
+        .route("/partner/v1/openapi.json", get(open_api::show))
 }

@@ -73,7 +73,7 @@ impl EventBody {
 /// A refusal (RFC 9457). Programs go by `code`, of which each has a page in `docs/errors`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "its shape is that of `crate::problem`, which writes it")]
-pub(crate) struct Problem {
+pub(super) struct Problem {
     /// `/errors/<code>`.
     #[schema(rename = "type", example = "/errors/invalid_field")]
     kind: String,
@@ -99,7 +99,7 @@ pub(crate) struct Problem {
 }
 
 /// What a call may be refused with, besides what its own description names.
-pub(crate) struct Refusals;
+pub(super) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {

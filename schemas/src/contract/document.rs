@@ -4,6 +4,9 @@
 mod answers;
 mod calls;
 mod examples;
+pub mod headers;
+
+pub use examples::Exchange;
 
 use super::{API_VERSION, Problem};
 use calls::Call;

@@ -6,7 +6,6 @@ use crate::http::ApiState;
 use crate::http::body::Id;
 use crate::http::history_bodies::{Line, TransactionLine};
 use crate::problem::{Kind, Problem};
-use crate::simple::bodies::Refusals;
 use axum::extract::State;
 use runtime::Engine;
 use schemas::contract::{MoneyBody, timestamp};
@@ -20,10 +19,8 @@ use utoipa::ToSchema;
 #[schema(as = Bet)]
 pub(super) struct BetBody {
     /// The bet.
-    #[schema(value_type = String, example = "r_77:8f3a1c")]
     bet_id: BetId,
     /// The round.
-    #[schema(value_type = String, example = "r_77")]
     round_id: RoundId,
     /// The player, byte for byte.
     partner_player_id: String,
@@ -80,8 +77,9 @@ pub(super) struct DeliveryBody {
 ///
 /// All revisions with their reasons, when each was asked for, how often it was sent, and what was answered.
 #[utoipa::path(
-    get, path = "/bets/{bet_id}", tag = "partner", params(("bet_id" = String, Path, description = "The bet")),
-    responses((status = 200, description = "The bet", body = BetBody), Refusals),
+    get, path = "/bets/{bet_id}", operation_id = "bet", tag = "partner",
+    params(("bet_id" = BetId, Path, description = "The bet.")),
+    responses((status = 200, description = "The bet.", body = BetBody)),
 )]
 pub(super) async fn show<E: Engine>(
     State(api): State<ApiState<E>>,

@@ -10,7 +10,6 @@ use crate::http::ApiState;
 use crate::http::body::Params;
 use crate::http::histories::{cursor, cursor_read, unavailable, wrong};
 use crate::problem::Problem;
-use crate::simple::bodies::Refusals;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use futures_util::{StreamExt, stream};
@@ -44,7 +43,7 @@ pub(super) struct DayParams {
 #[schema(as = DayStatement)]
 pub(super) struct DayBody {
     /// The day, UTC.
-    #[schema(example = "2026-11-29")]
+    #[schema(format = Date, example = "2026-11-29")]
     day: String,
     /// By currency, ordered.
     totals: Vec<DayTotalBody>,
@@ -58,7 +57,7 @@ pub(super) struct DayBody {
 #[schema(as = DayTotal)]
 pub(super) struct DayTotalBody {
     /// The currency.
-    #[schema(example = "EUR")]
+    #[schema(value_type = Currency)]
     currency: String,
     /// Decimals between minor and major unit.
     exponent: u8,
@@ -67,6 +66,7 @@ pub(super) struct DayTotalBody {
     /// Bets that a first result settled.
     settled: SumBody,
     /// What they are worth, stakes included.
+    #[schema(pattern = "^[0-9]+$", example = "5000")]
     payout: String,
     /// Stakes that went back: bets that were cancelled or came too late, and first results that void.
     voided: SumBody,
@@ -77,9 +77,11 @@ pub(super) struct DayTotalBody {
     corrected: Vec<CorrectionBody>,
     /// What all of it but `corrected` changes for the players: minus `held`, plus `payout`, `voided` and
     /// `corrections`.
+    #[schema(pattern = "^-?[0-9]+$", example = "-2500")]
     change: String,
     /// How much of it you could not take back from players, as you answered, in minor units; below zero where
     /// corrections of this day made up for more than was missing before. Of all days together: what is missing.
+    #[schema(pattern = "^-?[0-9]+$", example = "0")]
     shortfall: String,
     /// Movements of these that you have not confirmed, or that are parked.
     not_final: u64,
@@ -92,6 +94,7 @@ pub(super) struct SumBody {
     /// Bets.
     bets: u64,
     /// Their stakes, in minor units.
+    #[schema(pattern = "^[0-9]+$", example = "4000")]
     stake: String,
 }
 
@@ -100,11 +103,12 @@ pub(super) struct SumBody {
 #[schema(as = Correction)]
 pub(super) struct CorrectionBody {
     /// The other day, UTC.
-    #[schema(example = "2026-11-22")]
+    #[schema(format = Date, example = "2026-11-22")]
     day: String,
     /// Revisions.
     revisions: u64,
     /// What they change for the players, in minor units; below zero from the player.
+    #[schema(pattern = "^-?[0-9]+$", example = "-2500")]
     change: String,
 }
 
@@ -114,9 +118,12 @@ pub(super) struct CorrectionBody {
 /// at most some 2,000 movements; where `next` is there, ask for the next part and add it. A correction stands
 /// with the day it was booked on, and again with the day it corrects. A day is whole once its rounds are closed.
 #[utoipa::path(
-    get, path = "/statements/{day}", tag = "partner",
-    params(("day" = String, Path, description = "The day, UTC, such as 2026-11-29"), DayParams),
-    responses((status = 200, description = "A part of the statement", body = DayBody), Refusals),
+    get, path = "/statements/{day}", operation_id = "day_statement", tag = "partner",
+    params(
+        ("day" = String, Path, format = Date, description = "The day, UTC, such as 2026-11-29."),
+        DayParams,
+    ),
+    responses((status = 200, description = "A part of the statement.", body = DayBody)),
 )]
 pub(super) async fn statement<E: Engine>(
     State(api): State<ApiState<E>>,

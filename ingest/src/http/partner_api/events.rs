@@ -10,7 +10,6 @@ use crate::http::ApiState;
 use crate::http::body::Params;
 use crate::http::histories::{limit, unavailable, wrong};
 use crate::problem::{Kind, Problem};
-use crate::simple::bodies::Refusals;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -80,8 +79,8 @@ pub(super) struct EventBody {
 /// log keeps them (35 days). One may come twice, since what is not confirmed is said again. That none is missing
 /// is proved by the close of a round.
 #[utoipa::path(
-    get, path = "/events", tag = "partner", params(EventParams),
-    responses((status = 200, description = "A page", body = EventsBody), Refusals),
+    get, path = "/events", operation_id = "events", tag = "partner", params(EventParams),
+    responses((status = 200, description = "A page.", body = EventsBody)),
 )]
 pub(super) async fn list<E: Engine>(
     State(api): State<ApiState<E>>,

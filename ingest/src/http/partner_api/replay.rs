@@ -10,7 +10,6 @@ use crate::http::body::{Json, invalid};
 use crate::http::histories::{cursor, cursor_read, wrong};
 use crate::problem::{Kind, Problem};
 use crate::replays::{NotReplayed, Replay, Replayed};
-use crate::simple::bodies::Refusals;
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
@@ -41,10 +40,9 @@ const BETWEEN_MS_MAX: Millis = 120_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayBody {
     /// 1 to 500 bets of at most 50 rounds.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 500)]
+    #[schema(min_items = 1, max_items = 500)]
     bet_ids: Option<Vec<BetId>>,
     /// All your bets of this round.
-    #[schema(value_type = Option<String>, example = "r_77")]
     round_id: Option<RoundId>,
     /// The bets of which something was said from here on, by the time of what caused it: the bet, or the result.
     #[schema(format = DateTime)]
@@ -124,11 +122,9 @@ impl Drop for Asking {
 /// other: what your row has already moves nothing. What you have not confirmed comes by itself and is only counted. A
 /// request may be sent again at any time. Where `next` is there, ask for the next part.
 #[utoipa::path(
-    post, path = "/replay", tag = "partner",
-    request_body(content = ReplayBody, example = json!({
-        "from": "2026-11-29T12:00:00Z", "to": "2026-11-29T13:00:00Z",
-    })),
-    responses((status = 202, description = "It is on its way", body = ReplayedBody), Refusals),
+    post, path = "/replay", operation_id = "replay", tag = "partner",
+    request_body = ReplayBody,
+    responses((status = 202, description = "It is on its way.", body = ReplayedBody)),
 )]
 pub(super) async fn ask<E: Engine>(
     State(api): State<ApiState<E>>,

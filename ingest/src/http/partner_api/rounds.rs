@@ -10,7 +10,6 @@ use crate::http::ApiState;
 use crate::http::body::{Id, Params};
 use crate::http::histories::{limit, unavailable, wrong};
 use crate::problem::{Kind, Problem};
-use crate::simple::bodies::Refusals;
 use axum::extract::State;
 use futures_util::{StreamExt, stream};
 use runtime::{Engine, Fact, Scope, Topic};
@@ -53,7 +52,6 @@ pub(super) struct RowParams {
 #[schema(as = RoundStatement)]
 pub(super) struct RoundBody {
     /// The round.
-    #[schema(value_type = String, example = "r_77")]
     round_id: RoundId,
     /// What the round came to; on the first page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,9 +74,10 @@ pub(super) struct WholeBody {
     /// Rows at revision 1.
     open_holds: u64,
     /// SHA-256 in hexadecimal over a line `bet_id|revision|status|stake|payout` for each row in `totals`.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     digest: String,
     /// Bets that are parked or frozen, which totals and digest leave out; the first 2,000 of them.
-    #[schema(max_items = 2000)]
+    #[schema(value_type = Vec<BetId>, max_items = 2000)]
     parked: Vec<String>,
     /// By currency, ordered: what you could not take back from players, as you answered when you applied the newest
     /// revision. What you took since stands in your rows alone.
@@ -96,7 +95,7 @@ pub(super) struct WholeBody {
 #[schema(as = Row)]
 pub(super) struct RowBody {
     /// The bet.
-    #[schema(example = "r_77:8f3a1c")]
+    #[schema(value_type = BetId)]
     bet_id: String,
     /// Its newest revision.
     revision: u32,
@@ -117,9 +116,9 @@ pub(super) struct RowBody {
 ///
 /// On the first page also totals and digest, as the close of the round says them at the newest result.
 #[utoipa::path(
-    get, path = "/rounds/{round_id}/statement", tag = "partner",
-    params(("round_id" = String, Path, description = "The round"), RowParams),
-    responses((status = 200, description = "A page of it", body = RoundBody), Refusals),
+    get, path = "/rounds/{round_id}/statement", operation_id = "round_statement", tag = "partner",
+    params(("round_id" = RoundId, Path, description = "The round."), RowParams),
+    responses((status = 200, description = "A page of it.", body = RoundBody)),
 )]
 pub(super) async fn statement<E: Engine>(
     State(api): State<ApiState<E>>,

@@ -19,7 +19,7 @@ use http::{HeaderMap, Method};
 use runtime::Engine;
 use runtime::http::{PeerKeys, gather};
 use schemas::PartnerId;
-use schemas::contract::{ANSWER_BYTES_MAX, get_id, post_id};
+use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, get_id, post_id};
 use signing::{Refused, SecretKey, VerifyingKey, sign, verify};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ use tokio::time::timeout;
 pub(super) const REPLAY_PATH: &str = "/partner/v1/replay";
 /// Header: who asks.
 const PARTNER: HeaderName = HeaderName::from_static("partner-id");
+/// Header: the date of the contract.
+const VERSION: HeaderName = HeaderName::from_static("api-version");
 /// Requests of one partner answered at once by a process: each may read some thousand stories, and no partner
 /// may slow another.
 const AT_ONCE_MAX: usize = 4;
@@ -120,6 +122,20 @@ impl<E: Engine> Gate<E> {
     }
 }
 
+impl<E> Gate<E> {
+    /// What a partner that showed a key is answered.
+    async fn pass(
+        &self,
+        partner: &PartnerId,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, Problem> {
+        spoken(request.headers())?;
+        let _turn = self.busy.turn(partner).await?;
+        Ok(next.run(request).await)
+    }
+}
+
 impl Busy {
     fn new() -> Self {
         Self { all: Arc::new(Semaphore::new(ALL_AT_ONCE_MAX)), of: Arc::default() }
@@ -152,6 +168,7 @@ pub(super) async fn signed<E: Engine>(
     let mut answer = answer(gate, request, next).await.unwrap_or_else(Problem::into_response);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.headers_mut().insert(VARY, HeaderValue::from_static("partner-id"));
+    answer.headers_mut().insert(VERSION, HeaderValue::from_static(API_VERSION));
     answer
 }
 
@@ -171,14 +188,11 @@ async fn answer<E: Engine>(
     }
     let body = bytes(&parts, body).await?;
     let caller = gate.caller(&parts, &body)?;
-    let answer = match gate.busy.turn(&caller.partner).await {
-        Ok(_turn) => {
-            parts.extensions.insert(PartnerCaller(caller.partner.clone()));
-            parts.extensions.insert(RequestId(caller.id.clone()));
-            next.run(Request::from_parts(parts, Body::from(body))).await
-        }
-        Err(problem) => problem.into_response(),
-    };
+    parts.extensions.insert(PartnerCaller(caller.partner.clone()));
+    parts.extensions.insert(RequestId(caller.id.clone()));
+    let request = Request::from_parts(parts, Body::from(body));
+    let answer = gate.pass(&caller.partner, request, next).await;
+    let answer = answer.unwrap_or_else(Problem::into_response);
     let (mut parts, body) = answer.into_parts();
     let unread = |_| Problem::new(Kind::UNAVAILABLE, "the answer could not be read");
     let body = gather(body, ANSWER_BYTES_MAX).await.map_err(unread)?;
@@ -186,6 +200,15 @@ async fn answer<E: Engine>(
         parts.headers.extend(HeaderMap::from_iter(headers));
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// Refuses another date of the contract; who names none speaks the first.
+fn spoken(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get_all(VERSION).iter().all(|date| date == API_VERSION) {
+        return Ok(());
+    }
+    let detail = format!("this `Api-Version` is not spoken here; {API_VERSION} is");
+    Err(Problem::new(Kind::VERSION_UNSUPPORTED, detail))
 }
 
 /// The partner that the headers name, once.

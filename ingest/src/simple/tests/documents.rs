@@ -145,6 +145,7 @@ async fn the_pages_come_out_of_the_binary() {
         ("/line-provider", "../openapi.json"),
         ("/bet-maker", "../openapi.json"),
         ("/partner", "../wallet.openapi.json"),
+        ("/partner", "../platform.openapi.json"),
     ] {
         let page = house.plain(&format!("GET {prefix}/docs/"), &Value::Null).await;
         assert_eq!(page.status, 200);

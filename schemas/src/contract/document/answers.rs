@@ -1,12 +1,10 @@
-//! Answers, and the headers both ways.
+//! Answers.
 
-use super::examples::Exchange;
-use crate::contract::{API_VERSION, Problem};
+use super::Exchange;
+use super::headers::{answered, at_least, header};
+use crate::contract::Problem;
 use utoipa::ToSchema;
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, Response, ResponseBuilder};
 
 /// What else than 200 may be answered: status, and what it says.
 const PROBLEMS: &[(u16, &str)] = &[
@@ -34,76 +32,6 @@ const PROBLEMS: &[(u16, &str)] = &[
 /// Statuses that say when to come again.
 const BUSY: [u16; 2] = [429, 503];
 
-const ID: &str = "webhook-id";
-const TIMESTAMP: &str = "webhook-timestamp";
-const SIGNATURE: &str = "webhook-signature";
-const VERSION: &str = "Api-Version";
-
-/// A text of this pattern.
-pub(super) fn text(pattern: &str) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))
-}
-
-/// An integer from `minimum` on.
-pub(super) fn at_least(minimum: usize) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(minimum))
-}
-
-fn id() -> ObjectBuilder {
-    text("^[A-Za-z0-9_:-]{1,64}$")
-}
-
-fn signatures() -> ObjectBuilder {
-    text("^v1a?,[A-Za-z0-9+/]+={0,2}( v1a?,[A-Za-z0-9+/]+={0,2})*$")
-}
-
-fn version() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([API_VERSION]))
-}
-
-/// A parameter of a request.
-pub(super) fn parameter(
-    place: ParameterIn,
-    name: &str,
-    required: bool,
-    shape: impl Into<RefOr<Schema>>,
-    description: &str,
-) -> Parameter {
-    let required = if required { Required::True } else { Required::False };
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .required(required)
-        .schema(Some(shape))
-        .description(Some(description))
-        .build()
-}
-
-/// The headers of every request; `id_is` says what its id is.
-pub(super) fn asked(id_is: &str) -> [Parameter; 4] {
-    let header = |name, shape, text| parameter(ParameterIn::Header, name, true, shape, text);
-    [
-        header(ID, id(), id_is),
-        header(TIMESTAMP, at_least(0), "When this attempt was signed, s since the Unix epoch."),
-        header(
-            SIGNATURE,
-            signatures(),
-            "Signatures, separated by blanks. One that fits is enough.",
-        ),
-        header(VERSION, version(), "The date of the contract."),
-    ]
-}
-
-/// The header that counts attempts.
-pub(super) fn attempt() -> Parameter {
-    let text = "1 for the first attempt. It stands here alone: bytes do not change on a retry.";
-    parameter(ParameterIn::Header, "Attempt", false, at_least(1), text)
-}
-
-fn header(shape: impl Into<RefOr<Schema>>, description: &str) -> Header {
-    HeaderBuilder::new().schema(shape).description(Some(description)).build()
-}
-
 /// An answer of this status, with the headers that every answer has.
 fn answer(status: u16, description: &str, kind: &str, name: &str, seen: &[Case]) -> Response {
     let examples = seen.iter().filter_map(|(case, seen)| Some((*case, seen.response(status)?)));
@@ -111,20 +39,9 @@ fn answer(status: u16, description: &str, kind: &str, name: &str, seen: &[Case])
         .schema(Some(Ref::from_schema_name(name)))
         .examples_from_iter(examples)
         .build();
-    ResponseBuilder::new()
-        .description(description)
-        .content(kind, body)
-        .header(ID, header(id(), "The id of the request."))
-        .header(
-            TIMESTAMP,
-            header(at_least(0), "When the answer was signed, s since the Unix epoch."),
-        )
-        .header(
-            SIGNATURE,
-            header(signatures(), "A 200 that is not signed right counts for nothing."),
-        )
-        .header(VERSION, header(version(), "The date of the contract, as asked."))
-        .build()
+    let response = ResponseBuilder::new().description(description).content(kind, body);
+    let headers = answered().into_iter();
+    headers.fold(response, |response, (name, header)| response.header(name, header)).build()
 }
 
 /// An exchange and the name of its case.

@@ -1,7 +1,8 @@
 //! The calls.
 
-use super::answers::{asked, at_least, attempt, done, parameter, problems, text};
+use super::answers::{done, problems};
 use super::examples;
+use super::headers::{at_least, parameter, signed, text, version};
 use crate::RoundId;
 use crate::contract::{
     AUTHORIZE_PATH, AuthorizeRequest, AuthorizeResponse, CAPABILITIES_PATH, CLOSE_PATH,
@@ -76,11 +77,12 @@ impl Call {
                 .required(Some(Required::True))
                 .build()
         });
+        let asked = signed(self.id_is).into_iter().chain([version(true, VERSION_IS)]);
         let operation = OperationBuilder::new()
             .operation_id(Some(self.operation))
             .summary(Some(self.summary))
             .description(Some(self.description))
-            .parameters(Some(self.parameters.into_iter().chain(asked(self.id_is))))
+            .parameters(Some(self.parameters.into_iter().chain(asked)))
             .request_body(body)
             .responses(responses);
         (self.path, PathItem::new(method, operation))
@@ -92,6 +94,15 @@ impl Call {
             (shape.add)(schemas);
         }
     }
+}
+
+/// What the platform says of the contract that it speaks.
+const VERSION_IS: &str = "The date of the contract.";
+
+/// The header that counts attempts.
+fn attempt() -> Parameter {
+    let text = "1 for the first attempt. It stands here alone: bytes do not change on a retry.";
+    parameter(ParameterIn::Header, "Attempt", false, at_least(1), text)
 }
 
 /// The id of a `GET`.

@@ -1,6 +1,7 @@
 //! What is not signed right, what is another partner's, and what nobody would ask in good faith.
 
 use super::*;
+use schemas::contract::API_VERSION;
 use signing::{ID, SIGNATURE, TIMESTAMP};
 
 const EVENTS: &str = "/partner/v1/events?limit=5&after=YWNtZUAw";
@@ -77,6 +78,34 @@ async fn whoever_did_not_sign_is_told_the_same_whatever_is_wrong() {
         assert_eq!(came.headers, unknown.headers);
         assert!(!came.headers.contains_key(SIGNATURE));
     }
+}
+
+/// The date is repeated on whatever is answered; another one is refused, but to whoever showed a key alone.
+#[tokio::test]
+async fn another_date_of_the_contract_is_refused() {
+    let house = House::new();
+    let date = HeaderName::from_static("api-version");
+    let came = with(&house, |ask| set(ask, &date, API_VERSION.as_bytes())).await;
+    assert_eq!((came.status, &came.headers[&date]), (200, &API_VERSION.parse().unwrap()));
+    assert_eq!(with(&house, |_| {}).await.headers[&date], API_VERSION, "it may be left out");
+    for other in ["2026-11-02", "", "latest", "2026-11-01, 2026-11-01"] {
+        let came = with(&house, |ask| set(ask, &date, other.as_bytes())).await;
+        assert_eq!((came.status, came.code().as_str()), (406, "version_unsupported"), "{other}");
+        let (ours, id) = ([our_key().verifying()], get_id("acme", EVENTS));
+        verify_reply(&ours, &came.headers, now_s(), &id, &came.body).unwrap();
+        assert_eq!(came.headers[&date], API_VERSION);
+    }
+    let both = |ask: &mut Ask| {
+        ask.headers.append(&date, HeaderValue::from_static(API_VERSION));
+        ask.headers.append(&date, HeaderValue::from_static("2020-01-01"));
+    };
+    assert_eq!(with(&house, both).await.status, 406);
+    let unsigned = |ask: &mut Ask| {
+        set(ask, &date, b"2020-01-01");
+        ask.headers.remove(&SIGNATURE);
+    };
+    let came = with(&house, unsigned).await;
+    assert_eq!((came.status, &came.headers[&date]), (401, &API_VERSION.parse().unwrap()));
 }
 
 /// A body that was signed along is refused too: a reply stands under the same id as its request.
