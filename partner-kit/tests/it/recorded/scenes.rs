@@ -1,5 +1,6 @@
 //! What happens, case by case.
 
+use super::refusals;
 use super::{AT_S, Answered, Asked, Book, Exchange, Message, raw, told, wallet};
 use crate::client::{Served, wallet_key};
 use hyper::HeaderMap;
@@ -12,7 +13,7 @@ use schemas::contract::{
 };
 use signing::{SecretKey, WINDOW_S, sign};
 
-const PARTNER: &str = "acme";
+pub(super) const PARTNER: &str = "acme";
 const PLAYER: &str = "P_9";
 
 fn euro(units: i64) -> MoneyBody {
@@ -23,7 +24,7 @@ fn round_of(bet: &str) -> String {
     bet.split(':').next().unwrap().to_owned()
 }
 
-fn stake(bet: &str, units: i64) -> AuthorizeRequest {
+pub(super) fn stake(bet: &str, units: i64) -> AuthorizeRequest {
     AuthorizeRequest {
         op: "authorize".to_owned(),
         message_id: format!("{bet}:1"),
@@ -40,7 +41,7 @@ fn stake(bet: &str, units: i64) -> AuthorizeRequest {
     }
 }
 
-fn authorize(request: &AuthorizeRequest) -> Message {
+pub(super) fn authorize(request: &AuthorizeRequest) -> Message {
     Message::post(AUTHORIZE_PATH, &request.message_id, request)
 }
 
@@ -60,13 +61,13 @@ fn item(bet: &str, revision: u32, target: TargetBody, units: i64, reason: &str) 
     }
 }
 
-fn settled(bet: &str, revision: u32, units: i64, payout: i64) -> StateItem {
+pub(super) fn settled(bet: &str, revision: u32, units: i64, payout: i64) -> StateItem {
     let reason = if revision == 3 { "result" } else { "result_corrected" };
     let payout = Some(euro(payout));
     StateItem { payout, ..item(bet, revision, TargetBody::Settled, units, reason) }
 }
 
-fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
+pub(super) fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
     StateRequest {
         op: "state".to_owned(),
         chunk_id: format!("c_{name}"),
@@ -76,7 +77,13 @@ fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
 }
 
 /// Sends one item as a chunk of that name, and writes down `state.<name>`.
-async fn state(book: &mut Book, wallet: &Served, name: &str, text: &'static str, item: StateItem) {
+pub(super) async fn state(
+    book: &mut Book,
+    wallet: &Served,
+    name: &str,
+    text: &'static str,
+    item: StateItem,
+) {
     let chunk = chunk(name, vec![item]);
     let message = Message::post(STATE_PATH, &chunk.chunk_id, &chunk);
     book.record(wallet, &format!("state.{name}"), text, &message).await;
@@ -88,21 +95,21 @@ async fn hold(book: &mut Book, wallet: &Served, name: &str, text: &'static str, 
 }
 
 /// A hold that no example is about.
-async fn held(wallet: &Served, bet: &str, units: i64) {
+pub(super) async fn held(wallet: &Served, bet: &str, units: i64) {
     let mut unwritten = Book::default();
     hold(&mut unwritten, wallet, "", "", &authorize(&stake(bet, units))).await;
     assert!(unwritten.0.values().all(|text| text.contains(r#""decision":"approved""#)));
 }
 
-const WON: &str = "r_77:8f3a1c";
+pub(super) const WON: &str = "r_77:8f3a1c";
 const LOST: &str = "r_77:b20e77";
-const CANCELLED: &str = "r_77:5d10aa";
+pub(super) const CANCELLED: &str = "r_77:5d10aa";
 const NEVER_SEEN: &str = "r_77:1a7e00";
 const DECLINED: &str = "r_77:c0ffee";
 const EXPIRED: &str = "r_77:7a7e01";
-const OPEN: &str = "r_78:77c0de";
+pub(super) const OPEN: &str = "r_78:77c0de";
 const WITHDRAWN: &str = "r_78:44b1d2";
-const NO_BET: &str = "r_78:000000";
+pub(super) const NO_BET: &str = "r_78:000000";
 const ROUND_VOIDED: &str = "r_79:2e61f0";
 
 pub(super) async fn play(book: &mut Book) {
@@ -111,9 +118,12 @@ pub(super) async fn play(book: &mut Book) {
     refused(book, &bank).await;
     states(book, &bank).await;
     reads(book, &bank).await;
+    refusals::refused(book, &bank).await;
+    refusals::items(book, &bank).await;
     pending(book);
     shortfall(book).await;
     trouble(book).await;
+    refusals::trouble(book).await;
 }
 
 async fn stakes(book: &mut Book, bank: &Served) {
@@ -154,6 +164,7 @@ async fn refused(book: &mut Book, bank: &Served) {
     let many = vec![settled(WON, 3, 1_250, 0); schemas::contract::STATE_ITEMS_MAX + 1];
     let many = chunk("many", many);
     let message = Message::post(STATE_PATH, &many.chunk_id, &many);
+    let message = Message { hidden: "The body had 501 items.", ..message };
     book.record(bank, "state.too_large", "More items than a call may carry", &message).await;
 }
 
