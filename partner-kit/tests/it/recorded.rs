@@ -73,6 +73,8 @@ struct Message {
     is_packed: bool,
     /// What is told in the place of a body that would only make the document large, or wrong.
     hidden: &'static str,
+    /// How the wallet is to misbehave about it; not told. Empty: not at all.
+    misbehave: &'static str,
 }
 
 impl Message {
@@ -92,6 +94,7 @@ impl Message {
             version: API_VERSION,
             is_packed: false,
             hidden: "",
+            misbehave: "",
         }
     }
 
@@ -109,6 +112,9 @@ impl Message {
         headers.extend(HeaderMap::from_iter(signed));
         if [AUTHORIZE_PATH, STATE_PATH].contains(&self.path.as_str()) {
             headers.insert("attempt", 1.into());
+        }
+        if !self.misbehave.is_empty() {
+            headers.insert("x-misbehave", self.misbehave.parse().unwrap());
         }
         if self.is_packed {
             headers.insert("content-encoding", "gzip".parse().unwrap());
@@ -143,11 +149,6 @@ async fn wallet(change: impl FnOnce(&mut WalletOptions)) -> Served {
 struct Book(BTreeMap<String, String>);
 
 impl Book {
-    fn write(&mut self, name: &str, exchange: &Exchange) {
-        let text = serde_json::to_string_pretty(exchange).unwrap() + "\n";
-        assert_eq!(self.0.insert(format!("{name}.json"), text), None, "{name}");
-    }
-
     /// Asks, and writes down as `name` what was said.
     async fn record(
         &mut self,
@@ -177,7 +178,8 @@ impl Book {
                 body: raw(&bytes),
             },
         };
-        self.write(name, &exchange);
+        let text = serde_json::to_string_pretty(&exchange).unwrap() + "\n";
+        assert_eq!(self.0.insert(format!("{name}.json"), text), None, "{name}");
         bytes
     }
 }

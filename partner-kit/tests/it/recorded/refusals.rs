@@ -102,6 +102,10 @@ pub(super) async fn refused(book: &mut Book, bank: &Served) {
 pub(super) async fn items(book: &mut Book, bank: &Served) {
     let text = "The bet was voided for good: it can be settled no more";
     state(book, bank, "invalid_transition", text, settled(CANCELLED, 3, 1_000, 2_000)).await;
+    let mut mixed_up = settled(OPEN, 3, 1_000, 2_000);
+    mixed_up.payout.as_mut().unwrap().currency = "USD".to_owned();
+    let text = "The payout is in another currency than the stake: the item is none";
+    state(book, bank, "item_refused", text, mixed_up).await;
     let mut lost = settled("r_78:1057ed", 3, 1_000, 2_000);
     lost.recover = true;
     let text = "Lost with the ledger, and taken as if the hold stood (`recover`)";
@@ -122,6 +126,25 @@ async fn troubled(misbehaviour: Misbehaviour) -> Served {
     wallet(|options| options.faults = FaultSettings { misbehave, ..FaultSettings::NONE }).await
 }
 
+/// Calls that the reference wallet always answers, unless the call itself wants it otherwise.
+const TELLINGS: [&str; 2] = ["capabilities", "health"];
+
+async fn untold(book: &mut Book, name: &str, message: Message) {
+    for (case, misbehave, text) in [
+        ("too_many_requests", Misbehaviour::TooManyRequests, "Too many requests"),
+        ("internal", Misbehaviour::ErrorAfterApply, "The wallet failed"),
+        ("overloaded", Misbehaviour::Maintenance, "Down for so long"),
+    ] {
+        let obedient = wallet(|options| {
+            options.orders.header = true;
+            options.faults.misbehave.maintenance_ms = 600_000;
+        })
+        .await;
+        let message = Message { misbehave: misbehave.entry().name, ..message.clone() };
+        book.record(&obedient, &format!("{name}.{case}"), text, &message).await;
+    }
+}
+
 /// What passes by itself.
 pub(super) async fn trouble(book: &mut Book) {
     let working = troubled(Misbehaviour::ConflictFirst).await;
@@ -129,9 +152,11 @@ pub(super) async fn trouble(book: &mut Book) {
     let busy = wallet(|options| options.requests_max = 0).await;
     let faults = FaultSettings { error_500_rate: 1_000, ..FaultSettings::NONE };
     let broken = wallet(|options| options.faults = faults).await;
-    // The reference wallet always tells how it is, and what it can do.
-    let always = ["capabilities", "health"];
-    for Call { name, message } in calls().into_iter().filter(|call| !always.contains(&call.name)) {
+    for Call { name, message } in calls() {
+        if TELLINGS.contains(&name) {
+            untold(book, name, message).await;
+            continue;
+        }
         if ["authorize", "state"].contains(&name) {
             let text = "The same message is being worked on";
             book.record(&working, &format!("{name}.in_progress"), text, &message).await;

@@ -1,17 +1,16 @@
 //! What happens, case by case.
 
 use super::refusals;
-use super::{AT_S, Answered, Asked, Book, Exchange, Message, raw, told, wallet};
-use crate::client::{Served, wallet_key};
-use hyper::HeaderMap;
+use super::{AT_S, Book, Message, wallet};
+use crate::client::Served;
 use partner_kit::faults::FaultSettings;
 use partner_kit::register::ClawBack;
 use schemas::contract::{
     AUTHORIZE_PATH, AuthorizeRequest, CAPABILITIES_PATH, CLOSE_PATH, CloseRequest, CloseResponse,
-    HEALTH_PATH, ItemOutcome, MoneyBody, QUERY_PATH, QueryRequest, ROUND_BETS_PATH, STATE_PATH,
-    StateItem, StateRequest, StateResponse, StateResult, TargetBody, Traffic, get_id, timestamp,
+    HEALTH_PATH, MoneyBody, QUERY_PATH, QueryRequest, ROUND_BETS_PATH, STATE_PATH, StateItem,
+    StateRequest, TargetBody, Traffic, get_id, timestamp,
 };
-use signing::{SecretKey, WINDOW_S, sign};
+use signing::{SecretKey, WINDOW_S};
 
 pub(super) const PARTNER: &str = "acme";
 const PLAYER: &str = "P_9";
@@ -120,7 +119,7 @@ pub(super) async fn play(book: &mut Book) {
     reads(book, &bank).await;
     refusals::refused(book, &bank).await;
     refusals::items(book, &bank).await;
-    pending(book);
+    pending(book).await;
     shortfall(book).await;
     trouble(book).await;
     refusals::trouble(book).await;
@@ -239,42 +238,12 @@ async fn reads(book: &mut Book, bank: &Served) {
     }
 }
 
-/// The reference wallet answers every item at once, so this is the one answer that it did not give.
-fn pending(book: &mut Book) {
-    let asked = chunk("pending", vec![settled(OPEN, 3, 1_000, 2_000)]);
-    let message = Message::post(STATE_PATH, &asked.chunk_id, &asked);
-    let result = StateResult {
-        bet_id: OPEN.to_owned(),
-        revision: 3,
-        outcome: ItemOutcome::Pending,
-        status: None,
-        moved: None,
-        collected_net: None,
-        shortfall: None,
-        replayed: false,
-        code: None,
-        partner_ref: None,
-    };
-    let chunk_id = asked.chunk_id;
-    let answer = StateResponse { chunk_id, ledger_epoch: "1".to_owned(), results: vec![result] };
-    let body = serde_json::to_vec(&answer).unwrap();
-    let signed = sign(&[wallet_key()], &message.id, AT_S, &body).unwrap();
-    let exchange = Exchange {
-        summary: "Not yet: the item comes again",
-        note: "Written by hand: the reference wallet answers every item at once.",
-        request: Asked {
-            method: message.method.to_string(),
-            path: message.path.clone(),
-            headers: told(message.request().headers()),
-            body: Some(raw(message.body.as_bytes())),
-        },
-        response: Answered {
-            status: 200,
-            headers: told(&HeaderMap::from_iter(signed)),
-            body: raw(&body),
-        },
-    };
-    book.write("state.pending", &exchange);
+async fn pending(book: &mut Book) {
+    let faults = FaultSettings { pending_rate: 1_000, ..FaultSettings::NONE };
+    let slow = wallet(|options| options.faults = faults).await;
+    held(&slow, OPEN, 1_000).await;
+    let text = "Not yet: the item comes again";
+    state(book, &slow, "pending", text, settled(OPEN, 3, 1_000, 2_000)).await;
 }
 
 async fn shortfall(book: &mut Book) {

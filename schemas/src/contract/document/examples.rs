@@ -81,7 +81,7 @@ const CASES: &[(&str, &str, &str)] = cases! {
         "replayed" "settled_before" "too_large" "too_many_requests" "version_unsupported"
         "voided_before" "wrong_partner";
     "state": "bad_request" "bad_signature" "clock_skew" "conflict" "correction"
-        "correction_refused" "in_progress" "internal" "invalid_transition" "lost" "mixed"
+        "correction_refused" "in_progress" "internal" "invalid_transition" "item_refused" "lost" "mixed"
         "overloaded" "packed" "pending" "recovered" "replayed" "round_voided" "shortfall"
         "superseded" "too_large" "too_many_requests" "unknown_bet" "version_unsupported"
         "void_first" "voided" "withdrawn" "won" "wrong_partner";
@@ -91,6 +91,8 @@ const CASES: &[(&str, &str, &str)] = cases! {
         "too_large" "too_many_requests" "version_unsupported";
     "round_bets": "bad_request" "bad_signature" "clock_skew" "internal" "overloaded" "page" "rows"
         "too_many_requests" "version_unsupported";
-    "capabilities": "bad_signature" "clock_skew" "shown" "version_unsupported";
-    "health": "bad_signature" "clock_skew" "ok" "version_unsupported";
+    "capabilities": "bad_signature" "clock_skew" "internal" "overloaded" "shown" "too_many_requests"
+        "version_unsupported";
+    "health": "bad_signature" "clock_skew" "internal" "ok" "overloaded" "too_many_requests"
+        "version_unsupported";
 };

@@ -100,9 +100,11 @@ impl Book {
     ) -> Came {
         let Words { summary, note, with_body } = words.into();
         let came = ask.clone().send(house).await;
-        if let Some(id) = came.headers.get("webhook-id") {
-            let id = id.to_str().unwrap();
-            assert_eq!(id, ask.headers["webhook-id"], "{name}");
+        // Before a key was shown nobody is given our signature.
+        let is_unsigned = [401, 413].contains(&came.status) || came.code() == "not_served_here";
+        assert_eq!(came.headers.contains_key("webhook-id"), !is_unsigned, "{name}");
+        if !is_unsigned {
+            let id = ask.headers["webhook-id"].to_str().unwrap();
             verify_reply(&[our_key().verifying()], &came.headers, AT_S, id, &came.body).unwrap();
         }
         let body = (with_body && !ask.body.is_empty()).then(|| raw(ask.body));
@@ -127,11 +129,14 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/examples")
 }
 
-#[tokio::test]
-async fn the_examples_are_what_partners_are_answered() {
+#[test]
+fn the_examples_are_what_partners_are_answered() {
     assert_eq!(timestamp(AT_S * 1_000), "2026-11-29T12:00:00.000Z");
     let mut book = Book::default();
-    scenes::play(&mut book).await;
+    // One thread reads what is kept: whoever holds it keeps all who ask waiting.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(scenes::play(&mut book));
     if std::env::vars().any(|(name, _)| name == "BLESS") {
         for (name, text) in &book.0 {
             std::fs::write(directory().join(name), text).unwrap();

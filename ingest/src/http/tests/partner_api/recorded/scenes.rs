@@ -258,6 +258,8 @@ async fn refused_everywhere(book: &mut Book, house: &mut House, bets: &Bets) {
 
 /// Asks while as many requests of the partner are being answered as may be at once.
 async fn beside_many(book: &mut Book, house: &House, name: &str, right: Ask) {
+    let (open, held) = std::sync::mpsc::channel::<()>();
+    let reading = tokio::task::spawn_blocking(move || held.recv());
     let slow = path_of(&bet("acme", "r_77", "slow", AT));
     let mut first = pin!(ask(&slow).send(house));
     let mut second = pin!(ask(&slow).send(house));
@@ -270,4 +272,6 @@ async fn beside_many(book: &mut Book, house: &House, name: &str, right: Ask) {
     }
     let text = "Four requests of the partner are being answered";
     book.record(house, name, text, right).await;
+    drop(open);
+    assert!(reading.await.unwrap().is_err(), "nothing is sent");
 }
