@@ -108,14 +108,17 @@ async fn partner_api_keeps(schemathesis: PathBuf) {
     let (bet, now) = (told.keys().next().unwrap(), timestamp(SystemClock.now()));
     let file = |name: &str| venv::root().join(FILES).join(name);
     let url = format!("http://{}/partner/v1", house.running.address);
+    let named = [("BET", bet.as_str()), ("ROUND", "r"), ("DAY", &now[..10])];
     // What is made up names nothing that is there.
-    let unnamed = ["GET /bets/{bet_id}", "GET /rounds/{round_id}/statement"];
-    for (config, never) in [("partner.toml", &[][..]), ("partner.unpinned.toml", &unnamed)] {
+    let unnamed = ["GET /bets/{bet_id}", "GET /rounds/{round_id}/statement", "POST /replay"];
+    for (config, named, never) in
+        [("partner.toml", &named[..], &[][..]), ("partner.unpinned.toml", &[][..], &unnamed[..])]
+    {
         let mut command = Command::new(&schemathesis);
         command.arg("--config-file").arg(file(config));
         command.env("SCHEMATHESIS_HOOKS", file("signed.py"));
         command.env("SIGNING_KEY", key.replies().reveal()).env("PARTNER", partner);
-        command.env("BET", bet).env("ROUND", "r").env("DAY", &now[..10]);
+        command.envs(named.iter().copied());
         command.args(["run", "--no-color", "--url", &url]);
         command.arg(venv::root().join("docs/partner/platform.openapi.json"));
         let refused = refused(command, street.directory.path()).await;

@@ -2,7 +2,8 @@
 
 Anything else is refused with 401.
 
-The environment says with what and for which partner: SIGNING_KEY (`whsk_...`) and PARTNER.
+The environment says with what and for which partner: SIGNING_KEY (`whsk_...`) and PARTNER; and
+BET, where there is one of this partner that may be told again.
 """
 
 import base64
@@ -49,6 +50,9 @@ def before_load_schema(_context: object, raw_schema: dict[str, Any]) -> None:
         components = {"components": raw_schema["components"]}
         made = [chunk | components, item | components]
         CHUNK_AND_ITEM[:] = [jsonschema_rs.Draft202012Validator(one) for one in made]
+    if (bet := os.environ.get("BET")) and "/replay" in raw_schema["paths"]:
+        (body,) = raw_schema["paths"]["/replay"]["post"]["requestBody"]["content"].values()
+        body["examples"] = {"bets": {"value": {"bet_ids": [bet]}}}
     schemas["PartnerId"]["enum"] = [PARTNER]
     for path in raw_schema["paths"].values():
         for operation in path.values():

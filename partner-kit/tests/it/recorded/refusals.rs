@@ -133,7 +133,7 @@ async fn untold(book: &mut Book, name: &str, message: Message) {
     for (case, misbehave, text) in [
         ("too_many_requests", Misbehaviour::TooManyRequests, "Too many requests"),
         ("internal", Misbehaviour::ErrorAfterApply, "The wallet failed"),
-        ("overloaded", Misbehaviour::Maintenance, "Down for so long"),
+        ("overloaded", Misbehaviour::Maintenance, "Not now, and when to come again"),
     ] {
         let obedient = wallet(|options| {
             options.orders.header = true;

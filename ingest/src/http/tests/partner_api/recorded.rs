@@ -4,6 +4,7 @@
 //! compared otherwise; what changed has to be reviewed, because partners build on it.
 
 mod scenes;
+mod settler;
 
 use super::*;
 use runtime::Millis;

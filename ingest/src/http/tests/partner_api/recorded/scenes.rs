@@ -1,9 +1,11 @@
 //! What happens, case by case.
 
+use super::settler::Settler;
 use super::*;
 use schemas::decisions::RejectReason;
 use serde_json::json;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
@@ -34,8 +36,14 @@ pub(super) async fn play(book: &mut Book) {
     told_of_bets(book, &house, &bets).await;
     events(book, &house).await;
     statements(book, &house, &bets).await;
-    replays(book, &mut house, &bets).await;
-    refused_replays(book, &mut house).await;
+    let all = [&bets.corrected, &bets.parked, &bets.declined, &bets.open, &bets.foreign];
+    let settler = Arc::new(Settler {
+        api: house.state.clone(),
+        bets: all.into_iter().cloned().collect(),
+        is_away: false.into(),
+    });
+    replays(book, &mut house, &settler, &bets).await;
+    refused_replays(book, &mut house, &settler, &bets).await;
     refused_everywhere(book, &mut house, &bets).await;
 }
 
@@ -67,7 +75,8 @@ async fn played(house: &House) -> Bets {
     let won = settle(corrected, 3, Target::Held, Target::Settled(2_500), before + 60_000);
     let lost = settle(corrected, 4, won.target, Target::Settled(0), AT - 3_600_000);
     let aside = settle(parked, 3, Target::Held, Target::Settled(2_500), before + 60_000);
-    let void = settle(declined, 2, Target::Held, Target::Voided, before + 4_000);
+    let reason = Reason::BetRejected;
+    let void = Settlement::of(declined, 2, Target::Held, Target::Voided, reason, before + 4_000);
     for (said_of, outcome) in
         [(&void, APPLIED), (&won, APPLIED), (&aside, DeliveryOutcome::Parked), (&lost, APPLIED)]
     {
@@ -161,53 +170,66 @@ async fn statements(book: &mut Book, house: &House, bets: &Bets) {
 }
 
 /// Asks for a replay as one who asked for nothing lately.
-async fn replay(book: &mut Book, house: &mut House, name: &str, words: impl Into<Words>, ask: Ask) {
-    house.answer_as(|_| {});
+async fn replay(
+    book: &mut Book,
+    (house, settler): (&mut House, &Arc<Settler>),
+    name: &str,
+    words: impl Into<Words>,
+    ask: Ask,
+) {
+    let settler = Arc::clone(settler);
+    house.answer_as(|api| api.replays = settler);
     book.record(house, &format!("replay.{name}"), words, ask).await;
 }
 
-async fn replays(book: &mut Book, house: &mut House, bets: &Bets) {
+async fn replays(book: &mut Book, house: &mut House, settler: &Arc<Settler>, bets: &Bets) {
     let two = json!({"bet_ids": [bets.corrected.id, bets.open.id]}).to_string();
     let text = "Two bets, of which one has no result yet";
-    // As whoever settles says it: rounds are told, and one bet is held.
-    replay(book, house, "bets", text, post(two.as_bytes())).await;
+    replay(book, (house, settler), "bets", text, post(two.as_bytes())).await;
     let text = "The same request again: it does the same again";
-    replay(book, house, "repeated", text, post(two.as_bytes())).await;
+    replay(book, (house, settler), "repeated", text, post(two.as_bytes())).await;
     let text = "Too soon after another one";
     book.record(house, "replay.overloaded", text, post(two.as_bytes())).await;
     let round = json!({"round_id": "r_77"}).to_string();
-    replay(book, house, "round", "All bets of a round", post(round.as_bytes())).await;
+    let text = "All bets of a round, of which one is parked";
+    replay(book, (house, settler), "round", text, post(round.as_bytes())).await;
     let span = json!({"from": "2026-11-29T10:00:00Z", "to": "2026-11-29T12:00:00Z"}).to_string();
-    replay(book, house, "span", "What was said within two hours", post(span.as_bytes())).await;
+    let text = "What was said within two hours";
+    replay(book, (house, settler), "span", text, post(span.as_bytes())).await;
 }
 
-async fn refused_replays(book: &mut Book, house: &mut House) {
+async fn refused_replays(book: &mut Book, house: &mut House, settler: &Arc<Settler>, bets: &Bets) {
     let hidden = |summary, note| Words { summary, note, with_body: false };
-    let bet = json!({"bet_ids": ["r_77:theirs"]}).to_string();
-    replay(book, house, "bet_unknown", "No such bet of yours", post(bet.as_bytes())).await;
-    let round = json!({"round_id": "theirs"}).to_string();
-    replay(book, house, "round_unknown", "No such round of yours", post(round.as_bytes())).await;
+    let note = "The bet is another partner's. One that never was is answered the same.";
+    let words = Words { note, ..Words::from("No such bet of yours") };
+    let bet = json!({"bet_ids": [bets.open.id, bets.foreign.id]}).to_string();
+    replay(book, (house, settler), "bet_unknown", words, post(bet.as_bytes())).await;
+    let note = "The round is played by another partner's players. One that never was is answered the same.";
+    let words = Words { note, ..Words::from("No such round with bets of yours") };
+    let round = json!({"round_id": "r_80"}).to_string();
+    replay(book, (house, settler), "round_unknown", words, post(round.as_bytes())).await;
     let two = json!({"round_id": "r_77", "from": "2026-11-29T00:00:00Z"}).to_string();
-    replay(book, house, "invalid_field", "Two things at once", post(two.as_bytes())).await;
+    let text = "Two things at once";
+    replay(book, (house, settler), "invalid_field", text, post(two.as_bytes())).await;
     let span = json!({
         "from": "2026-11-29T00:00:00Z", "to": "2026-11-29T12:00:00Z", "after": "never given out",
     });
     let text = "An `after` that was not given out";
-    replay(book, house, "invalid_query", text, post(span.to_string().as_bytes())).await;
+    let asked = post(span.to_string().as_bytes());
+    replay(book, (house, settler), "invalid_query", text, asked).await;
     let words = hidden("No JSON", "The body was `{\"round_id\":`.");
-    replay(book, house, "malformed_json", words, post(b"{\"round_id\":")).await;
+    replay(book, (house, settler), "malformed_json", words, post(b"{\"round_id\":")).await;
     let large = vec![b' '; crate::http::BODY_BYTES_MAX + 1];
     let words = hidden("Too many bytes", "The body had 65,537 bytes.");
-    replay(book, house, "body_too_large", words, post(&large)).await;
+    replay(book, (house, settler), "body_too_large", words, post(&large)).await;
     let mut typed = post(br#"{"round_id":"r_77"}"#);
     typed.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     let words = hidden("Not said to be JSON", "The body was JSON, and its `Content-Type` was not.");
-    replay(book, house, "unsupported_media_type", words, typed).await;
+    replay(book, (house, settler), "unsupported_media_type", words, typed).await;
     let round = json!({"round_id": "r_77"}).to_string();
-    house.shows.is_away.store(true, Ordering::Relaxed);
+    settler.is_away.store(true, Ordering::Relaxed);
     let text = "Whoever settles does not answer";
-    replay(book, house, "storage_unavailable", text, post(round.as_bytes())).await;
-    house.shows.is_away.store(false, Ordering::Relaxed);
+    replay(book, (house, settler), "storage_unavailable", text, post(round.as_bytes())).await;
 }
 
 /// What every call may be refused with.
