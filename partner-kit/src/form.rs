@@ -41,9 +41,9 @@ pub(crate) fn authorize(asked: &AuthorizeRequest) -> Result<(), Problem> {
 }
 
 pub(crate) fn state(asked: &StateRequest) -> Result<(), Problem> {
-    // An item whose bet has no name has no result.
-    let are_named = asked.items.iter().all(|item| is_bet(&item.bet_id));
-    all(&[("chunk_id", is_message(&asked.chunk_id)), ("bet_id", are_named)])
+    // An item that has no name has no result.
+    let are_named = asked.items.iter().all(|item| is_bet(&item.bet_id) && 0 < item.revision);
+    all(&[("chunk_id", is_message(&asked.chunk_id)), ("bet_id or revision", are_named)])
 }
 
 pub(crate) fn close(asked: &CloseRequest) -> Result<(), Problem> {

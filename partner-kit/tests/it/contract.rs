@@ -159,6 +159,7 @@ async fn what_is_not_of_its_form_is_refused_and_moves_nothing() {
         (AUTHORIZE, ask("new"), "/expires_at", json!("")),
         (STATE, chunk([settled("b", 3, 1)]), "/chunk_id", json!("c 1")),
         (STATE, chunk([settled("b", 3, 1), voided("c", 2)]), "/items/1/bet_id", json!("r_1:c*")),
+        (STATE, chunk([settled("b", 3, 1), voided("c", 2)]), "/items/1/revision", json!(0)),
         (close_path, close.clone(), "/round_id", json!("")),
         (close_path, close, "/result_version", json!(0)),
         (query_path, query.clone(), "/bet_ids", json!([])),

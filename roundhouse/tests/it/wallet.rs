@@ -13,7 +13,7 @@ use schemas::contract::{AUTHORIZE_PATH, QUERY_PATH, STATE_PATH};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,22 +27,28 @@ const BETS: usize = 80;
 const DEAD: Duration = Duration::from_secs(2);
 
 /// The example, as a process. Killed when dropped.
-struct Example {
+pub(crate) struct Example {
     python: PathBuf,
     arguments: Vec<String>,
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Example {
     /// Starts it as the wallet of `partner`, on any free port.
     fn start(street: &Street, partner: &str) -> Self {
+        Self::with(street.directory.path(), &wallet_keys(OPERATOR_KEY, &street.keys), partner)
+    }
+
+    /// The same with these keys, in any directory.
+    pub(crate) fn with(directory: &Path, keys: &str, partner: &str) -> Self {
         let python = venv::programs("wallet", "examples/wallet/requirements.txt").join("python");
-        let (db, keys) = (file(street, "example.db"), file(street, "example-keys.json"));
-        std::fs::write(&keys, wallet_keys(OPERATOR_KEY, &street.keys)).unwrap();
+        let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        let (db, keys_file) = (file("example.db"), file("example-keys.json"));
+        std::fs::write(&keys_file, keys).unwrap();
         let script = venv::root().join("examples/wallet/wallet.py").display().to_string();
         let balance = "--opening-balance=100000000";
-        let arguments = ["serve", "--partner", partner, "--db", &db, "--keys", &keys, balance];
+        let arguments = ["serve", "--partner", partner, "--db", &db, "--keys", &keys_file, balance];
         let arguments: Vec<String> =
             std::iter::once(script).chain(arguments.map(ToOwned::to_owned)).collect();
         let (child, url) = run(&python, &arguments, "127.0.0.1:0");
