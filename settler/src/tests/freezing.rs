@@ -118,6 +118,40 @@ fn a_lost_fact_is_noticed_by_the_tally() {
     assert_eq!(lane.decisions(&kept), ["accepted", "accepted"]);
 }
 
+/// R5: by what is left of a round nobody is paid, however often somebody says so; once its facts are put back, a thaw of
+/// the round goes on, by settlers that run as by those that take over.
+#[test]
+fn a_round_with_lost_facts_is_not_thawed_before_they_are_back() {
+    let mut lane = Lane::default();
+    let (lost, kept) = (bet("a", "odd"), bet("b", "odd"));
+    lane.open();
+    lane.held(&lost);
+    lane.held(&kept);
+    lane.close();
+    lane.settle();
+    let whole = lane.facts.clone();
+    lane.facts.retain(|key, _| key.subject != lost.id.as_str());
+    lane.outcome(1, "3");
+    let mut settler = lane.settler();
+    lane.run(&mut settler, 100);
+    assert!(lane.alarmed("round_frozen") && !lane.alarmed("thaw_refused"));
+
+    for bet in [None, Some(&kept)] {
+        lane.alarms.clear();
+        thaw(&mut lane, bet);
+        lane.run(&mut settler, 100);
+        assert!(lane.alarmed("thaw_refused"));
+        assert_eq!(lane.targets(&kept), Vec::<String>::new());
+    }
+
+    lane.facts.extend(whole);
+    lane.outcome(2, "2");
+    thaw(&mut lane, None);
+    lane.run(&mut settler, 100);
+    assert_eq!(lane.targets(&kept), ["3 Settled(2500)", "4 Settled(0)"]);
+    assert_eq!(lane.targets(&lost), lane.targets(&kept));
+}
+
 /// R5: two contents of one fact are two rows, and that bet is frozen.
 #[test]
 fn two_contents_of_one_decision_freeze_the_bet() {
