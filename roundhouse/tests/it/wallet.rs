@@ -205,6 +205,21 @@ fn item(bet: &str, revision: u32, target: &str, payout: &str) -> Value {
         "payout": money(payout), "reason": "result"})
 }
 
+/// Each would be kept as the void of a bet that was never seen, if it were an item.
+async fn refuses_what_is_no_item(asker: &Asker) {
+    for (field, wrong) in [
+        ("round_id", json!("other")),
+        ("partner_player_id", json!("")),
+        ("reason", json!(1)),
+        ("result_version", json!(0)),
+        ("recover", json!("yes")),
+    ] {
+        let mut item = item("unseen", 4, "voided", "0");
+        item[field] = wrong;
+        assert_eq!(asker.item(&item).await["code"], "bad_request", "{item}");
+    }
+}
+
 /// The table of the contract, and what is not of it, against the example.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_moves_nothing_that_it_must_not() {
@@ -250,18 +265,7 @@ async fn the_example_moves_nothing_that_it_must_not() {
         let said = asker.item(&item).await;
         assert_eq!((&said["outcome"], &said["code"]), (&json!("rejected"), &json!(code)), "{said}");
     }
-    // Each would be kept as the void of a bet that was never seen.
-    for (field, wrong) in [
-        ("round_id", json!("other")),
-        ("partner_player_id", json!("")),
-        ("reason", json!(1)),
-        ("result_version", json!(0)),
-        ("recover", json!("yes")),
-    ] {
-        let mut item = item("unseen", 4, "voided", "0");
-        item[field] = wrong;
-        assert_eq!(asker.item(&item).await["code"], "bad_request", "{item}");
-    }
+    refuses_what_is_no_item(&asker).await;
     // A void of a bet that was never seen: whatever comes later finds it voided.
     assert_eq!(asker.item(&item("early", 4, "voided", "0")).await["outcome"], "applied");
     assert_eq!(asker.item(&item("early", 5, "settled", "500")).await["code"], "invalid_transition");
