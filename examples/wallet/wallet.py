@@ -53,6 +53,13 @@ ITEMS_MAX, BODY_MAX, PAGE_MAX = 500, 256 * 1024, 1000
 VOID = 2
 # Seconds that the time of a message may be away from ours.
 WINDOW_S = 300
+# The forms of texts.
+ROUND, BET = r"[A-Za-z0-9_-]{1,36}", r"[A-Za-z0-9_-]{1,36}:[A-Za-z0-9_-]{1,27}"
+MESSAGE, PLAYER = r"[A-Za-z0-9_:-]{1,64}", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}"
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+ANY = r"(?s:.*)"
+# Paths that are got; the others are posted to.
+GETS = r"/wallet/v1/(health|capabilities|rounds/[^/]*/bets)"
 # How long a bet may be asked for behind its expires_at, for clocks that differ, in ms.
 SKEW_MS = 2_000
 
@@ -166,14 +173,31 @@ def money(units: int) -> Json:
     return {"units": str(units), "currency": CURRENCY, "exponent": EXPONENT}
 
 
+def text(body: Json, name: str, form: str) -> str:
+    """A field that is a text of this form."""
+    found = body[name]
+    if not isinstance(found, str) or not re.fullmatch(form, found):
+        raise Problem(400, "bad_request", f"{name} is not of its form")
+    return found
+
+
+def whole(body: Json, name: str, least: int) -> int:
+    """A field that is a whole number, from `least` on."""
+    found = body[name]
+    if type(found) is not int or found < least:
+        raise Problem(400, "bad_request", f"{name} is no whole number from {least} on")
+    return found
+
+
 def units_of(body: Json) -> int:
     """Minor units: digits as text, never through a float."""
+    text(body, "currency", r"[A-Z0-9]{3,8}")
+    units = int(text(body, "units", r"[0-9]{1,18}"))
+    if whole(body, "exponent", 0) > 8:
+        raise Problem(400, "bad_request", "exponent is above 8")
     if (body["currency"], body["exponent"]) != (CURRENCY, EXPONENT):
         raise Problem(422, "currency_unknown", f"only {CURRENCY} with {EXPONENT} decimals is taken")
-    text = body["units"]
-    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,18}", text):
-        raise Problem(400, "bad_request", "units are up to 18 digits as text")
-    return int(text)
+    return units
 
 
 def net(status: str, stake: int, payout: int) -> int:
@@ -254,16 +278,23 @@ class Wallet:
         return moved, written
 
     def authorize(self, body: Json) -> Json:
-        if body["op"] != "authorize" or body["revision"] != 1:
+        if body["op"] != "authorize" or whole(body, "revision", 1) != 1:
             raise Problem(400, "bad_request", "this is no authorize of revision 1")
         self.ours(body)
-        bet, player = body["bet_id"], body["partner_player_id"]
+        bet, player = text(body, "bet_id", BET), text(body, "partner_player_id", PLAYER)
+        if not bet.startswith(text(body, "round_id", ROUND) + ":"):
+            raise Problem(400, "bad_request", "the bet is of another round")
+        text(body, "message_id", BET + ":1")
+        text(body, "session_token", ANY)
+        if body.get("selection") is not None:
+            text(body, "selection", ANY)
+        _, expires_at = (at_ms(text(body, name, TIME)) for name in ("placed_at", "expires_at"))
         row = self.row(bet)
         replayed = row is not None
         try:
             stake = units_of(body["stake"])
-        except Problem:
-            if row is None:
+        except Problem as problem:
+            if row is None or problem.status == 400:
                 raise
             stake = -1
         if row is None:
@@ -271,7 +302,7 @@ class Wallet:
                 raise Problem(400, "bad_request", "a stake is above 0")
             free = self.free(player)
             code = None
-            if at_ms(body["expires_at"]) + SKEW_MS <= now_ms():
+            if expires_at + SKEW_MS <= now_ms():
                 code = "bet_expired"
             elif (self.opening if free is None else free) < stake:
                 code = "insufficient_funds"
@@ -291,12 +322,17 @@ class Wallet:
 
     def state(self, body: Json) -> Json:
         items = body["items"]
-        if body["op"] != "state" or not items:
+        text(body, "chunk_id", MESSAGE)
+        text(body, "traffic", "void|live|correction")
+        if body["op"] != "state" or not isinstance(items, list) or not items:
             raise Problem(400, "bad_request", f"op must be `state`, with 1 to {ITEMS_MAX} items")
         if len(items) > ITEMS_MAX:
             raise Problem(413, "too_large", f"at most {ITEMS_MAX} items")
         for item in items:
             self.ours(item)
+            # What has no name has no result.
+            text(item, "bet_id", BET)
+            whole(item, "revision", 1)
         results = [self.item(item) for item in items]
         return {"chunk_id": body["chunk_id"], "ledger_epoch": self.epoch, "results": results}
 
@@ -304,15 +340,16 @@ class Wallet:
         bet, revision, target = item["bet_id"], item["revision"], item["target"]
         told = {"bet_id": bet, "revision": revision, "replayed": False}
         final = revision == VOID and target == "voided"
-        known = target in ("held", "settled", "voided") and type(revision) is int
+        known = target in ("held", "settled", "voided")
         if not known or revision < VOID or (revision == VOID and not final):
             return told | {"outcome": "rejected", "code": "bad_request"}
         try:
+            self.read(item)
             stake = units_of(item["stake"])
             payout = units_of(item["payout"]) if target == "settled" else 0
         except Problem as problem:
-            # A final void ends every hold, whatever it names.
-            if not final:
+            # A final void ends every hold, in whatever currency it is.
+            if not final or problem.status == 400:
                 return told | {"outcome": "rejected", "code": problem.body["code"]}
             stake = payout = 0
         row = self.row(bet)
@@ -344,11 +381,25 @@ class Wallet:
         moved, row = self.write(row, new)
         return told | applied(row, moved)
 
+    def read(self, item: Json) -> None:
+        """What else an item says has to be of its form."""
+        if not item["bet_id"].startswith(text(item, "round_id", ROUND) + ":"):
+            raise Problem(400, "bad_request", "the bet is of another round")
+        text(item, "partner_player_id", PLAYER)
+        text(item, "reason", ANY)
+        if item.get("result_version") is not None:
+            whole(item, "result_version", 1)
+        if item.get("payout") is not None:
+            units_of(item["payout"])
+        if not isinstance(item.get("recover", False), bool):
+            raise Problem(400, "bad_request", "recover is true or false")
+
     def close(self, body: Json) -> Json:
         """How the round stands here; what the platform says of it changes nothing."""
         self.ours(body)
+        whole(body, "result_version", 1)
         digest, holds, bets, stake, payout, voided = hashlib.sha256(), 0, 0, 0, 0, 0
-        for row in self.of_round(body["round_id"], "", -1):
+        for row in self.of_round(text(body, "round_id", ROUND), "", -1):
             holds += row["revision"] == 1
             if row["revision"] <= VOID:
                 continue
@@ -368,15 +419,22 @@ class Wallet:
         }
 
     def query(self, body: Json) -> Json:
-        if len(body["bet_ids"]) > ITEMS_MAX:
+        bets = body["bet_ids"]
+        if not isinstance(bets, list) or not bets:
+            raise Problem(400, "bad_request", f"1 to {ITEMS_MAX} bets are looked up")
+        if len(bets) > ITEMS_MAX:
             raise Problem(413, "too_large", f"at most {ITEMS_MAX} bets")
         absent = {"revision": 0, "status": "absent"}
-        rows = ((bet, self.row(bet)) for bet in body["bet_ids"])
+        named = (text({"bet_ids": bet}, "bet_ids", BET) for bet in bets)
+        rows = ((bet, self.row(bet)) for bet in named)
         said = [{"bet_id": bet} | absent if row is None else shown(row) for bet, row in rows]
         return {"ledger_epoch": self.epoch, "rows": said}
 
     def round_bets(self, round_id: str, after: str, limit: int) -> Json:
-        limit = max(1, min(limit, PAGE_MAX))
+        text({"id": round_id}, "id", ROUND)
+        text({"after": after}, "after", f"({BET})?")
+        if not 1 <= limit <= PAGE_MAX:
+            raise Problem(400, "bad_request", f"a page has 1 to {PAGE_MAX} rows")
         rows = list(self.of_round(round_id, after, limit + 1))
         page = [shown(row) for row in rows[:limit]]
         more = {"next": page[-1]["bet_id"]} if limit < len(rows) else {}
@@ -457,6 +515,8 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
         timeout = 60
         disable_nagle_algorithm = True
         wbufsize = -1
+        # The id of the message, once it is known to be the platform's.
+        message: str | None = None
 
         def do_POST(self) -> None:
             self.answer(lambda body: self.post(body))
@@ -464,10 +524,26 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self.answer(lambda _: self.get())
 
+        def refuse(self) -> None:
+            """A method that no call has."""
+            self.message, self.close_connection = None, True
+            refused = self.absent()
+            self.reply(refused.status, refused.body)
+
+        def absent(self) -> Problem:
+            if self.path in posts or re.fullmatch(GETS, urlsplit(self.path).path):
+                return Problem(405, "method", "the path wants another method")
+            return Problem(404, "not_found", "there is nothing here")
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):
+                return self.refuse
+            raise AttributeError(name)
+
         def post(self, body: bytes) -> Json:
             act = posts.get(self.path)
             if act is None:
-                raise Problem(404, "not_found", "there is nothing here")
+                raise self.absent()
             asked = json.loads(body)
             return wallet.once(lambda: act(asked))
 
@@ -476,16 +552,18 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
             parts = url.path.split("/")
             if parts[:4] == ["", "wallet", "v1", "rounds"] and parts[5:] == ["bets"]:
                 asked = parse_qs(url.query)
-                after, limit = asked.get("after", [""])[0], int(asked.get("limit", [PAGE_MAX])[0])
-                return wallet.once(lambda: wallet.round_bets(parts[4], after, limit))
+                page = {"after": "", "limit": str(PAGE_MAX)}
+                page |= {name: values[0] for name, values in asked.items()}
+                limit = int(text(page, "limit", r"[0-9]{1,9}"))
+                return wallet.once(lambda: wallet.round_bets(parts[4], page["after"], limit))
             if url.path == "/wallet/v1/capabilities":
                 return wallet.capabilities()
             if url.path == "/wallet/v1/health":
                 return wallet.health()
-            raise Problem(404, "not_found", "there is nothing here")
+            raise self.absent()
 
         def answer(self, act: Callable[[bytes], Json]) -> None:
-            self.message: str | None = None
+            self.message = None
             try:
                 status, said = 200, act(self.verified())
             except Problem as problem:
@@ -525,6 +603,7 @@ def handler(wallet: Wallet, keys: Keys) -> type[BaseHTTPRequestHandler]:
             kind = "application/json" if status == 200 else "application/problem+json"
             headers = {"content-type": kind, "content-length": str(len(body))}
             headers |= {"api-version": API_VERSION}
+            headers |= {"allow": "POST" if self.path in posts else "GET"} if status == 405 else {}
             headers |= {"connection": "close"} if self.close_connection else {}
             headers |= keys.sign(self.message, body) if self.message else {}
             for name, value in headers.items():

@@ -55,6 +55,10 @@ pub struct FaultSettings {
     /// Decline stakes for the wallet's own reasons, per mille
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
     pub decline_rate: u32,
+    /// Answer every item of a chunk `pending`, and apply none, per mille
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = rate())]
+    #[serde(default)]
+    pub pending_rate: u32,
     /// Leave so many rows of each round, from the first, out of its close and of its list of rows
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub rows_lost: usize,
@@ -97,6 +101,7 @@ impl FaultSettings {
         repeat_rate: 0,
         forge_rate: 0,
         decline_rate: 0,
+        pending_rate: 0,
         rows_lost: 0,
         misbehave: MisbehaveSettings::NONE,
     };
@@ -129,12 +134,12 @@ impl FaultSettings {
     pub fn is_quiet(&self) -> bool {
         self.latency_ms == 0
             && self.jitter_ms == 0
-            && self.rates() == [0; 8]
+            && self.rates() == [0; 9]
             && self.refuse_with.is_none()
             && self.misbehave.is_quiet()
     }
 
-    fn rates(&self) -> [u32; 8] {
+    fn rates(&self) -> [u32; 9] {
         [
             self.error_500_rate,
             self.error_500_after_apply_rate,
@@ -144,6 +149,7 @@ impl FaultSettings {
             self.repeat_rate,
             self.decline_rate,
             self.forge_rate,
+            self.pending_rate,
         ]
     }
 }
@@ -161,6 +167,8 @@ pub struct Plan {
     pub repeat: bool,
     /// Decline a stake.
     pub decline: bool,
+    /// Answer the items of a chunk `pending`.
+    pub pending: bool,
     /// Sign something else than the answer.
     pub forge: bool,
     /// What else goes wrong.
@@ -226,6 +234,9 @@ pub struct FaultCounts {
     pub repeated: u64,
     /// Stakes that were to be declined (one that has a row already is answered as it stands).
     pub declined: u64,
+    /// Chunks whose items were answered `pending`.
+    #[serde(default)]
+    pub pending: u64,
     /// Answers with a signature of something else.
     pub forged: u64,
     /// Calls misbehaved about, by name.
@@ -243,13 +254,15 @@ pub struct Faults {
     random: SplitMix,
     /// Apart, so that a seed throws the older switches as ever.
     misbehaving: SplitMix,
+    pending: SplitMix,
 }
 
 impl Faults {
     /// Switches thrown by a generator of this seed.
     pub fn new(settings: FaultSettings, seed: u64) -> Self {
         let (random, misbehaving) = (SplitMix::new(seed), SplitMix::new(!seed));
-        Self { settings, counts: FaultCounts::default(), random, misbehaving }
+        let pending = SplitMix::new(seed.wrapping_add(1));
+        Self { settings, counts: FaultCounts::default(), random, misbehaving, pending }
     }
 
     /// What befalls the next call. Takes as many numbers whatever the switches, so that the calls behind
@@ -279,12 +292,14 @@ impl Faults {
             () => None,
         };
         let misbehaviour = settings.misbehave.draw(&mut self.misbehaving);
+        let pending = self.pending.below(u64::from(RATE_MAX)) < u64::from(settings.pending_rate);
         let plan = Plan {
             delay_ms: settings.latency_ms.saturating_add(jitter_ms),
             lost,
             swap,
             repeat,
             decline,
+            pending,
             forge,
             misbehaviour: None,
         };

@@ -2,7 +2,10 @@
 
 use crate::at_once::AtOnce;
 use crate::faults::{FaultCounts, FaultSettings};
-use crate::misbehave::{Decline, Mischief, OtherVersion, RowsLost, misbehave};
+use crate::form;
+use crate::misbehave::{
+    Decline, Mischief, OtherVersion, PutOff, RowsLost, misbehave, misbehave_if_asked,
+};
 use crate::movement::DeclineCode;
 use crate::problem::Problem;
 use crate::register::{API_VERSION, Register};
@@ -95,7 +98,10 @@ pub(crate) fn router(app: App) -> Router {
         .route_layer(from_fn_with_state(app.clone(), limit))
         .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave))
         .route_layer(from_fn_with_state(Arc::clone(&app.state_calls), count_state));
-    let contract = with(calls, tellings())
+    let tellings = with(Router::new(), tellings())
+        .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave_if_asked));
+    let contract = calls
+        .merge(tellings)
         .route_layer(from_fn_with_state(app.signing.clone(), signed))
         .route_layer(from_fn(version));
     contract
@@ -147,11 +153,17 @@ async fn authorize(
     let request: AuthorizeRequest = read(&headers, body)?;
     let decline = decline.map(|Extension(Decline)| DeclineCode::LimitExceeded);
     let about = |problem: Problem| problem.about(&request.message_id);
+    form::authorize(&request).map_err(about)?;
     let answer = wallet.authorize(&request, decline).await.map_err(|e| about(e.into()))?;
     Ok(Json(answer.map_err(|refusal| about(refusal.into()))?).into_response())
 }
 
-async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body) -> Answer {
+async fn state(
+    State(wallet): State<Arc<Wallet>>,
+    put_off: Option<Extension<PutOff>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let request: StateRequest = read(&headers, body)?;
     let about = |problem: Problem| problem.about(&request.chunk_id);
     if request.op != "state" || request.items.is_empty() {
@@ -160,9 +172,13 @@ async fn state(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body
     if STATE_ITEMS_MAX < request.items.len() {
         return Err(about(Problem::too_large()));
     }
+    form::state(&request).map_err(about)?;
     let ours = |partner_id: &str| wallet.peek(|register| register.serves(partner_id));
     if !request.items.iter().all(|item| ours(&item.partner_id)) {
         return Err(about(Problem::wrong_partner()));
+    }
+    if put_off.is_some() {
+        return Ok(Json(wallet.put_off(&request)).into_response());
     }
     let answer = wallet.state(&request).await.map_err(|stopped| about(stopped.into()))?;
     Ok(Json(answer).into_response())
@@ -175,6 +191,7 @@ async fn close(
     body: Body,
 ) -> Answer {
     let request: CloseRequest = read(&headers, body)?;
+    form::close(&request)?;
     if !app.wallet.peek(|register| register.serves(&request.partner_id)) {
         return Err(Problem::wrong_partner());
     }
@@ -187,6 +204,7 @@ async fn query(State(wallet): State<Arc<Wallet>>, headers: HeaderMap, body: Body
     if QUERY_BETS_MAX < request.bet_ids.len() {
         return Err(Problem::too_large());
     }
+    form::query(&request)?;
     Ok(Json(wallet.query(&request).await?).into_response())
 }
 
@@ -206,6 +224,7 @@ async fn round_bets(
 ) -> Answer {
     let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let limit = page.limit.unwrap_or(ROUND_BETS_MAX);
+    form::round_bets(&round_id, &page.after, limit)?;
     let lost = app.lost(lost);
     Ok(Json(app.wallet.round_bets(&round_id, &page.after, limit, lost).await?).into_response())
 }

@@ -15,6 +15,7 @@ pub mod args;
 mod at_once;
 mod connection;
 pub mod faults;
+mod form;
 mod http;
 pub mod journal;
 mod misbehave;

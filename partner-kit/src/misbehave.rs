@@ -18,7 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use call::Call;
 use http::StatusCode;
-use schemas::contract::STATE_BYTES_MAX;
+use schemas::contract::{STATE_BYTES_MAX, STATE_PATH};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,10 @@ const HELD_BACK_MAX: Duration = Duration::from_millis(400);
 /// On a request: decline the stake.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decline;
+
+/// On a request: answer every item `pending`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PutOff;
 
 /// On a request: leave so many rows of a round out.
 #[derive(Clone, Copy, Debug)]
@@ -119,14 +123,19 @@ impl Mischief {
         Ok(faults.settings)
     }
 
-    /// What befalls the call; nothing if the wallet behaves.
-    fn plan(&self, arrival: u64, request: &Request) -> Result<Option<Plan>, Problem> {
+    /// What the call itself asks for.
+    fn asked(&self, request: &Request) -> Result<Option<Misbehaviour>, Problem> {
         let asked = request.headers().get(HEADER).filter(|_| self.orders.header);
         let asked = asked.map(|name| {
             let name = name.to_str().unwrap_or_default();
             name.parse::<Misbehaviour>().map_err(|error| Problem::bad_request(error.to_string()))
         });
-        let ordered = asked.transpose()?.or_else(|| self.orders.script.at(arrival));
+        asked.transpose()
+    }
+
+    /// What befalls the call; nothing if the wallet behaves.
+    fn plan(&self, arrival: u64, request: &Request) -> Result<Option<Plan>, Problem> {
+        let ordered = self.asked(request)?.or_else(|| self.orders.script.at(arrival));
         // One of the mix would leave no room for the others: it is for the one call.
         let mut settings = self.settings().misbehave;
         let lasts = settings.mix == 0 || 0 < *settings.only.of(Misbehaviour::Maintenance);
@@ -198,6 +207,19 @@ pub(crate) async fn misbehave(
     response
 }
 
+/// The same for calls that always tell: only what they ask for befalls them, and they are not counted.
+pub(crate) async fn misbehave_if_asked(
+    State(mischief): State<Arc<Mischief>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match mischief.asked(&request) {
+        Ok(None) => next.run(request).await,
+        Ok(Some(which)) => suffer(&mischief, Plan::default().with(which), 0, request, next).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 async fn suffer(
     mischief: &Arc<Mischief>,
     plan: Plan,
@@ -231,7 +253,11 @@ async fn suffer(
     if plan.decline {
         mischief.count(|counts| &mut counts.declined);
     }
-    let call = Call { mischief, parts, body, next, decline: plan.decline };
+    let put_off = plan.pending && parts.uri.path() == STATE_PATH;
+    if put_off {
+        mischief.count(|counts| &mut counts.pending);
+    }
+    let call = Call { mischief, parts, body, next, decline: plan.decline, put_off };
     let mut response = call.misbehaved(plan.misbehaviour).await;
     if plan.repeat {
         mischief.count(|counts| &mut counts.repeated);

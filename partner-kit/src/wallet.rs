@@ -11,8 +11,8 @@ use crate::register::{LedgerOptions, Refusal, Register};
 use crate::signed::WalletKeys;
 use schemas::Money;
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, CloseRequest, CloseResponse, QueryRequest, QueryResponse,
-    RoundBetsResponse, StateRequest, StateResponse,
+    AuthorizeRequest, AuthorizeResponse, CloseRequest, CloseResponse, ItemOutcome, QueryRequest,
+    QueryResponse, RoundBetsResponse, StateRequest, StateResponse, StateResult,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -164,6 +164,27 @@ impl Wallet {
             (StateResponse { chunk_id, ledger_epoch: register.ledger_epoch(), results }, entries)
         })
         .await
+    }
+
+    /// Takes no item: the answer to each is that it comes later.
+    pub(crate) fn put_off(&self, request: &StateRequest) -> StateResponse {
+        let results = request.items.iter().map(|item| StateResult {
+            bet_id: item.bet_id.clone(),
+            revision: item.revision,
+            outcome: ItemOutcome::Pending,
+            status: None,
+            moved: None,
+            collected_net: None,
+            shortfall: None,
+            replayed: false,
+            code: None,
+            partner_ref: None,
+        });
+        StateResponse {
+            chunk_id: request.chunk_id.clone(),
+            ledger_epoch: self.peek(Register::ledger_epoch),
+            results: results.collect(),
+        }
     }
 
     /// This side's view of a round, as if its first `lost` rows were not there.

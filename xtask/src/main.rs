@@ -200,9 +200,10 @@ fn target() -> PathBuf {
 
 fn bless() -> anyhow::Result<()> {
     // The examples first: the documents have them in them.
-    let steps: [&[&str]; 3] = [
+    let steps: [&[&str]; 4] = [
         &["--package", "partner-kit", "--test", "it", "recorded"],
         &["--package", "schemas"],
+        &["--package", "ingest", "--lib", "recorded"],
         &["--package", "ingest", "--lib", "the_file_of_the_partner_api"],
     ];
     for what in steps {

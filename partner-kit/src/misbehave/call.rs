@@ -1,6 +1,6 @@
 //! One call to misbehave about.
 
-use super::{Decline, Mischief, REMEMBERED_MAX};
+use super::{Decline, Mischief, PutOff, REMEMBERED_MAX};
 use crate::misbehaviours::Misbehaviour;
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,6 +19,8 @@ pub(super) struct Call<'a> {
     pub(super) next: Next,
     /// Decline a stake.
     pub(super) decline: bool,
+    /// Answer the items of a chunk `pending`.
+    pub(super) put_off: bool,
 }
 
 impl Call<'_> {
@@ -31,6 +33,9 @@ impl Call<'_> {
         let mut parts = self.parts.clone();
         if self.decline {
             parts.extensions.insert(Decline);
+        }
+        if self.put_off {
+            parts.extensions.insert(PutOff);
         }
         Request::from_parts(parts, Body::from(self.body.clone()))
     }

@@ -117,6 +117,7 @@ fn check(register: &Register, item: &StateItem) -> Result<(), Reject> {
         return Err(Reject::WrongPartner);
     }
     let well_formed = REVISION_VOID <= item.revision
+        && item.result_version != Some(0)
         && bet_of_round(&item.bet_id, &item.round_id)
         && item.partner_player_id.parse::<PlayerId>().is_ok();
     if well_formed { Ok(()) } else { Err(Reject::BadRequest) }

@@ -138,7 +138,7 @@ fn target(bet: &str, revision: u32, target: TargetBody, payout: Option<i64>) -> 
         revision,
         target,
         round_id: "r_1".into(),
-        result_version: revision.checked_sub(2),
+        result_version: revision.checked_sub(2).filter(|version| 0 < *version),
         partner_id: "acme".into(),
         partner_player_id: "p_9".into(),
         stake: euro(1000),

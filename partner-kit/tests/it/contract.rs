@@ -1,6 +1,7 @@
 use crate::client::*;
 use hyper::Request;
 use partner_kit::Keep;
+use partner_kit::faults::FaultSettings;
 use schemas::contract::STATE_BYTES_MAX;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -141,6 +142,72 @@ async fn problems_say_what_to_do() {
     assert_eq!(wallet.get("/stats").await["entries"], 1);
     let answer = wallet.post(AUTHORIZE, &foreign).await;
     assert_eq!(answer.body["message_id"], "r_1:b:1");
+}
+
+/// A field that is not of the form which the document gives it, one at a time.
+#[tokio::test]
+async fn what_is_not_of_its_form_is_refused_and_moves_nothing() {
+    let wallet = Served::start(options(Keep::InMemory)).await;
+    wallet.post(AUTHORIZE, &ask("b")).await;
+    let close = json!({"partner_id": "acme", "round_id": "r_1", "result_version": 1, "totals": [], "open_holds": 0, "digest": ""});
+    let query = json!({"bet_ids": ["r_1:b"]});
+    let (close_path, query_path) = ("/wallet/v1/rounds/close", "/wallet/v1/bets/query");
+    for (path, good, field, bad) in [
+        (AUTHORIZE, ask("new"), "/message_id", json!("m_1")),
+        (AUTHORIZE, ask("new"), "/bet_id", json!(format!("r_1:{}", "b".repeat(28)))),
+        (AUTHORIZE, ask("new"), "/placed_at", json!("just now")),
+        (AUTHORIZE, ask("new"), "/expires_at", json!("")),
+        (STATE, chunk([settled("b", 3, 1)]), "/chunk_id", json!("c 1")),
+        (STATE, chunk([settled("b", 3, 1), voided("c", 2)]), "/items/1/bet_id", json!("r_1:c*")),
+        (STATE, chunk([settled("b", 3, 1), voided("c", 2)]), "/items/1/revision", json!(0)),
+        (close_path, close.clone(), "/round_id", json!("")),
+        (close_path, close, "/result_version", json!(0)),
+        (query_path, query.clone(), "/bet_ids", json!([])),
+        (query_path, query, "/bet_ids/0", json!("r_1")),
+    ] {
+        let mut body = good;
+        *body.pointer_mut(field).unwrap() = bad;
+        let answer = wallet.post(path, &body).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (400, &json!("bad_request")),
+            "{body}"
+        );
+    }
+    for page in ["r_1%2A/bets", "r_1/bets?after=r_1", "r_1/bets?limit=0", "r_1/bets?limit=1001"] {
+        let asked = signed(Request::get(format!("/wallet/v1/rounds/{page}")), Default::default());
+        let answer = Line::to(wallet.address).await.ask(asked).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (400, &json!("bad_request")),
+            "{page}"
+        );
+    }
+    let mut item = settled("b", 3, 1);
+    item["result_version"] = 0.into();
+    let answer = wallet.post(STATE, &chunk([item])).await.body;
+    assert_eq!(answer["results"][0]["code"], "bad_request", "{answer}");
+    assert_eq!(wallet.row("b").await, (1, "held".into()));
+    assert_eq!(wallet.get("/stats").await["entries"], 1);
+}
+
+/// What it puts off moves nothing, and is taken when it comes again.
+#[tokio::test]
+async fn what_is_pending_comes_again() {
+    let faults = FaultSettings { pending_rate: 1000, ..FaultSettings::NONE };
+    let wallet = Served::faulty(faults).await;
+    assert_eq!(wallet.post(AUTHORIZE, &ask("b")).await.body["decision"], "approved");
+    let items = chunk([settled("b", 3, 2500), voided("c", 2)]);
+    let answer = wallet.post(STATE, &items).await.body;
+    let wanted = [("r_1:b", 3), ("r_1:c", 2)].map(|(bet, revision)| {
+        json!({"bet_id": bet, "revision": revision, "outcome": "pending", "replayed": false})
+    });
+    assert_eq!(answer["results"], json!(wanted));
+    assert_eq!(wallet.row("b").await, (1, "held".into()));
+    assert_eq!(wallet.count("pending").await, 1);
+    wallet.post("/faults", &json!({"pending_rate": 0})).await;
+    let answer = wallet.post(STATE, &items).await.body;
+    assert_eq!(answer["results"][0]["moved"], "2500");
 }
 
 #[tokio::test]

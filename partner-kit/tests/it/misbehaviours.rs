@@ -4,7 +4,8 @@ mod later;
 mod raw;
 mod table;
 
-use crate::client::{AUTHORIZE, STATE, Served, ask, options};
+use crate::client::{AUTHORIZE, Line, STATE, Served, ask, options, signed};
+use hyper::Request;
 use partner_kit::faults::FaultSettings;
 use partner_kit::misbehaviours::{self, MisbehaveSettings, Misbehaviour};
 use partner_kit::{Keep, Orders, WalletOptions};
@@ -86,6 +87,14 @@ async fn a_header_is_for_one_call() {
     assert_eq!(counted(&obedient, Misbehaviour::Redirect).await, 1);
     let reference = wallet(Orders::default()).await;
     assert_eq!(said(&reference, "redirect").await, "200 signed applied \"550\"");
+    // What always tells does so too, unless the call wants it otherwise.
+    for (wallet, status) in [(&obedient, 429), (&reference, 200)] {
+        let asked = Request::get("/wallet/v1/health").header("x-misbehave", "too-many-requests");
+        let asked = signed(asked, Default::default());
+        assert_eq!(Line::to(wallet.address).await.ask(asked).await.unwrap().status, status);
+    }
+    set(&obedient, MisbehaveSettings { mix: ALWAYS, ..MisbehaveSettings::NONE }).await;
+    assert_eq!(obedient.get("/wallet/v1/health").await["status"], "ok");
 }
 
 /// The script counts calls of the contract from 1; the stake of `wallet` was the first.

@@ -3,6 +3,7 @@
 //! Keys and clock are fixed, so that every byte is the same each time. `BLESS=1` writes the files that are
 //! compared otherwise; what changed has to be reviewed, because partners build on it.
 
+mod refusals;
 mod scenes;
 
 use crate::client::{Line, Served, options, platform_key, wallet_key};
@@ -21,9 +22,10 @@ use std::sync::Arc;
 /// Now, for both sides: 2026-11-29T12:00:00Z.
 const AT_S: i64 = 1_795_953_600;
 /// What is told of the headers.
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 8] = [
     "api-version",
     "attempt",
+    "content-encoding",
     "content-type",
     "retry-after",
     "webhook-id",
@@ -67,6 +69,12 @@ struct Message {
     at_s: i64,
     key: SecretKey,
     version: &'static str,
+    /// Whether it says that it is packed.
+    is_packed: bool,
+    /// What is told in the place of a body that would only make the document large, or wrong.
+    hidden: &'static str,
+    /// How the wallet is to misbehave about it; not told. Empty: not at all.
+    misbehave: &'static str,
 }
 
 impl Message {
@@ -84,6 +92,9 @@ impl Message {
             at_s: AT_S,
             key: platform_key(),
             version: API_VERSION,
+            is_packed: false,
+            hidden: "",
+            misbehave: "",
         }
     }
 
@@ -101,6 +112,12 @@ impl Message {
         headers.extend(HeaderMap::from_iter(signed));
         if [AUTHORIZE_PATH, STATE_PATH].contains(&self.path.as_str()) {
             headers.insert("attempt", 1.into());
+        }
+        if !self.misbehave.is_empty() {
+            headers.insert("x-misbehave", self.misbehave.parse().unwrap());
+        }
+        if self.is_packed {
+            headers.insert("content-encoding", "gzip".parse().unwrap());
         }
         if self.method == Method::POST {
             headers.insert("content-type", "application/json".parse().unwrap());
@@ -132,11 +149,6 @@ async fn wallet(change: impl FnOnce(&mut WalletOptions)) -> Served {
 struct Book(BTreeMap<String, String>);
 
 impl Book {
-    fn write(&mut self, name: &str, exchange: &Exchange) {
-        let text = serde_json::to_string_pretty(exchange).unwrap() + "\n";
-        assert_eq!(self.0.insert(format!("{name}.json"), text), None, "{name}");
-    }
-
     /// Asks, and writes down as `name` what was said.
     async fn record(
         &mut self,
@@ -152,8 +164,7 @@ impl Book {
             let keys = [wallet_key().verifying()];
             verify_reply(&keys, &answer.headers, AT_S, &message.id, &bytes).unwrap();
         }
-        // What is refused for its size would only make the document large.
-        let note = if answer.status == 413 { "The body had 501 items." } else { "" };
+        let note = message.hidden;
         let body =
             (note.is_empty() && !message.body.is_empty()).then(|| raw(message.body.as_bytes()));
         let (method, path) = (message.method.to_string(), message.path.clone());
@@ -167,7 +178,8 @@ impl Book {
                 body: raw(&bytes),
             },
         };
-        self.write(name, &exchange);
+        let text = serde_json::to_string_pretty(&exchange).unwrap() + "\n";
+        assert_eq!(self.0.insert(format!("{name}.json"), text), None, "{name}");
         bytes
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::house::{EXE, House, OPERATOR_KEY, Street, WAIT_MAX};
 use crate::venv;
+use crate::wallet::Example;
 use http::Method;
 use roundhouse::rig::api::Api;
 use roundhouse::rig::keys::{PartnerKey, platform, wallet_keys};
@@ -34,7 +35,7 @@ async fn schemathesis_finds_nothing() {
     tokio::join!(
         keeps(schemathesis.clone(), "line-provider"),
         keeps(schemathesis.clone(), "bet-maker"),
-        wallet_keeps(schemathesis.clone()),
+        wallets_keep(schemathesis.clone()),
         partner_api_keeps(schemathesis.clone()),
     );
 }
@@ -66,32 +67,33 @@ async fn keeps(schemathesis: PathBuf, name: &'static str) {
     venv::run(Command::new(EXE).arg("audit").arg("--data-dir").arg(data_dir));
 }
 
-/// The reference wallet is what the document of the wallet API promises.
-async fn wallet_keeps(schemathesis: PathBuf) {
+/// The reference wallet is what the document of the wallet API promises, and the example is, too.
+async fn wallets_keep(schemathesis: PathBuf) {
     let directory = tempfile::tempdir().unwrap();
+    let keys = [(PARTNER.to_owned(), PartnerKey::of_seed(PARTNER, 1))];
+    let keys = wallet_keys(OPERATOR_KEY, &keys.into());
     let plan = WalletsPlan {
         exe: EXE.into(),
         partners: vec![PARTNER.to_owned()],
-        keys: wallet_keys(
-            OPERATOR_KEY,
-            &[(PARTNER.to_owned(), PartnerKey::of_seed(PARTNER, 1))].into(),
-        ),
+        keys: keys.clone(),
         journals: directory.path().join("journals"),
         arguments: Vec::new(),
     };
     let wallets = Wallets::start(plan, "127.0.0.1:0").await.unwrap();
-    let mut command = Command::new(schemathesis);
-    let file = |name: &str| venv::root().join(FILES).join(name);
-    command
-        .arg("--config-file")
-        .arg(file("wallet.toml"))
-        .env("SCHEMATHESIS_HOOKS", file("signed.py"));
-    command.env("SIGNING_KEY", platform(OPERATOR_KEY).reveal()).env("PARTNER", PARTNER);
-    // Only what the platform may send: a wallet may take more, and then answers in the same words.
-    command.args(["run", "--no-color", "--mode", "positive", "--url", &wallets.urls[PARTNER]]);
-    command.arg(venv::root().join("docs/partner/wallet.openapi.json"));
-    let refused = refused(command, directory.path()).await;
-    assert_eq!(refused, [""; 0], "operations that were always refused");
+    let place = directory.path().to_owned();
+    let example = tokio::task::spawn_blocking(move || Example::with(&place, &keys, PARTNER));
+    let example = example.await.unwrap();
+    for url in [&wallets.urls[PARTNER], &example.url] {
+        let mut command = Command::new(&schemathesis);
+        let file = |name: &str| venv::root().join(FILES).join(name);
+        command.arg("--config-file").arg(file("wallet.toml"));
+        command.env("SCHEMATHESIS_HOOKS", file("signed.py"));
+        command.env("SIGNING_KEY", platform(OPERATOR_KEY).reveal()).env("PARTNER", PARTNER);
+        command.args(["run", "--no-color", "--url", url]);
+        command.arg(venv::root().join("docs/partner/wallet.openapi.json"));
+        let refused = refused(command, directory.path()).await;
+        assert_eq!(refused, [""; 0], "{url}: operations that were always refused");
+    }
     wallets.stop().await.unwrap();
 }
 
@@ -108,15 +110,23 @@ async fn partner_api_keeps(schemathesis: PathBuf) {
     let (partner, key) = street.keys.first_key_value().unwrap();
     let (bet, now) = (told.keys().next().unwrap(), timestamp(SystemClock.now()));
     let file = |name: &str| venv::root().join(FILES).join(name);
-    let mut command = Command::new(schemathesis);
-    command.arg("--config-file").arg(file("partner.toml"));
-    command.env("SCHEMATHESIS_HOOKS", file("signed.py"));
-    command.env("SIGNING_KEY", key.replies().reveal()).env("PARTNER", partner);
-    command.env("BET", bet).env("ROUND", "r").env("DAY", &now[..10]);
     let url = format!("http://{}/partner/v1", house.running.address);
-    command.args(["run", "--no-color", "--url", &url, &format!("{url}/openapi.json")]);
-    let refused = refused(command, street.directory.path()).await;
-    assert_eq!(refused, [""; 0], "operations that were always refused");
+    let named = [("BET", bet.as_str()), ("ROUND", "r"), ("DAY", &now[..10])];
+    // What is made up names nothing that is there.
+    let unnamed = ["GET /bets/{bet_id}", "GET /rounds/{round_id}/statement", "POST /replay"];
+    for (config, named, never) in
+        [("partner.toml", &named[..], &[][..]), ("partner.unpinned.toml", &[][..], &unnamed[..])]
+    {
+        let mut command = Command::new(&schemathesis);
+        command.arg("--config-file").arg(file(config));
+        command.env("SCHEMATHESIS_HOOKS", file("signed.py"));
+        command.env("SIGNING_KEY", key.replies().reveal()).env("PARTNER", partner);
+        command.envs(named.iter().copied());
+        command.args(["run", "--no-color", "--url", &url]);
+        command.arg(venv::root().join("docs/partner/platform.openapi.json"));
+        let refused = refused(command, street.directory.path()).await;
+        assert!(refused.iter().all(|one| never.contains(&one.as_str())), "{config}: {refused:?}");
+    }
     house.close().await;
 }
 

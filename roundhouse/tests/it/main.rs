@@ -34,6 +34,7 @@ mod deadline;
 mod demo;
 mod documents;
 mod feeds;
+mod foreign;
 mod frozen;
 mod histories;
 mod house;

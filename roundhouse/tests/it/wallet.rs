@@ -13,7 +13,7 @@ use schemas::contract::{AUTHORIZE_PATH, QUERY_PATH, STATE_PATH};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,22 +27,28 @@ const BETS: usize = 80;
 const DEAD: Duration = Duration::from_secs(2);
 
 /// The example, as a process. Killed when dropped.
-struct Example {
+pub(crate) struct Example {
     python: PathBuf,
     arguments: Vec<String>,
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Example {
     /// Starts it as the wallet of `partner`, on any free port.
     fn start(street: &Street, partner: &str) -> Self {
+        Self::with(street.directory.path(), &wallet_keys(OPERATOR_KEY, &street.keys), partner)
+    }
+
+    /// The same with these keys, in any directory.
+    pub(crate) fn with(directory: &Path, keys: &str, partner: &str) -> Self {
         let python = venv::programs("wallet", "examples/wallet/requirements.txt").join("python");
-        let (db, keys) = (file(street, "example.db"), file(street, "example-keys.json"));
-        std::fs::write(&keys, wallet_keys(OPERATOR_KEY, &street.keys)).unwrap();
+        let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        let (db, keys_file) = (file("example.db"), file("example-keys.json"));
+        std::fs::write(&keys_file, keys).unwrap();
         let script = venv::root().join("examples/wallet/wallet.py").display().to_string();
         let balance = "--opening-balance=100000000";
-        let arguments = ["serve", "--partner", partner, "--db", &db, "--keys", &keys, balance];
+        let arguments = ["serve", "--partner", partner, "--db", &db, "--keys", &keys_file, balance];
         let arguments: Vec<String> =
             std::iter::once(script).chain(arguments.map(ToOwned::to_owned)).collect();
         let (child, url) = run(&python, &arguments, "127.0.0.1:0");
@@ -199,6 +205,21 @@ fn item(bet: &str, revision: u32, target: &str, payout: &str) -> Value {
         "payout": money(payout), "reason": "result"})
 }
 
+/// Each would be kept as the void of a bet that was never seen, if it were an item.
+async fn refuses_what_is_no_item(asker: &Asker) {
+    for (field, wrong) in [
+        ("round_id", json!("other")),
+        ("partner_player_id", json!("")),
+        ("reason", json!(1)),
+        ("result_version", json!(0)),
+        ("recover", json!("yes")),
+    ] {
+        let mut item = item("unseen", 4, "voided", "0");
+        item[field] = wrong;
+        assert_eq!(asker.item(&item).await["code"], "bad_request", "{item}");
+    }
+}
+
 /// The table of the contract, and what is not of it, against the example.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_moves_nothing_that_it_must_not() {
@@ -244,6 +265,7 @@ async fn the_example_moves_nothing_that_it_must_not() {
         let said = asker.item(&item).await;
         assert_eq!((&said["outcome"], &said["code"]), (&json!("rejected"), &json!(code)), "{said}");
     }
+    refuses_what_is_no_item(&asker).await;
     // A void of a bet that was never seen: whatever comes later finds it voided.
     assert_eq!(asker.item(&item("early", 4, "voided", "0")).await["outcome"], "applied");
     assert_eq!(asker.item(&item("early", 5, "settled", "500")).await["code"], "invalid_transition");

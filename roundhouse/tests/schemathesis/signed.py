@@ -2,16 +2,19 @@
 
 Anything else is refused with 401.
 
-The environment says with what and for which partner: SIGNING_KEY (`whsk_...`) and PARTNER.
+The environment says with what and for which partner: SIGNING_KEY (`whsk_...`) and PARTNER; and
+BET, where there is one of this partner that may be told again.
 """
 
 import base64
 import hashlib
 import json
 import os
+import re
 import time
 from typing import Any
 
+import jsonschema_rs
 import requests
 import schemathesis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,17 +22,42 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 SECRET = base64.b64decode(os.environ["SIGNING_KEY"].removeprefix("whsk_"))
 KEY = Ed25519PrivateKey.from_private_bytes(SECRET[:32])
 PARTNER = os.environ["PARTNER"]
-# The headers that are set here.
+# What an id is made of, and the id of what has none.
+ID, OTHER_ID = re.compile(r"[A-Za-z0-9_:-]{1,64}"), "m_1"
+# The headers that are set here. Another date is refused before all else is read, and no wallet goes
+# by the attempt.
 SIGNED = {"partner-id", "webhook-id", "webhook-timestamp", "webhook-signature"}
+SET = SIGNED | {"Api-Version", "Attempt"}
+# The date of the contract, as the document says it.
+VERSION: list[str] = []
+STATE_PATH = "/wallet/v1/bets/state"
+# What the document of the wallet says of a chunk besides its items, and of an item.
+CHUNK_AND_ITEM: list[Any] = []
 
 
 @schemathesis.hook
 def before_load_schema(_context: object, raw_schema: dict[str, Any]) -> None:
-    """Takes the headers out that are set here: one that is made up never leaves."""
-    for item in raw_schema["paths"].values():
-        for operation in item.values():
+    """Takes the headers out that are set here: one that is made up never leaves.
+
+    Whoever is named in a body is the one whose wallet it is: any other is refused before all else
+    is read.
+    """
+    VERSION[:] = [raw_schema["info"]["version"]]
+    schemas = raw_schema["components"]["schemas"]
+    if "StateRequest" in schemas:
+        chunk = json.loads(json.dumps(schemas["StateRequest"]))
+        item = chunk["properties"]["items"].pop("items")
+        components = {"components": raw_schema["components"]}
+        made = [chunk | components, item | components]
+        CHUNK_AND_ITEM[:] = [jsonschema_rs.Draft202012Validator(one) for one in made]
+    if (bet := os.environ.get("BET")) and "/replay" in raw_schema["paths"]:
+        (body,) = raw_schema["paths"]["/replay"]["post"]["requestBody"]["content"].values()
+        body["examples"] = {"bets": {"value": {"bet_ids": [bet]}}}
+    schemas["PartnerId"]["enum"] = [PARTNER]
+    for path in raw_schema["paths"].values():
+        for operation in path.values():
             named = operation.get("parameters", [])
-            operation["parameters"] = [one for one in named if one.get("name") not in SIGNED]
+            operation["parameters"] = [one for one in named if one.get("name") not in SET]
 
 
 def id_of(request: requests.PreparedRequest, body: bytes) -> str:
@@ -42,9 +70,24 @@ def id_of(request: requests.PreparedRequest, body: bytes) -> str:
         return f"post_{digest[:32]}"
     try:
         said = json.loads(body)
-        return str(said.get("message_id") or said["chunk_id"]).encode("ascii").decode()
+        named = str(said.get("message_id") or said["chunk_id"])
     except (AttributeError, KeyError, TypeError, ValueError):
-        return "m_1"
+        return OTHER_ID
+    return named if re.fullmatch(ID, named) else OTHER_ID
+
+
+@schemathesis.check
+def only_items_are_taken(_context: object, response: Any, _case: object) -> None:
+    """Items are refused one by one, in a 200: none is taken that the document does not allow."""
+    asked = response.request
+    if not CHUNK_AND_ITEM or asked.path_url != STATE_PATH or response.status_code != 200:
+        return
+    body, results = json.loads(asked.body), response.json()["results"]
+    chunk, item = CHUNK_AND_ITEM
+    assert chunk.is_valid(body), "it took a chunk that is none"
+    for told, result in zip(body["items"], results, strict=True):
+        is_refused = result["outcome"] == "rejected"
+        assert is_refused or item.is_valid(told), f"it took an item that is none: {told}"
 
 
 class Signed(requests.auth.AuthBase):
@@ -59,6 +102,7 @@ class Signed(requests.auth.AuthBase):
         request.headers["partner-id"] = PARTNER
         request.headers["webhook-id"] = name
         request.headers["webhook-timestamp"] = at
+        request.headers["Api-Version"] = VERSION[0]
         request.headers["webhook-signature"] = "v1a," + base64.b64encode(signature).decode()
         return request
 

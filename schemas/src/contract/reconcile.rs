@@ -252,7 +252,7 @@ pub struct CapabilitiesResponse {
     pub items_max: u64,
     /// Bytes a state call may have.
     pub bytes_max: u64,
-    /// Whether a request may be compressed.
+    /// Whether a request may be compressed. Roundhouse compresses none.
     #[serde(default)]
     pub gzip: bool,
     /// Whether answers are signed.

@@ -111,6 +111,72 @@ fn limits_are_those_of_the_contract() {
     );
 }
 
+/// What is not made of the types names the same date of the contract.
+#[test]
+fn the_date_is_the_same_wherever_it_is_written() {
+    for (name, words) in [
+        ("../docs/partner/README.md", format!("`Api-Version: {API_VERSION}`")),
+        ("../examples/wallet/wallet.py", format!("\nAPI_VERSION = \"{API_VERSION}\"\n")),
+    ] {
+        let text = std::fs::read_to_string(file(name)).unwrap();
+        assert!(text.contains(&words), "{words} is not in {name}");
+    }
+}
+
+/// Every status has an example, and every code that is told of it one of its own.
+#[test]
+fn every_problem_has_an_example() {
+    let document = written();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let content = answer["content"].as_object().unwrap().values().next().unwrap();
+                let shown = content["examples"].as_object().unwrap().values();
+                let shown: Vec<&Value> = shown.map(|example| &example["value"]).collect();
+                assert!(!shown.is_empty(), "{path} {status}");
+                let told = answer["description"].as_str().unwrap();
+                let codes =
+                    told.match_indices("`: ").map(|(end, _)| told[..end].rsplit('`').next());
+                for code in codes.map(Option::unwrap) {
+                    let is_shown = shown.iter().any(|value| value["code"] == *code);
+                    assert!(is_shown, "{path} {status}: no example of {code}");
+                }
+            }
+        }
+    }
+}
+
+/// What may become of an item, and of a stake.
+#[test]
+fn every_outcome_has_an_example() {
+    let document = written();
+    let values = |name: &str| {
+        let content = &operation(&document, name)["responses"]["200"]["content"];
+        let examples = content["application/json"]["examples"].as_object().unwrap().clone();
+        examples.into_iter().map(|(_, example)| example["value"].clone()).collect::<Vec<_>>()
+    };
+    let (stakes, states) = (values("authorize"), values("state"));
+    let results: Vec<&Value> =
+        states.iter().flat_map(|value| value["results"].as_array().unwrap()).collect();
+    let schemas = &document["components"]["schemas"];
+    let words = |schema: &str| schemas[schema]["enum"].as_array().unwrap().clone();
+    for word in words("HoldDecision") {
+        assert!(stakes.iter().any(|answer| answer["decision"] == word), "{word}");
+    }
+    for word in words("ItemOutcome") {
+        assert!(results.iter().any(|result| result["outcome"] == word), "{word}");
+    }
+    let codes = schemas["StateResult"]["properties"]["code"]["description"].as_str().unwrap();
+    let codes: Vec<&str> = codes.split('`').skip(1).step_by(2).collect();
+    assert_eq!(codes.len(), 5, "{codes:?}");
+    for code in codes {
+        assert!(results.iter().any(|result| result["code"] == code), "{code}");
+    }
+    for (told, all) in [("stake", stakes.iter().collect::<Vec<_>>()), ("state", results)] {
+        assert!(all.iter().any(|answer| answer["replayed"] == true), "no {told} is replayed");
+    }
+}
+
 /// Every schema that is named is there, and every one that is there is named; each says what it is.
 #[test]
 fn schemas_are_whole() {

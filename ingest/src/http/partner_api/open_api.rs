@@ -1,5 +1,6 @@
 //! The document of this API: what handlers say of themselves, and what is the same for all of them.
 
+mod examples;
 mod refusals;
 
 use super::{bets, days, events, replay, rounds};
@@ -57,7 +58,7 @@ pub(in crate::http) fn document() -> Document {
     document
 }
 
-/// Adds what no handler says: the credential, refusals, and the headers of what is done.
+/// Adds what no handler says: the credential, refusals, the headers of what is done, and examples.
 fn complete(item: &mut PathItem) {
     let asked = [(&mut item.get, GET_ID), (&mut item.post, POST_ID)];
     for (operation, id_is) in asked.into_iter().filter_map(|(of, id)| Some((of.as_mut()?, id))) {
@@ -69,6 +70,7 @@ fn complete(item: &mut PathItem) {
             }
         }
         refuse(operation);
+        examples::show(operation);
     }
 }
 

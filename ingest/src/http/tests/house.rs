@@ -147,6 +147,11 @@ pub(crate) fn token(partner: &str, player: &str) -> String {
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::by(SystemClock)
+    }
+
+    /// A house whose log and API go by this clock.
+    pub(crate) fn by(clock: impl Clock) -> Self {
         let data = tempfile::tempdir().unwrap();
         let topics = TOPICS.iter().map(|topic| TopicSpec {
             topic: Topic(topic.name),
@@ -156,7 +161,7 @@ impl House {
         });
         let catalogue = Catalogue::new(topics, facts::KINDS.iter().copied());
         let options = Options { reserve_bytes: 0, ..Options::new(data.path()) };
-        let engine = Embedded::open(&options, catalogue, SystemClock).unwrap();
+        let engine = Embedded::open(&options, catalogue, clock.clone()).unwrap();
         let shutdown = CancellationToken::new();
         herald(&engine, &shutdown);
         for partition in 0..Partitions::EMBEDDED.lanes {
@@ -178,7 +183,7 @@ impl House {
             partitions: Partitions::EMBEDDED,
             rules_version: 1,
             grace_ms: 20,
-            now: Arc::new(|| SystemClock.now()),
+            now: Arc::new(move || clock.now()),
             metrics: Metrics::default(),
             checks: Arc::new(|| {
                 let wrong = Some("is being read".to_owned());

@@ -3,16 +3,18 @@
 
 mod answers;
 mod document;
+mod recorded;
 mod refusals;
 mod replays;
 
 use super::house::{House, our_key, partner_key};
 use axum::body::Body;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use runtime::{Append, Batch, Clock, Engine, Fact, SystemClock};
 use schemas::bets::{Bet, BetEvent, BetSaid, Marker, MarkerBody};
-use schemas::contract::get_id;
+use schemas::contract::{get_id, post_id};
 use schemas::decisions::{Decision, DecisionSaid, Verdict};
 use schemas::outgoing::{self, FactRow, Outgoing, Partitions, SettlementTopic};
 use schemas::rounds::Outcome;
@@ -24,6 +26,9 @@ use signing::{SecretKey, sign, verify_reply};
 use tower::ServiceExt;
 
 const PARTNER: HeaderName = HeaderName::from_static("partner-id");
+
+/// The one path that takes a `POST`.
+const REPLAY: &str = "/partner/v1/replay";
 
 fn now_s() -> i64 {
     SystemClock.now() / 1_000
@@ -58,6 +63,20 @@ impl Ask {
         let mut headers = HeaderMap::from_iter(signed);
         headers.insert(PARTNER, HeaderValue::from_str(partner).unwrap());
         Self { method: Method::GET, path: path.to_owned(), headers, body: Vec::new() }
+    }
+
+    /// What `partner` posts, signed right.
+    fn posted(partner: &str, body: &[u8], at_s: i64) -> Self {
+        Self::posted_by(partner, body, &partner_key(partner), at_s)
+    }
+
+    fn posted_by(partner: &str, body: &[u8], key: &SecretKey, at_s: i64) -> Self {
+        let id = post_id(partner, REPLAY, body);
+        let signed = sign(std::slice::from_ref(key), &id, at_s, body).unwrap();
+        let mut headers = HeaderMap::from_iter(signed);
+        headers.insert(PARTNER, HeaderValue::from_str(partner).unwrap());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { method: Method::POST, path: REPLAY.to_owned(), headers, body: body.to_vec() }
     }
 
     async fn send(self, house: &House) -> Came {

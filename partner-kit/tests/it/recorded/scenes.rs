@@ -1,18 +1,18 @@
 //! What happens, case by case.
 
-use super::{AT_S, Answered, Asked, Book, Exchange, Message, raw, told, wallet};
-use crate::client::{Served, wallet_key};
-use hyper::HeaderMap;
+use super::refusals;
+use super::{AT_S, Book, Message, wallet};
+use crate::client::Served;
 use partner_kit::faults::FaultSettings;
 use partner_kit::register::ClawBack;
 use schemas::contract::{
     AUTHORIZE_PATH, AuthorizeRequest, CAPABILITIES_PATH, CLOSE_PATH, CloseRequest, CloseResponse,
-    HEALTH_PATH, ItemOutcome, MoneyBody, QUERY_PATH, QueryRequest, ROUND_BETS_PATH, STATE_PATH,
-    StateItem, StateRequest, StateResponse, StateResult, TargetBody, Traffic, get_id, timestamp,
+    HEALTH_PATH, MoneyBody, QUERY_PATH, QueryRequest, ROUND_BETS_PATH, STATE_PATH, StateItem,
+    StateRequest, TargetBody, Traffic, get_id, timestamp,
 };
-use signing::{SecretKey, WINDOW_S, sign};
+use signing::{SecretKey, WINDOW_S};
 
-const PARTNER: &str = "acme";
+pub(super) const PARTNER: &str = "acme";
 const PLAYER: &str = "P_9";
 
 fn euro(units: i64) -> MoneyBody {
@@ -23,7 +23,7 @@ fn round_of(bet: &str) -> String {
     bet.split(':').next().unwrap().to_owned()
 }
 
-fn stake(bet: &str, units: i64) -> AuthorizeRequest {
+pub(super) fn stake(bet: &str, units: i64) -> AuthorizeRequest {
     AuthorizeRequest {
         op: "authorize".to_owned(),
         message_id: format!("{bet}:1"),
@@ -40,7 +40,7 @@ fn stake(bet: &str, units: i64) -> AuthorizeRequest {
     }
 }
 
-fn authorize(request: &AuthorizeRequest) -> Message {
+pub(super) fn authorize(request: &AuthorizeRequest) -> Message {
     Message::post(AUTHORIZE_PATH, &request.message_id, request)
 }
 
@@ -60,13 +60,13 @@ fn item(bet: &str, revision: u32, target: TargetBody, units: i64, reason: &str) 
     }
 }
 
-fn settled(bet: &str, revision: u32, units: i64, payout: i64) -> StateItem {
+pub(super) fn settled(bet: &str, revision: u32, units: i64, payout: i64) -> StateItem {
     let reason = if revision == 3 { "result" } else { "result_corrected" };
     let payout = Some(euro(payout));
     StateItem { payout, ..item(bet, revision, TargetBody::Settled, units, reason) }
 }
 
-fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
+pub(super) fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
     StateRequest {
         op: "state".to_owned(),
         chunk_id: format!("c_{name}"),
@@ -76,7 +76,13 @@ fn chunk(name: &str, items: Vec<StateItem>) -> StateRequest {
 }
 
 /// Sends one item as a chunk of that name, and writes down `state.<name>`.
-async fn state(book: &mut Book, wallet: &Served, name: &str, text: &'static str, item: StateItem) {
+pub(super) async fn state(
+    book: &mut Book,
+    wallet: &Served,
+    name: &str,
+    text: &'static str,
+    item: StateItem,
+) {
     let chunk = chunk(name, vec![item]);
     let message = Message::post(STATE_PATH, &chunk.chunk_id, &chunk);
     book.record(wallet, &format!("state.{name}"), text, &message).await;
@@ -88,21 +94,21 @@ async fn hold(book: &mut Book, wallet: &Served, name: &str, text: &'static str, 
 }
 
 /// A hold that no example is about.
-async fn held(wallet: &Served, bet: &str, units: i64) {
+pub(super) async fn held(wallet: &Served, bet: &str, units: i64) {
     let mut unwritten = Book::default();
     hold(&mut unwritten, wallet, "", "", &authorize(&stake(bet, units))).await;
     assert!(unwritten.0.values().all(|text| text.contains(r#""decision":"approved""#)));
 }
 
-const WON: &str = "r_77:8f3a1c";
+pub(super) const WON: &str = "r_77:8f3a1c";
 const LOST: &str = "r_77:b20e77";
-const CANCELLED: &str = "r_77:5d10aa";
+pub(super) const CANCELLED: &str = "r_77:5d10aa";
 const NEVER_SEEN: &str = "r_77:1a7e00";
 const DECLINED: &str = "r_77:c0ffee";
 const EXPIRED: &str = "r_77:7a7e01";
-const OPEN: &str = "r_78:77c0de";
+pub(super) const OPEN: &str = "r_78:77c0de";
 const WITHDRAWN: &str = "r_78:44b1d2";
-const NO_BET: &str = "r_78:000000";
+pub(super) const NO_BET: &str = "r_78:000000";
 const ROUND_VOIDED: &str = "r_79:2e61f0";
 
 pub(super) async fn play(book: &mut Book) {
@@ -111,9 +117,12 @@ pub(super) async fn play(book: &mut Book) {
     refused(book, &bank).await;
     states(book, &bank).await;
     reads(book, &bank).await;
-    pending(book);
+    refusals::refused(book, &bank).await;
+    refusals::items(book, &bank).await;
+    pending(book).await;
     shortfall(book).await;
     trouble(book).await;
+    refusals::trouble(book).await;
 }
 
 async fn stakes(book: &mut Book, bank: &Served) {
@@ -154,6 +163,7 @@ async fn refused(book: &mut Book, bank: &Served) {
     let many = vec![settled(WON, 3, 1_250, 0); schemas::contract::STATE_ITEMS_MAX + 1];
     let many = chunk("many", many);
     let message = Message::post(STATE_PATH, &many.chunk_id, &many);
+    let message = Message { hidden: "The body had 501 items.", ..message };
     book.record(bank, "state.too_large", "More items than a call may carry", &message).await;
 }
 
@@ -228,42 +238,12 @@ async fn reads(book: &mut Book, bank: &Served) {
     }
 }
 
-/// The reference wallet answers every item at once, so this is the one answer that it did not give.
-fn pending(book: &mut Book) {
-    let asked = chunk("pending", vec![settled(OPEN, 3, 1_000, 2_000)]);
-    let message = Message::post(STATE_PATH, &asked.chunk_id, &asked);
-    let result = StateResult {
-        bet_id: OPEN.to_owned(),
-        revision: 3,
-        outcome: ItemOutcome::Pending,
-        status: None,
-        moved: None,
-        collected_net: None,
-        shortfall: None,
-        replayed: false,
-        code: None,
-        partner_ref: None,
-    };
-    let chunk_id = asked.chunk_id;
-    let answer = StateResponse { chunk_id, ledger_epoch: "1".to_owned(), results: vec![result] };
-    let body = serde_json::to_vec(&answer).unwrap();
-    let signed = sign(&[wallet_key()], &message.id, AT_S, &body).unwrap();
-    let exchange = Exchange {
-        summary: "Not yet: the item comes again",
-        note: "Written by hand: the reference wallet answers every item at once.",
-        request: Asked {
-            method: message.method.to_string(),
-            path: message.path.clone(),
-            headers: told(message.request().headers()),
-            body: Some(raw(message.body.as_bytes())),
-        },
-        response: Answered {
-            status: 200,
-            headers: told(&HeaderMap::from_iter(signed)),
-            body: raw(&body),
-        },
-    };
-    book.write("state.pending", &exchange);
+async fn pending(book: &mut Book) {
+    let faults = FaultSettings { pending_rate: 1_000, ..FaultSettings::NONE };
+    let slow = wallet(|options| options.faults = faults).await;
+    held(&slow, OPEN, 1_000).await;
+    let text = "Not yet: the item comes again";
+    state(book, &slow, "pending", text, settled(OPEN, 3, 1_000, 2_000)).await;
 }
 
 async fn shortfall(book: &mut Book) {

@@ -76,14 +76,23 @@ macro_rules! cases {
 
 /// Operation, case, file. A test holds this list against the directory.
 const CASES: &[(&str, &str, &str)] = cases! {
-    "authorize": "approved" "bad_request" "bad_signature" "clock_skew" "conflict" "currency_unknown"
-        "declined" "expired" "internal" "overloaded" "replayed" "settled_before" "version_unsupported"
+    "authorize": "approved" "bad_request" "bad_signature" "clock_skew" "conflict"
+        "currency_unknown" "declined" "expired" "in_progress" "internal" "overloaded" "packed"
+        "replayed" "settled_before" "too_large" "too_many_requests" "version_unsupported"
         "voided_before" "wrong_partner";
-    "state": "conflict" "correction" "lost" "overloaded" "pending" "replayed" "round_voided"
-        "shortfall" "superseded" "too_large" "unknown_bet" "void_first" "voided" "withdrawn" "won";
-    "close": "closed";
-    "query": "rows";
-    "round_bets": "rows" "page";
-    "capabilities": "shown";
-    "health": "ok";
+    "state": "bad_request" "bad_signature" "clock_skew" "conflict" "correction"
+        "correction_refused" "in_progress" "internal" "invalid_transition" "item_refused" "lost" "mixed"
+        "overloaded" "packed" "pending" "recovered" "replayed" "round_voided" "shortfall"
+        "superseded" "too_large" "too_many_requests" "unknown_bet" "version_unsupported"
+        "void_first" "voided" "withdrawn" "won" "wrong_partner";
+    "close": "bad_request" "bad_signature" "clock_skew" "closed" "differs" "internal" "overloaded"
+        "packed" "too_large" "too_many_requests" "version_unsupported" "wrong_partner";
+    "query": "bad_request" "bad_signature" "clock_skew" "internal" "overloaded" "packed" "rows"
+        "too_large" "too_many_requests" "version_unsupported";
+    "round_bets": "bad_request" "bad_signature" "clock_skew" "internal" "overloaded" "page" "rows"
+        "too_many_requests" "version_unsupported";
+    "capabilities": "bad_signature" "clock_skew" "internal" "overloaded" "shown" "too_many_requests"
+        "version_unsupported";
+    "health": "bad_signature" "clock_skew" "internal" "ok" "overloaded" "too_many_requests"
+        "version_unsupported";
 };

@@ -85,6 +85,58 @@ fn what_may_be_refused_is_told_by_status_and_code() {
     }
 }
 
+/// Codes that no exchange is recorded of: a body that takes 10 s, an answer above 1 MiB, a log that does not answer, and
+/// one that has forgotten.
+const UNSEEN: [&str; 4] = ["body_timeout", "unavailable", "storage_unavailable", "cursor_expired"];
+
+#[test]
+fn every_case_has_an_example_and_every_file_is_one() {
+    let document = written();
+    let operations = operations(&document);
+    let mut seen = 0;
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/contract/examples");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (of, case) = name.split_once('.').unwrap();
+        let told: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let (.., operation) =
+            operations.iter().find(|(.., operation)| operation["operationId"] == of).unwrap();
+        let (asked, answered) = (&told["request"], &told["response"]);
+        let answer = &operation["responses"][answered["status"].to_string()];
+        let kind = answered["headers"]["content-type"].as_str().unwrap();
+        assert_eq!(answer["content"][kind]["examples"][case]["value"], answered["body"], "{name}");
+        if !asked["body"].is_null() && answered["status"] != 400 {
+            let shown = &operation["requestBody"]["content"]["application/json"]["examples"][case];
+            assert_eq!(shown["value"], asked["body"], "{name}");
+        }
+        for header in answered["headers"].as_object().unwrap().keys() {
+            let mut known = answer["headers"].as_object().unwrap().keys();
+            let is_known =
+                header == "content-type" || known.any(|k| k.eq_ignore_ascii_case(header));
+            assert!(is_known, "{name}: {header}");
+        }
+        seen += 1;
+    }
+    let mut shown = 0;
+    for (_, path, operation) in &operations {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = response["content"].as_object().unwrap().values().next().unwrap();
+            let examples = content["examples"].as_object().into_iter().flatten();
+            let values: Vec<&Value> = examples.map(|(_, example)| &example["value"]).collect();
+            shown += values.len();
+            let codes = &content["schema"]["allOf"][1]["properties"]["code"]["enum"];
+            for code in codes.as_array().into_iter().flatten() {
+                let is_seen = values.iter().any(|value| value["code"] == *code);
+                let is_unseen = UNSEEN.contains(&code.as_str().unwrap());
+                assert!(is_seen || is_unseen, "{path} {status}: no example of {code}");
+            }
+            assert!(status != "200" || !values.is_empty(), "{path}");
+        }
+    }
+    assert_eq!(seen, shown);
+}
+
 /// Every schema that is named is there, and every one that is there is named; each says what it is.
 #[test]
 fn schemas_are_whole() {

@@ -2,22 +2,13 @@
 
 use super::*;
 use crate::replays::Replay;
-use http::header::CONTENT_TYPE;
-use schemas::contract::{post_id, timestamp};
+use schemas::contract::timestamp;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
-const PATH: &str = "/partner/v1/replay";
-
 /// What `partner` asks, signed right.
 fn ask(partner: &str, body: &Value) -> Ask {
-    let body = body.to_string().into_bytes();
-    let id = post_id(partner, PATH, &body);
-    let signed = sign(std::slice::from_ref(&partner_key(partner)), &id, now_s(), &body).unwrap();
-    let mut headers = HeaderMap::from_iter(signed);
-    headers.insert(PARTNER, HeaderValue::from_str(partner).unwrap());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ask { method: Method::POST, path: PATH.to_owned(), headers, body }
+    Ask::posted(partner, body.to_string().as_bytes(), now_s())
 }
 
 /// Asks as a partner that is not told to come later; the answer is signed by us as the answer to this.
@@ -49,7 +40,7 @@ async fn what_is_asked_for_is_handed_on_under_the_id_of_the_request() {
     let house = patient();
     let bets = json!({"bet_ids": ["r1:a", "r2:b", "r1:c"]});
     let came = asked(&house, "acme", bets.clone()).await;
-    let id = post_id("acme", PATH, bets.to_string().as_bytes());
+    let id = post_id("acme", REPLAY, bets.to_string().as_bytes());
     assert_eq!(came.status, 202, "{}", came.json());
     let told = json!({
         "replay_id": id, "told_again": 2, "held": 1, "owed": 0, "parked": 0, "frozen": 0,
@@ -161,8 +152,8 @@ async fn a_request_is_its_body() {
         one.body = body.to_vec();
         one
     };
-    let id = post_id("acme", PATH, body.to_string().as_bytes());
-    let get = get_id("acme", PATH);
+    let id = post_id("acme", REPLAY, body.to_string().as_bytes());
+    let get = get_id("acme", REPLAY);
     let (own, other) = (partner_key("acme"), partner_key("other"));
     let mut changed = ask("acme", &body);
     changed.body = json!({"round_id": "r2"}).to_string().into_bytes();
