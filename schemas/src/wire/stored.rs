@@ -62,7 +62,8 @@ pub struct UnreadableRecord {
     pub value: Vec<u8>,
 }
 
-/// A record as the history of its bet keeps it: rows of earlier builds, which are read and not written any more.
+// Rows of earlier builds: they are read for ever and not written any more.
+/// A record as the history of its bet keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 pub struct HistoryRecord {
     /// When the log took the record, ms since the Unix epoch, UTC.
