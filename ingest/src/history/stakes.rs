@@ -58,7 +58,9 @@ impl StakeAttempts {
             if self.waiting().attempts.is_empty() {
                 self.noted.notified().await;
             }
-            sleep(ms(GATHER_MS)).await;
+            if self.waiting().attempts.len() < WRITE_RECORDS_MAX {
+                sleep(ms(GATHER_MS)).await;
+            }
             let begun = Instant::now();
             let written = self.write(engine, partitions).await;
             let took = Millis::try_from(begun.elapsed().as_millis()).unwrap_or(REST_MS_MAX);
