@@ -21,7 +21,7 @@ pub struct Attempt {
     pub number: u32,
     /// From its begin to its answer, or to the certainty that none will come, in ms; 0 where nothing was sent.
     pub latency_ms: u32,
-    /// The HTTP status; none where there was no answer.
+    /// The HTTP status; none where there was no answer that counts.
     pub status: Option<u16>,
     /// What became of it: one word of `[a-z0-9_]`, at most 32 characters.
     pub outcome: Cow<'static, str>,

@@ -158,7 +158,7 @@ pub(super) struct AttemptBody {
     at: String,
     /// From then to its answer, or to the certainty that none would come, in ms.
     latency_ms: u32,
-    /// The HTTP status; absent where there was no answer.
+    /// The HTTP status; absent where there was no answer that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     /// What became of it. A 200 that says something of the bet: `approved`, `declined`, `applied`, `superseded`, `pending`, or why
