@@ -82,7 +82,7 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let good =
         |call: &StateCall| ok(&call.request, call.request.items.iter().map(applied).collect());
     let (came, answer, request, signed, text) = exchange(good).await;
-    assert_eq!(answer, Answer::from(&came));
+    assert_eq!(answer.after(Duration::ZERO), Answer::from(&came), "but for how long it took");
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
     for header in ["api-version: 2026-11-01", "attempt: 3", "content-type: application/json"] {
         assert!(request.contains(&format!("{header}\r\n")), "{header} is not in {request}");
