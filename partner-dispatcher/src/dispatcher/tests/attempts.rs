@@ -8,7 +8,7 @@ use runtime::Record;
 use runtime::http::CallError;
 use schemas::attempts::Attempts;
 use schemas::catalogue::{DELIVERIES, PARKED, RETRY_5S, RETRY_30S};
-use schemas::contract::{ItemOutcome, StateResult};
+use schemas::contract::{ItemOutcome, StateItem, StateResult};
 use schemas::facts::{HEADER_ATTEMPT, HEADER_ATTEMPT_LOG, HEADER_TRIED};
 
 /// Number, status and outcome of each attempt, and whether it was news to whoever reads tiers.
@@ -44,25 +44,25 @@ fn each_is_told_with_the_record_that_stands() {
     assert_eq!(last(&rig, RETRY_30S), (more.map(str::to_owned).to_vec(), true));
 }
 
+/// Answered so, a settlement ends in `topic`, and its only attempt is told in these words.
+#[track_caller]
+fn ends(say: impl Fn(&StateItem) -> StateResult, topic: &'static str, words: &str) {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(say);
+    rig.apply();
+    assert_eq!(last(&rig, DELIVERIES), (vec![words.to_owned()], false));
+    assert!(!rig.records(topic).is_empty());
+    assert_eq!(rig.records(DELIVERIES)[0].header(HEADER_ATTEMPT), Some("1"));
+}
+
 #[test]
 fn what_an_answer_is_worth_is_its_word() {
-    for (say, topic, word) in [
-        (Box::new(applied) as Box<dyn Fn(&_) -> StateResult>, DELIVERIES, "1 200 applied"),
-        (Box::new(|item| rejected(item, "unknown_bet")), PARKED, "1 200 unknown_bet"),
-        (
-            Box::new(|item| StateResult { collected_net: Some("0".into()), ..applied(item) }),
-            PARKED,
-            "1 200 collected_net",
-        ),
-    ] {
-        let mut rig = Rig::new();
-        rig.settle(&[won("a", 3)]);
-        rig.answer(say);
-        rig.apply();
-        assert_eq!(last(&rig, DELIVERIES), (vec![word.to_owned()], false));
-        assert!(!rig.records(topic).is_empty());
-        assert_eq!(rig.records(DELIVERIES)[0].header(HEADER_ATTEMPT), Some("1"));
-    }
+    let unmoved =
+        |item: &StateItem| StateResult { collected_net: Some("0".into()), ..applied(item) };
+    ends(applied, DELIVERIES, "1 200 applied");
+    ends(|item| rejected(item, "unknown_bet"), PARKED, "1 200 unknown_bet");
+    ends(unmoved, PARKED, "1 200 collected_net");
     let mut rig = Rig::new();
     rig.settle(&[won("a", 3), won("a", 4)]);
     rig.answer(|item| superseded(item, 9));
