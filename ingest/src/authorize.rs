@@ -11,8 +11,8 @@ mod slots;
 use crate::placing::{AuthorizeCall, HoldReply, Placing};
 use gate::Gate;
 use http::{HeaderName, HeaderValue, Method};
-use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, Peers, Pools};
-use runtime::{Caller, Clock};
+use runtime::http::{CallError, HttpAnswer, HttpOptions, Message, Peers, Pools, outcome};
+use runtime::{Caller, Clock, Millis};
 use schemas::PartnerId;
 use schemas::contract::{
     API_VERSION, AUTHORIZE_PATH, HEALTH_PATH, HealthResponse, Problem, get_id,
@@ -62,6 +62,28 @@ impl AuthorizeOptions {
         },
         partner_calls_max: 256,
     };
+}
+
+/// What came of a call, and how it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What bet placing is told.
+    pub reply: HoldReply,
+    /// When it was sent, ms since the Unix epoch, or when it was clear that it would not be.
+    pub at: Millis,
+    /// From then to its end; the wait for a slot is not the wallet's. 0 where nothing was sent.
+    pub took: Duration,
+    /// The status; none where there was no answer.
+    pub status: Option<u16>,
+    /// How it ended, in the words of [`runtime::http::outcome`], or `not_sent`.
+    pub outcome: &'static str,
+}
+
+impl Asked {
+    fn unsent(at: Millis) -> Self {
+        let (reply, took) = (HoldReply::Unsent, Duration::ZERO);
+        Self { reply, at, took, status: None, outcome: "not_sent" }
+    }
 }
 
 /// Asks the wallets of the partners.
@@ -123,18 +145,30 @@ impl<C: Clock> Authorize<C> {
             .is_ok_and(|health| health.status == "ok" && health.partner_id == partner.as_str())
     }
 
-    async fn post(&self, call: &AuthorizeCall) -> HoldReply {
+    /// Asks for a stake, if there is a slot within half of the call's budget.
+    pub async fn ask(&self, call: &AuthorizeCall) -> Asked {
         let (begun, budget) = (Instant::now(), Duration::from_millis(u64::from(call.budget_ms)));
         let gate = self.gate(&call.partner);
         let Ok(slot) = timeout_at(begun + budget / 2, gate.enter()).await else {
-            return HoldReply::Unsent;
+            return Asked::unsent(self.clock.now());
         };
         if gate.rests(Instant::now()) {
-            return HoldReply::Unsent;
+            return Asked::unsent(self.clock.now());
         }
-        let sent = Instant::now();
+        let (sent, at) = (Instant::now(), self.clock.now());
         let answer = self.send(call, (begun + budget).saturating_duration_since(sent)).await;
-        slot.end(told(&answer, sent.elapsed() <= budget / 2));
+        let took = sent.elapsed();
+        slot.end(told(&answer, took <= budget / 2));
+        let (status, outcome) =
+            (answer.as_ref().ok().map(|answer| answer.status), outcome(&answer));
+        Asked { reply: Self::reply(call, &gate, answer), at, took, status, outcome }
+    }
+
+    fn reply(
+        call: &AuthorizeCall,
+        gate: &Gate,
+        answer: Result<HttpAnswer, CallError>,
+    ) -> HoldReply {
         match answer {
             Ok(answer) => match rest_ms(&answer) {
                 None => {
@@ -211,7 +245,7 @@ fn rest_ms(answer: &HttpAnswer) -> Option<u64> {
 
 impl<C: Clock> Caller<Placing> for Authorize<C> {
     async fn call(&self, call: AuthorizeCall) -> HoldReply {
-        let reply = self.post(&call).await;
+        let reply = self.ask(&call).await.reply;
         if let HoldReply::Nothing { .. } | HoldReply::Unsent = reply {
             tracing::debug!(partner.id = %call.partner, bet.id = %call.bet, ?reply, "authorize");
         }

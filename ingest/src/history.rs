@@ -2,8 +2,8 @@
 //!
 //! `decisions.v1, settlements.v1, deliveries.v1 -> rows -> pages`
 //!
-//! [`History`] reads one partition of the three topics, and of the first retry tier for what was sent again
-//! by command, and writes rows of a projection: the story of each bet ([`story`]), and places in the lists of
+//! [`History`] reads one partition of the three topics, and of the retry tiers for what was sent again
+//! by command and what was tried in vain, and writes rows of a projection: the story of each bet ([`story`]), and places in the lists of
 //! its player and of its partner ([`lists`]). Money is decided without any of them. A row's key follows from
 //! its record alone, so a replay, or a second owner, writes the same rows.
 //!
@@ -13,6 +13,7 @@
 
 pub(crate) mod lists;
 mod rows;
+pub mod stakes;
 pub(crate) mod story;
 #[cfg(test)]
 mod tests;
@@ -22,13 +23,16 @@ pub(crate) use rows::story_scope;
 use rows::Rows;
 use runtime::{Alarm, Batch, Effect, Input, Machine, Millis, Record, Source, StoreOffset};
 use schemas::ContentHash;
-use schemas::catalogue::{DECISIONS, DELIVERIES, RETRY_5S, SETTLEMENTS};
+use schemas::catalogue::{
+    DECISIONS, DELIVERIES, RETRY_1H, RETRY_2M, RETRY_5S, RETRY_10M, RETRY_30S, SETTLEMENTS,
+};
 use schemas::outgoing::Partitions;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 
 /// The topics of a history, the one first whose partitions are shared out.
-pub const TOPICS: [&str; 4] = [DECISIONS, SETTLEMENTS, DELIVERIES, RETRY_5S];
+pub const TOPICS: [&str; 8] =
+    [DECISIONS, SETTLEMENTS, DELIVERIES, RETRY_5S, RETRY_30S, RETRY_2M, RETRY_10M, RETRY_1H];
 /// Records of one write: on the embedded engine a few ms for the only writer, which money needs too.
 const WRITE_RECORDS_MAX: usize = 250;
 /// Records that wait to be written; above it nothing is read.
@@ -68,6 +72,15 @@ impl History {
     pub fn new(sources: Vec<(Source, u64)>, partitions: Partitions) -> Self {
         let (waiting, indexed) = (VecDeque::new(), BTreeSet::new());
         Self { sources, partitions, phase: Phase::Idle, waiting, indexed }
+    }
+
+    /// Takes what becomes rows, and the last record for the offset alone.
+    fn take_in(&mut self, source: Source, records: Vec<Record>) {
+        let last = records.last().map(|record| record.offset);
+        let kept = records
+            .into_iter()
+            .filter(|record| rows::is_told(source, record) || Some(record.offset) == last);
+        self.waiting.extend(kept.map(|record| (source, record)));
     }
 
     /// Writes what waits, unless a write is on its way or rests.
@@ -126,7 +139,7 @@ impl Machine for History {
     fn handle(&mut self, now: Millis, input: Input<Self>) -> Vec<Effect<Self>> {
         match input {
             Input::Records { source, records, .. } => {
-                self.waiting.extend(records.into_iter().map(|record| (source, record)));
+                self.take_in(source, records);
                 self.write(now)
             }
             Input::Applied { .. } => self.rest(now),

@@ -8,6 +8,7 @@
 use crate::offsets::{Offsets, Place};
 use planted::Bug;
 use runtime::Millis;
+use schemas::attempts::{Attempt, Attempts};
 use schemas::catalogue::RetryTier;
 use schemas::contract::Traffic;
 use schemas::settlements::Settlement;
@@ -69,6 +70,10 @@ pub(crate) struct Item {
     pub(crate) stage: Stage,
     /// How often it was sent, before and after a restart.
     pub(crate) attempts: u32,
+    /// The first of these times and the last ones, for people.
+    pub(crate) attempt_log: Attempts,
+    /// It was sent since it was read.
+    pub(crate) tried: bool,
     /// A failure is followed by one repeat from memory, the next by a tier; what a tier gives back may be repeated
     /// once again, or a single failure there would cost its next, far longer rest.
     pub(crate) repeat_left: bool,
@@ -93,6 +98,19 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// It was sent at `at`; after so many ms that came of it, with this status.
+    pub(crate) fn tried(
+        &mut self,
+        at: Millis,
+        (latency_ms, status, outcome): (u32, Option<u16>, &'static str),
+    ) {
+        self.attempts = self.attempts.saturating_add(1);
+        let (number, outcome) = (self.attempts, outcome.into());
+        self.attempt_log.add(Attempt { at, number, latency_ms, status, outcome });
+        self.attempt_log.cut();
+        self.tried = true;
+    }
+
     /// A copy without a record, to be kept as a probe.
     pub(crate) fn kept(&self) -> Self {
         let stage = Stage::Kept;
@@ -103,6 +121,8 @@ impl Item {
     fn join(&mut self, other: Self) {
         self.places.extend(other.places);
         self.attempts = self.attempts.max(other.attempts);
+        self.attempt_log.join(other.attempt_log);
+        self.attempt_log.cut();
         self.tier = self.tier.max(other.tier);
         self.retried_since = match (self.retried_since, other.retried_since) {
             (Some(one), Some(two)) => Some(one.min(two)),

@@ -78,6 +78,8 @@ struct Flight {
     partner: PartnerId,
     traffic: Traffic,
     chunk_id: String,
+    /// When it began.
+    at: Millis,
     /// In the order of the request.
     ids: Vec<u64>,
     /// Whether its end alone tells if the partner is there: a probe, or the first word to a partner of

@@ -57,7 +57,9 @@ pub enum Verdict {
         /// The row's revision, as the partner says.
         by: u32,
     },
-    /// Not final: to be sent again.
+    /// Not final: the partner asks for patience. To be sent again.
+    Pending,
+    /// Not final, and no word of it counts: to be sent again.
     Owed,
     /// For a human: sending it again would not help.
     Park {
@@ -66,6 +68,19 @@ pub enum Verdict {
         /// What the partner said, for people.
         said: String,
     },
+}
+
+impl Verdict {
+    /// What became of the item in a 200, for people.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Applied { .. } => "applied",
+            Self::Superseded { .. } | Self::Claimed { .. } => "superseded",
+            Self::Pending => "pending",
+            Self::Owed => "nonsense",
+            Self::Park { code, .. } => code.code(),
+        }
+    }
 }
 
 /// What one answer is worth.

@@ -8,7 +8,7 @@ use crate::retry::{
 };
 use runtime::{Append, Fact, Record, Source};
 use schemas::catalogue::RetryTier;
-use schemas::facts::HEADER_SHORTFALL;
+use schemas::facts::{HEADER_ATTEMPT_LOG, HEADER_SHORTFALL, HEADER_TRIED};
 use schemas::frame::FrameError;
 use schemas::outgoing::{self, Partitions, SettlementTopic};
 use schemas::settlements::Settlement;
@@ -91,11 +91,12 @@ pub(crate) fn parked(
 /// [`FrameError`], as for [`delivered`].
 pub(crate) fn to_tier(item: &Item, tier: RetryTier, partition: u32) -> Result<Output, FrameError> {
     let since = item.retried_since.map(|at| (HEADER_RETRIED_SINCE, at.to_string()));
+    let tried = item.tried.then(|| (HEADER_TRIED, "true".to_owned()));
     let headers = [
         (HEADER_ATTEMPT, item.attempts.to_string()),
         (HEADER_CHUNK_ITEMS_MAX, item.chunk_items_max.to_string()),
     ];
-    let headers = headers.into_iter().chain(since);
+    let headers = headers.into_iter().chain(since).chain(attempt_log(item)).chain(tried);
     let record = moved(item, SettlementTopic::Retry(tier), partition, headers)?;
     Ok(Output { facts: Vec::new(), records: vec![record] })
 }
@@ -164,10 +165,16 @@ fn ended(item: &Item, record: &DeliveryRecord, partition: u32) -> Result<Output,
     let mut append = outgoing::delivery(record, partition)?;
     // A header: two dispatchers may count otherwise, and what a fact says must be the same.
     append.headers.push((HEADER_ATTEMPT, item.attempts.to_string()));
+    append.headers.extend(attempt_log(item));
     Ok(Output {
         facts: vec![Fact::from(row.into_parts())],
         records: vec![Append::from(append.into_parts())],
     })
+}
+
+/// None where it was not sent, or nobody wrote down how.
+fn attempt_log(item: &Item) -> Option<(&'static str, String)> {
+    (!item.attempt_log.is_empty()).then(|| (HEADER_ATTEMPT_LOG, item.attempt_log.to_string()))
 }
 
 fn moved(

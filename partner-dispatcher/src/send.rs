@@ -77,7 +77,7 @@ impl<K: Clock> Caller<Dispatcher> for Sender<K> {
         let begun = Instant::now();
         let came = self.send(&call).await;
         let (took, items) = (begun.elapsed(), call.request.items.len());
-        let (partner, answer) = (&call.partner, Answer::from(&came));
+        let (partner, answer) = (&call.partner, Answer::from(&came).after(took));
         let nonsense = is_nonsense(&call.request, &answer);
         self.metrics.attempt(partner, if nonsense { NONSENSE } else { outcome(&came) }, took);
         match &came {

@@ -87,14 +87,17 @@ pub enum CallError {
 
 /// How a call ended, for counting. A 200 says nothing of what is in it.
 pub fn outcome(answer: &Result<HttpAnswer, CallError>) -> &'static str {
-    match answer {
-        Ok(answer) => match answer.status {
-            200 => "answered",
-            429 | 503 => "busy",
-            500..=599 => "server_error",
-            400..=499 => "refused",
-            _ => "no_answer",
-        },
+    ended(&answer.as_ref().map(|answer| answer.status).map_err(|error| *error))
+}
+
+/// The same of a status, or of why there is none.
+pub fn ended(status: &Result<u16, CallError>) -> &'static str {
+    match status {
+        Ok(200) => "answered",
+        Ok(429 | 503) => "busy",
+        Ok(500..=599) => "server_error",
+        Ok(400..=499) => "refused",
+        Ok(_) => "no_answer",
         Err(CallError::Timeout) => "timeout",
         Err(CallError::Connect) => "no_connection",
         Err(CallError::Tls) => "tls",

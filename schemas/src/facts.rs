@@ -24,7 +24,8 @@ pub const CLOSE: &str = "close";
 pub const REPEATED: &str = "repeated";
 /// What somebody said or had done: framed `ActRecord`.
 pub const ACT: &str = "act";
-/// History of a bet: a record of `decisions.v1`. Like the three below it a framed `HistoryRecord`.
+/// History of a bet: a record of `decisions.v1`. Like the three below it a framed `StoryRecord`; in earlier builds a
+/// `HistoryRecord`.
 pub const HISTORY_DECISION: &str = "history_decision";
 /// History of a bet: a record of `settlements.v1`.
 pub const HISTORY_SETTLEMENT: &str = "history_settlement";
@@ -36,8 +37,12 @@ pub const HISTORY_REPLAY: &str = "history_replay";
 pub const HISTORY_PLACE: &str = "history_place";
 
 /// History of a bet: what the partner could not take back when it answered, as [`HEADER_SHORTFALL`] says. A framed
-/// `HistoryRecord` whose value is `<revision> <minor units>` as text.
+/// `StoryRecord` whose value is `<revision> <minor units>` as text.
 pub const HISTORY_SHORTFALL: &str = "history_shortfall";
+
+/// History of a bet: attempts of a movement that has no final answer in its record, as [`HEADER_ATTEMPT_LOG`] says them;
+/// revision 1 is the hold. A framed `StoryRecord` whose value is the revision as text.
+pub const HISTORY_ATTEMPTS: &str = "history_attempts";
 
 /// Every kind of fact.
 pub const KINDS: &[&str] = &[
@@ -59,6 +64,7 @@ pub const KINDS: &[&str] = &[
     HISTORY_REPLAY,
     HISTORY_PLACE,
     HISTORY_SHORTFALL,
+    HISTORY_ATTEMPTS,
 ];
 
 /// Header: the partner.
@@ -74,6 +80,12 @@ pub const HEADER_BETS_PARTITION: &str = "bets_partition";
 /// Header of the retry tiers: how often the settlement was sent before; of `deliveries.v1`: how often it was
 /// sent in all.
 pub const HEADER_ATTEMPT: &str = "attempt";
+/// Header of the retry tiers and of `deliveries.v1`: the first of these attempts and the last ones, as
+/// [`Attempts`](crate::attempts::Attempts) writes them. A header for the reason that [`HEADER_ATTEMPT`] is one, and a help for
+/// people alone.
+pub const HEADER_ATTEMPT_LOG: &str = "attempt_log";
+/// Header of the retry tiers: the settlement was sent since it was last read from a topic, so its attempts are news.
+pub const HEADER_TRIED: &str = "tried";
 /// Header of `deliveries.v1`: what the partner could not take back of the revision, minor units. It is there if that is
 /// not 0, or if the partner had asked to be told again. A header: the partner may take more of it later, and the same
 /// answer must be the same fact.

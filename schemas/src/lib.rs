@@ -5,6 +5,7 @@
 //! a typed error. Money is integer minor units; odds are integer hundredths; no float anywhere.
 
 pub mod acts;
+pub mod attempts;
 pub mod bets;
 pub mod catalogue;
 pub mod contract;

@@ -9,7 +9,7 @@ mod stored;
 
 pub use partners::{CurrencyRecord, PartnerRecord};
 pub use stored::{
-    ActRecord, CloseRecord, FreezeRecord, HistoryRecord, RepeatRecord, TallyRecord,
+    ActRecord, CloseRecord, FreezeRecord, HistoryRecord, RepeatRecord, StoryRecord, TallyRecord,
     UnreadableRecord,
 };
 
@@ -119,6 +119,7 @@ wire!(HistoryRecord, 11, include_str!("../facts/history.avsc"));
 wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));
 wire!(RepeatRecord, 13, include_str!("../facts/repeat.avsc"));
 wire!(ActRecord, 14, include_str!("../facts/act.avsc"));
+wire!(StoryRecord, 15, include_str!("../facts/story.avsc"));
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

@@ -4,17 +4,19 @@
 
 use super::lists::{List, Place};
 use runtime::{Fact, FactKey, Record, Scope, Source, Topic};
+use schemas::attempts::{Attempt, Attempts};
 use schemas::bets::Unreadable;
-use schemas::catalogue::{DECISIONS, DELIVERIES, RETRY_5S, SETTLEMENTS, partition_of};
+use schemas::catalogue::{DECISIONS, DELIVERIES, RetryTier, SETTLEMENTS, partition_of};
 use schemas::decisions::DecisionSaid;
 use schemas::facts::{
-    HEADER_ATTEMPT, HEADER_REPLAYED, HEADER_SHORTFALL, HISTORY_DECISION, HISTORY_DELIVERY,
-    HISTORY_PLACE, HISTORY_REPLAY, HISTORY_SETTLEMENT, HISTORY_SHORTFALL,
+    HEADER_ATTEMPT, HEADER_ATTEMPT_LOG, HEADER_REPLAYED, HEADER_SHORTFALL, HEADER_TRIED,
+    HISTORY_ATTEMPTS, HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_PLACE, HISTORY_REPLAY,
+    HISTORY_SETTLEMENT, HISTORY_SHORTFALL,
 };
-use schemas::frame;
+use schemas::frame::{self, FrameError};
 use schemas::outgoing::Partitions;
 use schemas::settlements::{REVISION_HELD, Settlement};
-use schemas::wire::{DeliveryRecord, HistoryRecord};
+use schemas::wire::{DeliveryRecord, StoryRecord};
 use schemas::{BetId, ContentHash, PartnerId};
 use std::collections::BTreeSet;
 
@@ -25,6 +27,14 @@ use std::collections::BTreeSet;
 pub(crate) fn story_scope(bet: &BetId, partitions: Partitions) -> Scope {
     let partition = partition_of(bet.as_str(), partitions.lanes);
     Scope { group: format!("history/{}", bet.round_str()), topic: Topic(DECISIONS), partition }
+}
+
+/// Whether a record becomes a row: of the tiers only what was sent again by command, and what was tried and not
+/// answered. Most of what a partner that is away is owed goes through them untried.
+pub(super) fn is_told(source: Source, record: &Record) -> bool {
+    let news = [HEADER_TRIED, HEADER_REPLAYED];
+    RetryTier::of_topic(source.topic.0).is_none()
+        || news.iter().any(|name| record.header(name).is_some())
 }
 
 /// What a batch of records becomes: each row once.
@@ -75,17 +85,21 @@ impl Rows {
                 self.stories.push(story(HISTORY_DELIVERY, &bet)?);
                 if let Some(units) = record.header(HEADER_SHORTFALL) {
                     let told = format!("{} {units}", delivery.revision);
-                    let row = HistoryRecord {
+                    let row = StoryRecord {
                         logged_at: record.appended_at,
-                        attempts: None,
                         value: told.into_bytes(),
+                        ..StoryRecord::default()
                     };
                     self.stories.push(fact(record, HISTORY_SHORTFALL, &bet, &row, partitions)?);
                 }
             }
-            RETRY_5S if record.header(HEADER_REPLAYED).is_some() => {
+            _ if is_told(source, record) => {
                 let settlement = Settlement::decode(&record.value)?;
-                self.stories.push(story(HISTORY_REPLAY, &settlement.bet)?);
+                if record.header(HEADER_REPLAYED).is_some() {
+                    self.stories.push(story(HISTORY_REPLAY, &settlement.bet)?);
+                } else {
+                    self.stories.push(tried(record, &settlement, partitions)?);
+                }
             }
             _ => {}
         }
@@ -132,13 +146,57 @@ fn said(
     bet: &BetId,
     partitions: Partitions,
 ) -> Result<Fact, Unreadable> {
-    let attempts = record.header(HEADER_ATTEMPT).filter(|_| kind == HISTORY_DELIVERY);
-    let body = HistoryRecord {
+    let row = StoryRecord {
         logged_at: record.appended_at,
-        attempts: attempts.and_then(|attempts| attempts.parse().ok()),
         value: record.value.to_vec(),
+        ..StoryRecord::default()
     };
-    fact(record, kind, bet, &body, partitions)
+    let row = if kind == HISTORY_DELIVERY { with_attempts(record, row) } else { row };
+    fact(record, kind, bet, &row, partitions)
+}
+
+/// What was tried and is owed: it stands in a tier. Records of two tiers may have one offset, so the attempts name the row.
+fn tried(
+    record: &Record,
+    settlement: &Settlement,
+    partitions: Partitions,
+) -> Result<Fact, Unreadable> {
+    let value = settlement.revision.to_string().into_bytes();
+    let row = StoryRecord { logged_at: record.appended_at, value, ..StoryRecord::default() };
+    let row = with_attempts(record, row);
+    let log = row.attempt_log.as_deref().unwrap_or_default();
+    let hash = ContentHash::of(&[&settlement.id(), log]);
+    let key = row_key(&settlement.bet, HISTORY_ATTEMPTS, record.offset, hash, partitions);
+    Ok(Fact { key, body: frame::encode(&row)?.into() })
+}
+
+fn with_attempts(record: &Record, row: StoryRecord) -> StoryRecord {
+    let attempts = record.header(HEADER_ATTEMPT).and_then(|attempts| attempts.parse().ok());
+    let attempt_log = record.header(HEADER_ATTEMPT_LOG).map(ToOwned::to_owned);
+    StoryRecord { attempts, attempt_log, ..row }
+}
+
+/// An attempt to have the stake of a bet held, in its story.
+///
+/// # Errors
+/// [`FrameError`] if it does not survive its own encoding.
+pub(super) fn asked(
+    bet: &BetId,
+    attempt: Attempt,
+    partitions: Partitions,
+) -> Result<Fact, FrameError> {
+    let (at, mut log) = (attempt.at, Attempts::default());
+    log.add(attempt);
+    let log = log.to_string();
+    let hash = ContentHash::of(&[bet.as_str(), &log]);
+    let row = StoryRecord {
+        logged_at: at,
+        attempts: None,
+        attempt_log: Some(log),
+        value: REVISION_HELD.to_string().into_bytes(),
+    };
+    let key = row_key(bet, HISTORY_ATTEMPTS, at.unsigned_abs(), hash, partitions);
+    Ok(Fact { key, body: frame::encode(&row)?.into() })
 }
 
 /// What follows from a record, in the story of a bet.
@@ -146,18 +204,29 @@ fn fact(
     record: &Record,
     kind: &'static str,
     bet: &BetId,
-    body: &HistoryRecord,
+    body: &StoryRecord,
     partitions: Partitions,
 ) -> Result<Fact, Unreadable> {
-    let key = FactKey {
+    let hash = ContentHash::of(&[&String::from_utf8_lossy(&record.key)]);
+    let key = row_key(bet, kind, record.offset, hash, partitions);
+    Ok(Fact { key, body: frame::encode(body)?.into() })
+}
+
+fn row_key(
+    bet: &BetId,
+    kind: &'static str,
+    at: u64,
+    hash: ContentHash,
+    partitions: Partitions,
+) -> FactKey {
+    FactKey {
         scope: story_scope(bet, partitions),
         lane: String::new(),
         subject: bet.to_string(),
         kind,
-        at: record.offset,
-        hash: ContentHash::of(&[&String::from_utf8_lossy(&record.key)]).0,
-    };
-    Ok(Fact { key, body: frame::encode(body)?.into() })
+        at,
+        hash: hash.0,
+    }
 }
 
 /// The partition in which the lists of `partner` and its players stand.

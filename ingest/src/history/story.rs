@@ -3,14 +3,16 @@
 //! What was published twice is told once, as it stood first in its topic.
 
 use runtime::Fact;
+use schemas::attempts::Attempts;
 use schemas::bets::{Bet, Unreadable};
 use schemas::decisions::{CancelRefused, Decision, DecisionSaid, RejectReason, Verdict};
 use schemas::facts::{
-    HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_REPLAY, HISTORY_SETTLEMENT, HISTORY_SHORTFALL,
+    HISTORY_ATTEMPTS, HISTORY_DECISION, HISTORY_DELIVERY, HISTORY_REPLAY, HISTORY_SETTLEMENT,
+    HISTORY_SHORTFALL,
 };
 use schemas::frame;
 use schemas::settlements::{REVISION_HELD, REVISION_VOID, Settlement, Target};
-use schemas::wire::{DeliveryOutcome, DeliveryRecord, HistoryRecord};
+use schemas::wire::{DeliveryOutcome, DeliveryRecord, StoryRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something said, and when the log took it, in ms since the Unix epoch, UTC.
@@ -26,6 +28,17 @@ pub(crate) struct Delivery {
     pub(crate) record: DeliveryRecord,
     /// Absent where the record does not say it.
     pub(crate) attempts: Option<i64>,
+    /// The first of them and the last ones; empty where the record does not say it.
+    pub(crate) attempt_log: Attempts,
+}
+
+/// How often a movement was tried, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tried {
+    /// Attempts in all, of those that counted on; 0 where no record says it.
+    pub(crate) count: i64,
+    /// All of them that a record told one by one.
+    pub(crate) log: Attempts,
 }
 
 /// What the partner said when it was asked to hold the stake.
@@ -85,6 +98,8 @@ pub(crate) struct Story {
     pub(crate) replays: Vec<Logged<u32>>,
     /// What the partner could not take back, minor units, by the revision that it applied; the last word of each.
     pub(crate) shortfalls: BTreeMap<u32, i64>,
+    /// By revision; 1 is the hold.
+    pub(crate) tried: BTreeMap<u32, Tried>,
 }
 
 impl Story {
@@ -95,7 +110,9 @@ impl Story {
     pub(crate) fn tell(rows: &[Fact]) -> Result<Self, Unreadable> {
         let mut story = Self::default();
         for row in rows {
-            let HistoryRecord { logged_at: at, attempts, value } = frame::decode(&row.body)?;
+            let StoryRecord { logged_at: at, attempts, attempt_log, value } =
+                StoryRecord::read(&row.body)?;
+            let log = attempt_log.as_deref().map(Attempts::read).unwrap_or_default();
             match row.key.kind {
                 HISTORY_DECISION => match DecisionSaid::decode(&value)? {
                     DecisionSaid::Decided(decision) => story.decided(at, decision),
@@ -109,12 +126,12 @@ impl Story {
                 }
                 HISTORY_DELIVERY => {
                     let record: DeliveryRecord = frame::decode(&value)?;
-                    let known = |told: &Logged<Delivery>| {
-                        told.said.record.delivery_id == record.delivery_id
-                    };
-                    if !story.deliveries.iter().any(known) {
-                        let said = Delivery { record, attempts };
-                        story.deliveries.push(Logged { at, said });
+                    story.delivered(at, Delivery { record, attempts, attempt_log: log });
+                }
+                HISTORY_ATTEMPTS => {
+                    let text = std::str::from_utf8(&value).ok();
+                    if let Some(revision) = text.and_then(|text| text.parse().ok()) {
+                        story.tried(revision, attempts, log);
                     }
                 }
                 HISTORY_REPLAY => {
@@ -133,6 +150,25 @@ impl Story {
             }
         }
         Ok(story)
+    }
+
+    /// Takes an answer or a parking; one that is known tells its attempts alone.
+    fn delivered(&mut self, at: i64, said: Delivery) {
+        if let Some(revision) = said.revision() {
+            self.tried(revision, said.attempts, said.attempt_log.clone());
+        }
+        let known =
+            |told: &Logged<Delivery>| told.said.record.delivery_id == said.record.delivery_id;
+        if !self.deliveries.iter().any(known) {
+            self.deliveries.push(Logged { at, said });
+        }
+    }
+
+    fn tried(&mut self, revision: u32, count: Option<i64>, log: Attempts) {
+        let tried = self.tried.entry(revision).or_default();
+        tried.log.join(log);
+        let told = i64::try_from(tried.log.len()).unwrap_or(i64::MAX);
+        tried.count = tried.count.max(count.unwrap_or(told));
     }
 
     /// Takes a decision, unless one of its rank is known.

@@ -1,5 +1,6 @@
 //! The machine over a log and a store in memory.
 
+mod attempts;
 mod machine;
 mod stories;
 mod walks;
@@ -13,9 +14,13 @@ use runtime::{
     Alarm, Append, Batch, Effect, EngineError, Fact, FactKey, FactStore, Input, Machine, Millis,
     Record, Scope, Source, Topic,
 };
+use schemas::attempts::Attempts;
 use schemas::bets::Bet;
+use schemas::catalogue::RetryTier;
 use schemas::decisions::{Decision, DecisionSaid, RejectReason, Verdict};
-use schemas::facts::{HEADER_ATTEMPT, HEADER_REPLAYED, HEADER_SHORTFALL};
+use schemas::facts::{
+    HEADER_ATTEMPT, HEADER_ATTEMPT_LOG, HEADER_REPLAYED, HEADER_SHORTFALL, HEADER_TRIED,
+};
 use schemas::outgoing::{self, Outgoing, Partitions, SettlementTopic};
 use schemas::settlements::{Reason, Settlement, Target};
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
@@ -152,6 +157,16 @@ impl Log {
         };
         let out = outgoing::delivery(&record.identified(), partition()).unwrap();
         self.append(out, &[(HEADER_ATTEMPT, attempts)]);
+    }
+
+    /// A record of a tier with these attempts, which are news or not.
+    fn owe(&mut self, bet: &Bet, tier: RetryTier, log: &str, news: bool) {
+        let said = Settlement::of(bet, 3, Target::Held, Target::Voided, Reason::Result, 1);
+        let out = outgoing::settlement(&said, SettlementTopic::Retry(tier), partition()).unwrap();
+        let count = Attempts::read(log).len().to_string();
+        let mut headers = vec![(HEADER_ATTEMPT, count.as_str()), (HEADER_ATTEMPT_LOG, log)];
+        headers.extend(news.then_some((HEADER_TRIED, "true")));
+        self.append(out, &headers);
     }
 
     fn sources(&self) -> Vec<Source> {

@@ -3,6 +3,7 @@
 use super::bet_bodies::DecidedBody;
 use super::csv::Column;
 use crate::history::story::{Delivery, Logged, Outcome, Standing, Story};
+use schemas::attempts::{Attempt, Attempts};
 use schemas::contract::{MoneyBody, timestamp};
 use schemas::settlements::{REVISION_HELD, Settlement, Target};
 use schemas::{BetId, RoundId};
@@ -146,6 +147,48 @@ impl Line for BetLine {
     }
 }
 
+/// A try of a call to a partner.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub(super) struct AttemptBody {
+    /// 1 for the first; counted anew where it was sent again by command.
+    number: u32,
+    /// When it was sent, UTC.
+    #[schema(format = DateTime)]
+    at: String,
+    /// From then to its answer, or to the certainty that none would come, in ms.
+    latency_ms: u32,
+    /// The HTTP status; absent where there was no answer that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// What became of it. A 200 that says something of the bet: `approved`, `declined`, `applied`, `superseded`, `pending`, or why
+    /// it was parked; else `nonsense`. Other statuses: `busy`, `refused`, `server_error`, `no_answer`. No answer that counts:
+    /// `timeout`, `no_connection`, `tls`, `forbidden`, `broken`, `too_large`, `signature`, `wallet_unknown`, `not_sent`. More words may
+    /// come.
+    outcome: String,
+}
+
+impl AttemptBody {
+    /// Those that are shown of many: the first and the last.
+    pub(super) fn all(attempts: &Attempts) -> Vec<Self> {
+        let mut shown = attempts.clone();
+        shown.cut();
+        shown.iter().map(Self::from).collect()
+    }
+}
+
+impl From<&Attempt> for AttemptBody {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            at: timestamp(attempt.at),
+            latency_ms: attempt.latency_ms,
+            status: attempt.status,
+            outcome: attempt.outcome.to_string(),
+        }
+    }
+}
+
 /// A movement that a partner was asked for.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Movement)]
@@ -173,9 +216,12 @@ pub(super) struct TransactionLine {
     /// What it moved, below zero from the player; absent where no answer tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<MoneyBody>,
-    /// How often it was sent.
+    /// How often it was sent; absent where it was not, or nobody wrote it down.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<i64>,
+    /// These attempts, as far as they are known: the first, and the last nine of the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempt_log: Vec<AttemptBody>,
     /// superseded: the revision that the partner's row is at.
     #[serde(skip_serializing_if = "Option::is_none")]
     superseded_by: Option<u32>,
@@ -211,6 +257,7 @@ impl TransactionLine {
             status: "",
             moved: None,
             attempts: None,
+            attempt_log: Vec::new(),
             superseded_by: None,
             code: None,
             caused_at: placed_at.clone(),
@@ -234,6 +281,7 @@ impl TransactionLine {
             status: "",
             moved: None,
             attempts: ended.and_then(|Logged { said: Delivery { attempts, .. }, .. }| *attempts),
+            attempt_log: Vec::new(),
             superseded_by: None,
             code: None,
             caused_at: timestamp(said.caused_at),
@@ -266,6 +314,7 @@ impl Line for TransactionLine {
         Column::text("code", "/code"),
         Column::text("asked_at", "/asked_at"),
         Column::text("answered_at", "/answered_at"),
+        Column::text("attempt_log", "/attempt_log"),
     ];
 
     fn of(story: &Story, revision: Option<u32>) -> Option<Self> {
@@ -291,8 +340,12 @@ impl Line for TransactionLine {
                 (None, None)
             }
         };
+        let tried = story.tried.get(&revision);
+        let count = tried.map(|tried| tried.count).filter(|count| 0 < *count);
         Some(Self {
             status: outcome.name(),
+            attempts: line.attempts.or(count),
+            attempt_log: tried.map(|tried| AttemptBody::all(&tried.log)).unwrap_or_default(),
             moved: story.moved(revision).and_then(money).map(MoneyBody::from),
             superseded_by,
             code,

@@ -5,9 +5,10 @@
 use super::ApiState;
 use super::body::Id;
 use super::credentials::Operator;
+use super::history_bodies::AttemptBody;
 use super::round_bodies::OutcomeBody;
 use crate::auth::Duty;
-use crate::history::story::{Delivery, Hold, Logged, Story};
+use crate::history::story::{Delivery, Hold, Logged, Story, Tried};
 use crate::problem::{Kind, Problem};
 use axum::extract::State;
 use runtime::Engine;
@@ -15,7 +16,7 @@ use schemas::bets::Bet;
 use schemas::contract::{MoneyBody, timestamp};
 use schemas::decisions::{Decision, RejectReason, Verdict};
 use schemas::rounds::{RoundEvent, RoundSaid};
-use schemas::settlements::{Settlement, Target};
+use schemas::settlements::{REVISION_HELD, Settlement, Target};
 use schemas::wire::DeliveryOutcome;
 use schemas::{BetId, ClientRef, Odds, PartnerId, PlayerId, RoundId, Selection};
 use serde::Serialize;
@@ -43,7 +44,7 @@ struct SaidBody {
     #[serde(skip)]
     ms: i64,
     at: String,
-    /// `player`, `partner`, `settler`, `dispatcher`, `operator`, or by name who said a result.
+    /// `player`, the partner, `placing`, `settler`, `dispatcher`, `operator`, or by name who said a result.
     who: String,
     said: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +66,9 @@ struct SaidBody {
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<i64>,
+    /// The first of these and the last nine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempt_log: Vec<AttemptBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     superseded_by: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,12 +138,35 @@ fn said(story: &Story, bet: &Bet, results: BTreeMap<u32, SaidBody>) -> Vec<SaidB
     said.extend(results.into_values());
     said.extend(story.settlements.values().map(settled));
     said.extend(story.deliveries.iter().map(|told| delivered(told, &bet.partner)));
+    let open = story.tried.iter().filter(|(revision, tried)| !is_told(story, **revision, tried));
+    said.extend(open.filter_map(|(revision, tried)| in_vain(*revision, tried)));
     said.extend(story.replays.iter().map(|Logged { at, said }| SaidBody {
         revision: Some(*said),
         ..SaidBody::new(*at, "operator", "replayed")
     }));
     said.sort_by_key(|body| body.ms);
     said
+}
+
+/// Whether an answer or a parking tells of the last attempt.
+fn is_told(story: &Story, revision: u32, tried: &Tried) -> bool {
+    if revision == REVISION_HELD {
+        return !matches!(story.hold(), None | Some((_, Hold::Unanswered)));
+    }
+    let mut of = story.deliveries.iter().filter(|told| told.said.revision() == Some(revision));
+    of.any(|told| told.said.attempt_log.last() == tried.log.last())
+}
+
+/// What was tried and has no answer, as of the last attempt.
+fn in_vain(revision: u32, tried: &Tried) -> Option<SaidBody> {
+    let last = tried.log.last()?;
+    let who = if revision == REVISION_HELD { "placing" } else { "dispatcher" };
+    Some(SaidBody {
+        revision: Some(revision),
+        attempts: Some(tried.count),
+        attempt_log: AttemptBody::all(&tried.log),
+        ..SaidBody::new(last.at, who, "tried")
+    })
 }
 
 /// The partner's answer to the hold, as the decision that it caused tells it.
@@ -150,7 +177,14 @@ fn hold(story: &Story, partner: &PartnerId) -> Option<SaidBody> {
         Hold::Declined(code) => ("declined", Some(code)),
         Hold::Unanswered => return None,
     };
-    Some(SaidBody { code, revision: Some(1), ..SaidBody::new(at?, partner.as_str(), said) })
+    let tried = story.tried.get(&REVISION_HELD);
+    Some(SaidBody {
+        code,
+        revision: Some(REVISION_HELD),
+        attempts: tried.map(|tried| tried.count),
+        attempt_log: tried.map(|tried| AttemptBody::all(&tried.log)).unwrap_or_default(),
+        ..SaidBody::new(at?, partner.as_str(), said)
+    })
 }
 
 fn decided(at: i64, decision: &Decision) -> Vec<SaidBody> {
@@ -202,6 +236,7 @@ fn delivered(Logged { at, said }: &Logged<Delivery>, partner: &PartnerId) -> Sai
     SaidBody {
         revision: said.revision(),
         attempts: said.attempts,
+        attempt_log: AttemptBody::all(&said.attempt_log),
         code: record.code.clone(),
         superseded_by: record.superseded_by,
         ledger_epoch: Some(record.ledger_epoch.clone()).filter(|epoch| !epoch.is_empty()),

@@ -24,6 +24,11 @@ impl Dispatcher {
         queue.chunks_in_flight = queue.chunks_in_flight.saturating_sub(1);
         self.touched.insert(flight.partner.clone());
         let judgement = self.judged(&flight, answer);
+        for (id, verdict) in flight.ids.iter().zip(&judgement.verdicts) {
+            if let Some(item) = self.book.get_mut(*id) {
+                item.tried(flight.at, answer.attempt(verdict));
+            }
+        }
         let halved = judgement.blames_items() && self.halve(&flight);
         self.note_call(now, &flight, &judgement);
         if let Some(wait_ms) = judgement.retry_after_ms {
@@ -45,14 +50,11 @@ impl Dispatcher {
                 Verdict::Applied { shortfall } => self.end(id, &epoch, End::Applied { shortfall }),
                 Verdict::Superseded { by } => self.end(id, &epoch, End::Superseded { by }),
                 Verdict::Claimed { by } => self.prove(id, by, epoch.clone()),
-                Verdict::Owed => owed.push(id),
+                Verdict::Pending | Verdict::Owed => owed.push(id),
                 Verdict::Park { code: ParkCode::UnknownBet, .. } if self.recovers(id, &epoch) => {
                     owed.push(id);
                 }
-                Verdict::Park { code, said } => {
-                    self.count_attempt(id);
-                    self.park(id, &epoch, code, &said);
-                }
+                Verdict::Park { code, said } => self.park(id, &epoch, code, &said),
             }
         }
         self.failed(now, owed, has_failed);
@@ -141,7 +143,6 @@ impl Dispatcher {
 
     /// A final answer.
     fn end(&mut self, id: u64, epoch: &str, end: End) {
-        self.count_attempt(id);
         self.book.put(id, Stage::Ending);
         let Some(item) = self.book.get(id) else { return };
         let output = output::delivered(item, epoch, end, self.options.partition);
@@ -150,12 +151,6 @@ impl Dispatcher {
             partner.parked.answered(&settlement.bet, settlement.revision);
         }
         self.settle_output(id, output);
-    }
-
-    fn count_attempt(&mut self, id: u64) {
-        if let Some(item) = self.book.get_mut(id) {
-            item.attempts = item.attempts.saturating_add(1);
-        }
     }
 
     /// Sets an item aside for a human (R18). It is still owed, and a newer revision goes its own way.
@@ -191,7 +186,6 @@ impl Dispatcher {
         let limits = self.options.limits;
         let (mut repeated, mut granted) = (Vec::new(), BTreeMap::new());
         for id in ids {
-            self.count_attempt(id);
             self.book.put(id, Stage::Repeating);
             let Some(item) = self.book.get_mut(id) else { continue };
             let repeats = std::mem::replace(&mut item.repeat_left, false);

@@ -7,7 +7,9 @@ use crate::offsets::Place;
 use crate::output;
 use crate::retry::{HEADER_ASKED, History, later};
 use runtime::{Effect, Millis, Record, Scope, Source};
+use schemas::attempts::Attempts;
 use schemas::catalogue::RetryTier;
+use schemas::facts::HEADER_ATTEMPT_LOG;
 use schemas::settlements::Settlement;
 
 /// Rests in memory of an item read ahead, before it is left to the head of its tier.
@@ -56,6 +58,8 @@ impl Dispatcher {
             ahead: false,
             stage: Stage::Resting,
             attempts: history.attempts,
+            attempt_log: record.header(HEADER_ATTEMPT_LOG).map(Attempts::read).unwrap_or_default(),
+            tried: false,
             repeat_left: true,
             chunk_items_max: history.chunk_items_max,
             tier,

@@ -165,7 +165,7 @@ impl Dispatcher {
         let token = self.token();
         let chunk_id = filled.call.request.chunk_id.clone();
         let (partner, ids) = (name.clone(), filled.ids);
-        let flight = Flight { partner, traffic, chunk_id, ids, decisive, sent };
+        let flight = Flight { partner, traffic, chunk_id, at: now, ids, decisive, sent };
         self.flights.insert(token, flight);
         self.effects.push(Effect::Call { token, call: filled.call });
     }

@@ -1,5 +1,6 @@
 //! The machine under scripted inputs: a rig plays log, store, clock and partners.
 
+mod attempts;
 mod bounds;
 mod delivery;
 mod outage;

@@ -1,9 +1,10 @@
 //! What came back, read once: where calls are made, and not where they are judged, one after the other.
 
-use super::{BUSY, is_epoch};
-use runtime::http::{CallError, HttpAnswer};
+use super::{BUSY, Verdict, is_epoch};
+use runtime::http::{self, CallError, HttpAnswer};
 use schemas::contract::{Problem, StateResponse};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// What came back from one call.
 pub type Came = Result<HttpAnswer, CallError>;
@@ -17,9 +18,26 @@ pub struct Answer {
     pub(super) retry_after_ms: Option<u64>,
     /// What a 200 says.
     said: Option<StateResponse>,
+    /// How long the call took, in ms.
+    took_ms: u32,
 }
 
 impl Answer {
+    /// The same, which came after so long; without this it took no time.
+    pub fn after(self, took: Duration) -> Self {
+        Self { took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// The attempt that this was, for people: how long it took in ms, its status, and what became of the item that was
+    /// judged so.
+    pub(crate) fn attempt(&self, verdict: &Verdict) -> (u32, Option<u16>, &'static str) {
+        let outcome = match self.came {
+            Ok(200) => verdict.word(),
+            other => http::ended(&other),
+        };
+        (self.took_ms, self.came.ok(), outcome)
+    }
+
     /// Whether the partner says no more than "not now".
     pub(crate) fn is_busy(&self) -> bool {
         self.came.is_ok_and(|status| BUSY.contains(&status))
@@ -36,14 +54,14 @@ impl From<&Came> for Answer {
         let answer = match came {
             Ok(answer) => answer,
             Err(error) => {
-                return Self { came: Err(*error), retry_after_ms: None, said: None };
+                return Self { came: Err(*error), retry_after_ms: None, said: None, took_ms: 0 };
             }
         };
         let said = if answer.status == 200 { read(&answer.body) } else { None };
         let problem = || serde_json::from_slice::<Problem>(&answer.body).ok()?.retry_after_ms;
         let asked = if said.is_some() { None } else { problem() };
         let retry_after_ms = answer.retry_after_ms.max(asked);
-        Self { came: Ok(answer.status), retry_after_ms, said }
+        Self { came: Ok(answer.status), retry_after_ms, said, took_ms: 0 }
     }
 }
 

@@ -88,10 +88,8 @@ pub(super) fn judge(asked: Asked<'_>, result: &StateResult) -> Verdict {
             let code = result.code.as_deref().and_then(ParkCode::of_rejected);
             code.map_or(Verdict::Owed, |code| Verdict::Park { code, said: "rejected".to_owned() })
         }
-        ItemOutcome::Applied
-        | ItemOutcome::Rejected
-        | ItemOutcome::Pending
-        | ItemOutcome::Other => Verdict::Owed,
+        ItemOutcome::Pending => Verdict::Pending,
+        ItemOutcome::Applied | ItemOutcome::Rejected | ItemOutcome::Other => Verdict::Owed,
     }
 }
 

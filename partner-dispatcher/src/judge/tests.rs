@@ -45,6 +45,7 @@ fn check_read(
         [Verdict::Applied { shortfall }] => format!("applied, short of {shortfall}"),
         [Verdict::Superseded { by }] => format!("superseded {by}"),
         [Verdict::Claimed { by }] => format!("claimed {by}"),
+        [Verdict::Pending] => "pending".to_owned(),
         [Verdict::Owed] => "owed".to_owned(),
         [Verdict::Park { code, .. }] => format!("park {}", code.code()),
         several => panic!("one verdict per item: {several:?}"),
@@ -134,8 +135,8 @@ fn rejections_with_a_known_code_are_for_a_human_and_others_stay_owed() {
     }
     check(won("a", 3), |item| rejected(item, "player_on_holiday"), "owed");
     check(won("a", 3), |item| StateResult { code: None, ..rejected(item, "") }, "owed");
-    for outcome in [ItemOutcome::Pending, ItemOutcome::Other] {
-        check(won("a", 3), |item| StateResult { outcome, ..applied(item) }, "owed");
+    for (outcome, wanted) in [(ItemOutcome::Pending, "pending"), (ItemOutcome::Other, "owed")] {
+        check(won("a", 3), |item| StateResult { outcome, ..applied(item) }, wanted);
     }
 }
 

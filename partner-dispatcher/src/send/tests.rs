@@ -82,7 +82,7 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let good =
         |call: &StateCall| ok(&call.request, call.request.items.iter().map(applied).collect());
     let (came, answer, request, signed, text) = exchange(good).await;
-    assert_eq!(answer, Answer::from(&came));
+    assert_eq!(answer.after(Duration::ZERO), Answer::from(&came), "but for how long it took");
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
     let version = format!("api-version: {API_VERSION}");
     for header in [version.as_str(), "attempt: 3", "content-type: application/json"] {

@@ -4,6 +4,7 @@ use super::loops::{Start, logged};
 use super::measured::MeasuredCalls;
 use super::{Opened, Role, pausing};
 use ingest::authorize::{Authorize, AuthorizeOptions};
+use ingest::history::stakes::StakeAttempts;
 use ingest::line::{Line, LineOptions};
 use ingest::placing::{Limits, PartnerBook, Placing, PlacingOptions};
 use ingest::tail::{Tail, decisions, rounds};
@@ -11,6 +12,7 @@ use runtime::drive::NoCalls;
 use runtime::{Handle, SystemClock, keep};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Decisions of each partition that bet placing reads again at its start, so that repeats of recent
 /// bets are answered without an intent.
@@ -37,7 +39,8 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
     let calls = AuthorizeOptions::of_calls(config.placing.partner_calls_max);
     let caller = Authorize::new(start.partners.wallets(), calls, SystemClock);
     let seen = pausing::stakes(start);
-    let caller = MeasuredCalls::register(caller, seen, start.metrics);
+    let stakes = Arc::new(StakeAttempts::default());
+    let caller = MeasuredCalls::register(caller, seen, Arc::clone(&stakes), start.metrics);
     let options = PlacingOptions {
         partitions: E::PARTITIONS,
         tails: Vec::new(),
@@ -65,7 +68,19 @@ pub(super) fn placing<E: Opened>(start: &mut Start<'_, E>) -> Handle<Placing> {
             Ok(Placing::new(PlacingOptions { tails, partners, ..options }))
         }
     };
+    let (placed, histories) = (CancellationToken::new(), start.measured(Role::History.name()));
+    let over = placed.clone();
+    // A task of its own: no bet waits while rows are made.
     start.loops.tasks.spawn(async move {
+        tokio::select! {
+            () = placed.cancelled() => {}
+            never = stakes.keep(&histories, E::PARTITIONS) => match never {},
+        }
+        stakes.flush(&histories, E::PARTITIONS).await;
+        Ok(())
+    });
+    start.loops.tasks.spawn(async move {
+        let _over = over.drop_guard();
         logged(keep(engine, build, Arc::new(caller), requests, SystemClock, stop).await);
         Ok(())
     });

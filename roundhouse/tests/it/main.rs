@@ -21,6 +21,7 @@ macro_rules! on_every_engine {
 
 mod acts;
 mod admin;
+mod attempts;
 mod bad_input;
 mod bench;
 mod cases;

@@ -4,7 +4,7 @@
 
 use crate::admin::get;
 use crate::closing::{cases, same};
-use crate::house::{EXE, Ground, House, Street, WAIT_MAX, books};
+use crate::house::{EXE, Ground, House, OPERATOR_KEY, Street, WAIT_MAX, books};
 use http::Method;
 use partner_kit::faults::FaultSettings;
 use partner_kit::misbehaviours::{MisbehaveSettings, Misbehaviour, Money};
@@ -189,6 +189,17 @@ async fn outcomes<E: Ground>(house: &House<E>) -> BTreeMap<String, BTreeSet<Stri
     outcomes
 }
 
+/// What became of the attempts to tell a partner of settlements, as its transactions have it.
+async fn tried<E: Ground>(house: &House<E>, name: &str) -> BTreeSet<String> {
+    let path = format!("/v1/partners/{name}/transactions?limit=500");
+    let page = house.api.call(Method::GET, &path, OPERATOR_KEY, None).await.unwrap();
+    let lines = page.body["transactions"].as_array().unwrap();
+    assert!(!lines.is_empty() && page.body["next"].is_null(), "{name}");
+    let told = lines.iter().filter(|line| line["revision"] != 1);
+    let attempts = told.filter_map(|line| line["attempt_log"].as_array()).flatten();
+    attempts.map(|attempt| attempt["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
 /// What is parked: by bet the revision, and by partner the codes.
 pub(crate) async fn parked<E: Ground>(
     house: &House<E>,
@@ -231,6 +242,29 @@ async fn at_rest<E: Ground>(house: &House<E>, honest: &BTreeSet<String>) {
             |(bet, revision): &&(String, u32)| parked.get(bet).is_none_or(|of| of < revision);
         let owed = seen.owed.iter().filter(waits);
         missing.extend(owed.map(|(bet, revision)| format!("{bet}/{revision} is owed")));
+        missing
+    })
+    .await;
+}
+
+/// What the catalogue promises is seen attempt by attempt: outcomes of calls, and why it was parked in the place of `answered`.
+async fn told_by_attempts<E: Ground>(house: &House<E>, crowd: &Crowd) {
+    until(async || {
+        let mut missing = Vec::new();
+        for (name, which) in crowd.each() {
+            let (entry, seen) = (which.entry(), tried(house, name).await);
+            let of_calls = entry.outcomes.iter().filter(|outcome| **outcome != "answered");
+            let promised: BTreeSet<&str> = of_calls.copied().chain(entry.parks).collect();
+            let is_good = |one: &str| ["applied", "superseded", "pending"].contains(&one);
+            assert!(
+                seen.iter().all(|one| is_good(one) || promised.contains(one.as_str())),
+                "{which}: {seen:?}"
+            );
+            let may_be_well = entry.parks.is_none() && entry.outcomes.contains(&"answered");
+            if !may_be_well && !promised.iter().any(|one| seen.contains(*one)) {
+                missing.push(format!("{which}: {seen:?}"));
+            }
+        }
         missing
     })
     .await;
@@ -379,6 +413,7 @@ async fn whatever_partners_do_is_recognised_and_settled<E: Ground>() {
     sleep((placed + Duration::from_millis(LATE_MS)).saturating_duration_since(Instant::now()))
         .await;
     recognised(&house, &crowd).await;
+    told_by_attempts(&house, &crowd).await;
 
     house.close().await;
     replay(&street, &crowd);

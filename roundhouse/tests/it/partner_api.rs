@@ -35,7 +35,7 @@ const HTTP: HttpOptions = HttpOptions {
 };
 
 /// A partner that asks.
-struct Partner {
+pub(crate) struct Partner {
     name: String,
     us: Peers<&'static str>,
     client: PeerClient,
@@ -45,7 +45,12 @@ struct Partner {
 }
 
 impl Partner {
-    fn new<E: Ground>(name: &str, key: &PartnerKey, outbound: Outbound, house: &House<E>) -> Self {
+    pub(crate) fn new<E: Ground>(
+        name: &str,
+        key: &PartnerKey,
+        outbound: Outbound,
+        house: &House<E>,
+    ) -> Self {
         let us = Peers::new(outbound);
         let theirs = vec![platform(OPERATOR_KEY).verifying()];
         let keys = PeerKeys { ours: vec![key.replies()], theirs };
@@ -76,7 +81,7 @@ impl Partner {
     }
 
     /// What is answered, signed by the platform as the answer to this.
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, told) = self.ask(Method::GET, path, None).await;
         assert_eq!(status, 200, "{path}: {told}");
         told

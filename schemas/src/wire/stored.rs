@@ -1,6 +1,7 @@
 //! The bodies of facts that are no records of a topic.
 
-use super::AmountRecord;
+use super::{AmountRecord, Wire};
+use crate::frame::{self, FrameError};
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,7 @@ pub struct UnreadableRecord {
     pub value: Vec<u8>,
 }
 
+// Rows of earlier builds: they are read for ever and not written any more.
 /// A record as the history of its bet keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 pub struct HistoryRecord {
@@ -72,6 +74,38 @@ pub struct HistoryRecord {
     #[serde(with = "apache_avro::serde::bytes")]
     #[avro(with)]
     pub value: Vec<u8>,
+}
+
+/// A row of a bet's story.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
+pub struct StoryRecord {
+    /// When the log took the record that the row follows from, or else when what it tells began; ms since the Unix
+    /// epoch, UTC.
+    pub logged_at: i64,
+    /// How often the settlement was sent; absent where the record does not say it.
+    pub attempts: Option<i64>,
+    /// The first of these attempts and the last ones, as text; absent where the record does not say it.
+    pub attempt_log: Option<String>,
+    /// A record's value, framed as in its topic, or what the kind of the row says.
+    #[serde(with = "apache_avro::serde::bytes")]
+    #[avro(with)]
+    pub value: Vec<u8>,
+}
+
+impl StoryRecord {
+    /// Reads a row, also one of an earlier build.
+    ///
+    /// # Errors
+    /// [`FrameError`], as for [`frame::decode`].
+    pub fn read(bytes: &[u8]) -> Result<Self, FrameError> {
+        match frame::decode(bytes) {
+            Err(FrameError::Schema { found: HistoryRecord::SCHEMA_ID, .. }) => {
+                let HistoryRecord { logged_at, attempts, value } = frame::decode(bytes)?;
+                Ok(Self { logged_at, attempts, attempt_log: None, value })
+            }
+            read => read,
+        }
+    }
 }
 
 /// What came of closing a round with a partner, a fact: it said the same, or a case was opened.

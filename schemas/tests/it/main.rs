@@ -41,6 +41,7 @@ fn for_each(what: &mut impl ForEach) {
     what.each::<CloseRecord>("facts/close.avsc");
     what.each::<RepeatRecord>("facts/repeat.avsc");
     what.each::<ActRecord>("facts/act.avsc");
+    what.each::<StoryRecord>("facts/story.avsc");
 }
 
 /// A file of this crate.

@@ -42,7 +42,7 @@ pub(super) struct RevisionBody {
     /// The result version; absent for the hold and for a final void.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_version: Option<u32>,
-    /// Every answer and parking, in their order. Attempts that were not answered are counted in the next one.
+    /// Every answer and parking, in their order. What was not answered stands in `attempt_log` alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     deliveries: Vec<DeliveryBody>,
     /// When it was sent again by command.
@@ -75,7 +75,7 @@ pub(super) struct DeliveryBody {
 
 /// Show a bet
 ///
-/// All revisions with their reasons, when each was asked for, how often it was sent, and what was answered.
+/// All revisions with their reasons, when each was asked for, every attempt with its status and latency, and what was answered.
 #[utoipa::path(
     get, path = "/bets/{bet_id}", operation_id = "bet", tag = "partner",
     params(("bet_id" = BetId, Path, description = "The bet.")),
@@ -122,7 +122,7 @@ impl RevisionBody {
 }
 
 impl From<&Logged<Delivery>> for DeliveryBody {
-    fn from(Logged { at, said: Delivery { record, attempts } }: &Logged<Delivery>) -> Self {
+    fn from(Logged { at, said: Delivery { record, attempts, .. } }: &Logged<Delivery>) -> Self {
         Self {
             at: timestamp(*at),
             outcome: record.outcome.name(),

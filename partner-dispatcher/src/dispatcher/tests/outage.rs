@@ -38,7 +38,7 @@ fn read_all(rig: &mut Rig) {
 }
 
 /// `count` settlements of a partner that does not answer; its breaker is open.
-fn down(count: usize) -> Rig {
+pub(super) fn down(count: usize) -> Rig {
     let mut rig = Rig::with(LIMITS);
     rig.settle(&bets(count));
     rig.answer_with(|_| Err(CallError::Timeout));
@@ -55,7 +55,7 @@ fn down(count: usize) -> Rig {
 }
 
 /// What rests in the first tier falls due while the partner is away, and moves to the next.
-fn due_in_vain(rig: &mut Rig) {
+pub(super) fn due_in_vain(rig: &mut Rig) {
     rig.read(TIER);
     rig.advance(5_000);
     rig.answer_with(|_| Err(CallError::Connect));

@@ -19,11 +19,15 @@ use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// That of `acme`, whose bets these are.
 const PARTITION: u32 = 2;
 pub(super) const MAIN: Source = Source { topic: Topic(SETTLEMENTS), partition: PARTITION };
 pub(super) const TIER: Source = Source { topic: Topic(RETRY_5S), partition: PARTITION };
+
+/// What every call takes, as its caller says.
+const TOOK: Duration = Duration::from_millis(7);
 
 /// A tier's source.
 pub(super) fn tier(tier: RetryTier) -> Source {
@@ -222,13 +226,15 @@ impl Rig {
 
     pub(super) fn answer_with(&mut self, say: impl Fn(&StateCall) -> Came) {
         for (token, call) in std::mem::take(&mut self.calls) {
-            self.feed(Input::Answered { token, answer: Answer::from(&say(&call)) });
+            let answer = Answer::from(&say(&call)).after(TOOK);
+            self.feed(Input::Answered { token, answer });
         }
     }
 
     pub(super) fn answer_one(&mut self, token: u64, say: impl FnOnce(&StateCall) -> Came) {
         let call = self.calls.remove(&token).unwrap();
-        self.feed(Input::Answered { token, answer: Answer::from(&say(&call)) });
+        let answer = Answer::from(&say(&call)).after(TOOK);
+        self.feed(Input::Answered { token, answer });
     }
 
     /// Answers the loads that wait, from what is durable.
