@@ -2,6 +2,7 @@
 
 mod bounds;
 mod delivery;
+mod narrow;
 mod outage;
 mod property;
 mod refusing;

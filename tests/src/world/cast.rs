@@ -200,7 +200,7 @@ impl World {
             rounds_kept: self.clients.rounds_kept,
             dispatcher,
             seed: self.seed,
-            known: self.restoring.known(),
+            known: self.known(),
         }
     }
 

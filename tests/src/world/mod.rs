@@ -16,6 +16,7 @@ mod ledgers;
 pub mod log;
 mod members;
 pub mod misbehaving;
+mod narrow;
 mod outages;
 pub mod reach;
 mod rest;
@@ -34,6 +35,7 @@ use group::Group;
 use ingest::placing::PartnerBook;
 use ledgers::{LedgerStep, Restoring};
 use log::Log;
+use narrow::Narrow;
 use partner_kit::misbehaviours::Misbehaviour;
 use reach::Reach;
 use runtime::{Append, Fact, Lease, Scope, Source, StoreOffset};
@@ -138,6 +140,8 @@ enum Event {
     Client(ClientStep),
     Wallet(Arrival),
     Ledger(LedgerStep),
+    /// Wallets say that they take other sizes of calls.
+    Narrowed,
     /// The world looks whether it is at rest.
     Look,
 }
@@ -200,6 +204,7 @@ pub struct World {
     next_epoch: u64,
     next_op: u64,
     partners: PartnerBook,
+    narrow: Narrow,
     clients: Clients,
     wallets: Wallets,
     restoring: Restoring,
@@ -237,6 +242,7 @@ impl World {
             free: Vec::new(),
             faulty: !faults.is_none(),
             partners: PartnerBook::new(),
+            narrow: Narrow::default(),
             clients: Clients::default(),
             wallets: Wallets::default(),
             restoring: Restoring::default(),
@@ -264,6 +270,7 @@ impl World {
         self.plan_restore();
         self.plan_partners();
         self.plan_clients();
+        self.plan_narrow();
         self.cast();
         self.after_ms(50, Event::Chaos);
     }
@@ -297,6 +304,7 @@ impl World {
             Event::Client(step) => self.client(step),
             Event::Wallet(arrival) => self.arrive(arrival),
             Event::Ledger(step) => self.ledger(step),
+            Event::Narrowed => self.narrowed(),
             Event::Look => return self.look(),
         }
         true

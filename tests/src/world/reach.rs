@@ -62,6 +62,7 @@ moments! {
     CallLate = "call applied after the caller gave up",
     CallDoubled = "call applied twice",
     ChunkPartlyAnswered = "chunk partly answered",
+    NarrowCall = "call with all that a narrow wallet takes",
     Superseded = "superseded answer",
     SupersededLie = "superseded said of the newest revision",
     SettlementLost = "settlement lost between fact and topic",

@@ -325,6 +325,7 @@ impl World {
 
     fn state(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
         let request: StateRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        self.measure(&call.partner, (request.items.len(), call.body.len()))?;
         let known = (call.partner.clone(), request.chunk_id.clone());
         if let Some(answered) = self.wallets.remembered.get(&known) {
             self.reach.hit(Moment::AnsweredFromMemory);

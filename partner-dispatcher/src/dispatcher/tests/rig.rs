@@ -14,6 +14,7 @@ use schemas::catalogue::{CASES, DELIVERIES, PARKED, RETRY_5S, RetryTier, SETTLEM
 use schemas::contract::{StateItem, StateResult};
 use schemas::frame;
 use schemas::outgoing::Partitions;
+use schemas::partners::StateCalls;
 use schemas::settlements::Settlement;
 use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,6 +56,8 @@ pub(super) struct Rig {
     pub(super) restored: Arc<BTreeMap<PartnerId, String>>,
     /// Calls a second that partners take.
     pub(super) rates: Arc<BTreeMap<PartnerId, NonZeroU32>>,
+    /// What a state call to a partner may be.
+    pub(super) state_calls: Arc<BTreeMap<PartnerId, StateCalls>>,
 }
 
 impl Rig {
@@ -80,6 +83,7 @@ impl Rig {
             reply: None,
             restored: Arc::default(),
             rates: Arc::default(),
+            state_calls: Arc::default(),
         }
     }
 
@@ -308,7 +312,9 @@ impl Rig {
 
     pub(super) fn owed(&mut self) -> Owed {
         let (restored, rates) = (Arc::clone(&self.restored), Arc::clone(&self.rates));
-        self.feed(Input::Request { token: 1, request: OwedQuery { restored, rates } });
+        let state_calls = Arc::clone(&self.state_calls);
+        let request = OwedQuery { restored, rates, state_calls };
+        self.feed(Input::Request { token: 1, request });
         self.reply.take().unwrap()
     }
 }
