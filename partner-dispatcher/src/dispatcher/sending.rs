@@ -4,6 +4,7 @@ use super::{Dispatcher, Due, Flight};
 use crate::book::Stage;
 use crate::chunk::Filling;
 use crate::queue::{Queue, TRAFFIC};
+use planted::Bug;
 use runtime::{Alarm, Effect, Millis};
 use schemas::PartnerId;
 use schemas::contract::Traffic;
@@ -18,6 +19,9 @@ impl Dispatcher {
             let Some(partner) = self.partners.get_mut(&name) else { continue };
             let waits = |queue: &Queue| !queue.ids.is_empty() || !queue.kept.is_empty();
             let waits = TRAFFIC.iter().any(|traffic| waits(partner.queue(*traffic)));
+            if planted::active(Bug::RestUnended) && 0 < partner.not_before {
+                continue;
+            }
             if now < partner.not_before {
                 let at = partner.not_before;
                 if waits && !std::mem::replace(&mut partner.gated, true) {

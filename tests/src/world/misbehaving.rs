@@ -145,12 +145,12 @@ impl World {
         let (at, reply, manner) = match play(which) {
             Play::Refused(statuses) => {
                 let status = *self.rng.pick(statuses);
-                self.at(back, answer(caller, Answer::Http { status, body: Bytes::new() }));
+                let said = self.refusal(status);
+                self.at(back, answer(caller, said));
                 return;
             }
             Play::Said(body) => {
-                let body = Bytes::from_static(body);
-                self.at(back, answer(caller, Answer::Http { status: 200, body }));
+                self.at(back, answer(caller, Answer::of(200, Bytes::from_static(body))));
                 return;
             }
             Play::Unreached | Play::Elsewhere => {
@@ -171,7 +171,7 @@ impl World {
                     Some(_) | None => until,
                 };
                 flood_at.insert(call.partner.clone(), until);
-                let busy = Answer::Http { status: 503, body: Bytes::new() };
+                let busy = self.refusal(503);
                 (until, Some((back, busy)), Manner::Unheard)
             }
             Play::Taken(spoilt) => (arrives, None, Manner::Wrong(which, Some(spoilt))),
@@ -185,7 +185,7 @@ impl World {
     /// A 200 as the partner spoils it.
     pub(super) fn spoilt(&mut self, which: Misbehaviour, spoilt: Spoilt, body: Bytes) -> Answer {
         let body = match spoilt {
-            Spoilt::Failed => return Answer::Http { status: 500, body: Bytes::new() },
+            Spoilt::Failed => return Answer::of(500, Bytes::new()),
             Spoilt::Empty => Bytes::new(),
             Spoilt::Cut => body.slice(..body.len() / 2),
             Spoilt::Garbled => match serde_json::from_slice(&body) {
@@ -197,7 +197,7 @@ impl World {
             },
             Spoilt::Not => body,
         };
-        Answer::Http { status: 200, body }
+        Answer::of(200, body)
     }
 }
 

@@ -5,6 +5,7 @@
 //! step split into single facts, appends and offset stores that land in any order.
 
 pub mod actor;
+mod busy;
 pub mod calls;
 pub mod cast;
 pub mod checks;
@@ -28,6 +29,7 @@ pub mod wallet;
 
 use crate::rng::Rng;
 use actor::RawInput;
+use busy::Busy;
 use checks::Checks;
 use clients::{ClientStep, Clients};
 use faults::Faults;
@@ -207,6 +209,7 @@ pub struct World {
     narrow: Narrow,
     clients: Clients,
     wallets: Wallets,
+    busy: Busy,
     restoring: Restoring,
     checks: Checks,
     reach: Reach,
@@ -245,6 +248,7 @@ impl World {
             narrow: Narrow::default(),
             clients: Clients::default(),
             wallets: Wallets::default(),
+            busy: Busy::default(),
             restoring: Restoring::default(),
             rng,
             faults,

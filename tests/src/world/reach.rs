@@ -63,6 +63,8 @@ moments! {
     CallDoubled = "call applied twice",
     ChunkPartlyAnswered = "chunk partly answered",
     NarrowCall = "call with all that a narrow wallet takes",
+    RestAsked = "rest that a busy partner asks for",
+    RestOver = "settlements told again behind a rest",
     Superseded = "superseded answer",
     SupersededLie = "superseded said of the newest revision",
     SettlementLost = "settlement lost between fact and topic",

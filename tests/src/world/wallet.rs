@@ -143,6 +143,7 @@ impl Wallets {
 impl World {
     /// Sends a call on its way. Its caller gets exactly one answer.
     pub(super) fn call(&mut self, at: SlotRef, token: u64, call: Call) {
+        self.called(at, token, &call);
         let deadline = self.now + call.budget_ms * 1_000;
         let faults = self.faults.clone();
         let caller = (at, token);
@@ -167,7 +168,8 @@ impl World {
             self.fault();
             let when = self.soon(30);
             let status = NOT_APPLIED[self.rng.index(NOT_APPLIED.len())];
-            self.at(when, answer(caller, Answer::Http { status, body: Bytes::new() }));
+            let said = self.refusal(status);
+            self.at(when, answer(caller, said));
             return;
         }
         if self.rng.chance(faults.call_doubled) {
@@ -246,21 +248,18 @@ impl World {
         let reply = match (manner, body) {
             (manner, _) if manner.is_unheard() => return,
             (Manner::Wrong(which, Some(spoilt)), Ok(body)) => self.spoilt(which, spoilt, body),
-            (Manner::ErrorAfter, _) => Answer::Http { status: 500, body: Bytes::new() },
+            (Manner::ErrorAfter, _) => Answer::of(500, Bytes::new()),
             (Manner::Nonsense, _) => {
                 let pages: [&'static [u8]; 4] =
                     [b"<html>ok</html>", b"{}", b"", b"{\"results\":[],\"chunk_id\":\"x\"}"];
-                Answer::Http {
-                    status: 200,
-                    body: Bytes::from_static(pages[self.rng.index(pages.len())]),
-                }
+                Answer::of(200, Bytes::from_static(pages[self.rng.index(pages.len())]))
             }
             (Manner::Garbled, Ok(body)) => {
                 self.reach.hit(Moment::AnswerGarbled);
-                Answer::Http { status: 200, body: self.garbled(&body) }
+                Answer::of(200, self.garbled(&body))
             }
-            (_, Ok(body)) => Answer::Http { status: 200, body },
-            (_, Err(status)) => Answer::Http { status, body: Bytes::new() },
+            (_, Ok(body)) => Answer::of(200, body),
+            (_, Err(status)) => Answer::of(status, Bytes::new()),
         };
         let when = self.soon(30);
         self.at(when, answer(caller, reply));

@@ -46,6 +46,8 @@ pub(super) struct Rig {
     pub(super) stored: BTreeMap<Source, u64>,
     pub(super) facts: BTreeMap<FactKey, Fact>,
     pub(super) calls: BTreeMap<u64, StateCall>,
+    /// When calls were made since somebody looked.
+    pub(super) called_at: Vec<Millis>,
     pub(super) loads: BTreeMap<u64, Scope>,
     pub(super) peeks: BTreeMap<u64, (Source, u64)>,
     pub(super) applies: VecDeque<(u64, Batch)>,
@@ -75,6 +77,7 @@ impl Rig {
             stored: BTreeMap::new(),
             facts: BTreeMap::new(),
             calls: BTreeMap::new(),
+            called_at: Vec::new(),
             loads: BTreeMap::new(),
             peeks: BTreeMap::new(),
             applies: VecDeque::new(),
@@ -108,7 +111,10 @@ impl Rig {
                     self.peeks.insert(token, (source, from));
                 }
                 Effect::Apply { token, batch } => self.applies.push_back((token, batch)),
-                Effect::Call { token, call } => drop(self.calls.insert(token, call)),
+                Effect::Call { token, call } => {
+                    self.called_at.push(self.now);
+                    self.calls.insert(token, call);
+                }
                 Effect::Timer { token, at } => drop(self.timers.insert((at, token))),
                 Effect::Reply { reply, .. } => self.reply = Some(reply),
                 Effect::Alarm(alarm) => self.alarms.push(alarm.name),
