@@ -188,10 +188,17 @@ impl Checks {
 
     pub(super) fn alarmed(&mut self, name: &'static str, text: &str) {
         *self.alarms.entry(name).or_default() += 1;
-        let meant = self.is_parking_meant(name, text) || self.is_of_restore(name, text);
+        let meant = self.is_parking_meant(name, text)
+            || self.is_of_restore(name, text)
+            || name == "round_differs" && self.misstates();
         if !HARMLESS_ALARMS.contains(&name) && !meant {
             self.broken("2", format!("alarm {name}: {text}"));
         }
+    }
+
+    /// True if partners say of rounds what is not so: that is to be found, and no money moves by it.
+    pub(super) fn misstates(&self) -> bool {
+        self.misbehaves.is_some_and(|which| !which.entry().cases.is_empty())
     }
 
     /// True if the alarm says that the restored ledger is another than before.

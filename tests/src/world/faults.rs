@@ -1,6 +1,5 @@
 //! What may go wrong in one seed: each draws which faults exist and how hot they are.
 
-use super::misbehaving::played;
 use crate::rng::Rng;
 use partner_kit::misbehaviours::Misbehaviour;
 
@@ -144,8 +143,7 @@ impl Faults {
             faults.pause_ms_max = 9_000;
         }
         if rng.chance(exists) {
-            let all: Vec<Misbehaviour> = played().collect();
-            faults.misbehaves = Some((*rng.pick(&all), 50 + rng.below(250)));
+            faults.misbehaves = Some((*rng.pick(&Misbehaviour::ALL), 50 + rng.below(250)));
         }
         // A seed whose draw left almost nothing gets two faults that are always there.
         faults.rebalance = faults.rebalance.max(180);

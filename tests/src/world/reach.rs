@@ -1,6 +1,5 @@
 //! Rare moments, counted by name: a generator that never gets there proves nothing.
 
-use super::misbehaving::played;
 use ingest::placing::NotTaken;
 use partner_kit::misbehaviours::Misbehaviour;
 use std::collections::BTreeMap;
@@ -81,6 +80,7 @@ moments! {
     AnsweredFromMemory = "chunk answered from the partner's memory",
     LedgerRestored = "ledger of a partner restored from a backup",
     RowsFellBack = "rows of a partner fell back",
+    MisstatementNoticed = "wrong word of a partner about a round noticed",
     RestoreNoticed = "round of a restored ledger found to differ",
     RestoredSentAgain = "settlement sent again to a restored ledger",
     ToldAnew = "bet unknown to a restored ledger told anew",
@@ -138,7 +138,8 @@ impl Reach {
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let moments = Moment::ALL.iter().map(|moment| (moment.name(), self.count(*moment)));
         let count = |which| self.misbehaviours.get(&which).copied().unwrap_or(0);
-        moments.chain(played().map(move |which| (which.entry().name, count(which))))
+        let played = Misbehaviour::ALL.into_iter();
+        moments.chain(played.map(move |which| (which.entry().name, count(which))))
     }
 
     /// What was never reached, by name.

@@ -56,6 +56,11 @@ impl Manner {
     const fn is_unheard(self) -> bool {
         matches!(self, Self::Unheard | Self::Wrong(_, None))
     }
+
+    /// How many rows of a round are left out of what is said of it.
+    fn rows_lost(self) -> usize {
+        usize::from(matches!(self, Self::Wrong(Misbehaviour::UnknownThenKnown, _)))
+    }
 }
 
 /// A call at the partner's door.
@@ -241,8 +246,8 @@ impl World {
         let body = match &call.endpoint {
             Endpoint::Authorize => self.authorize(&call),
             Endpoint::State => self.state(&call, manner),
-            Endpoint::Close => self.close_round(&call),
-            Endpoint::Rows { round, after } => self.round_bets(&call, round, after),
+            Endpoint::Close => self.close_round(&call, manner),
+            Endpoint::Rows { round, after } => self.round_bets(&call, (round, after), manner),
             Endpoint::Query => self.query(&call),
         };
         let reply = match (manner, body) {
@@ -380,11 +385,15 @@ impl World {
     }
 
     /// What the partner's register says of a round.
-    fn close_round(&mut self, call: &Call) -> Result<Bytes, u16> {
+    fn close_round(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
         let request: CloseRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
         let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
         self.reach.hit(Moment::RoundClosed);
-        serde_json::to_vec(&register.close(&request)).map(Bytes::from).map_err(|_| 500)
+        let closed = match manner.rows_lost() {
+            0 => register.close(&request),
+            lost => register.without(&request.round_id, lost).close(&request),
+        };
+        serde_json::to_vec(&closed).map(Bytes::from).map_err(|_| 500)
     }
 
     fn query(&self, call: &Call) -> Result<Bytes, u16> {
@@ -395,10 +404,18 @@ impl World {
     }
 
     /// Its rows of a round, few to a page.
-    fn round_bets(&mut self, call: &Call, round: &RoundId, after: &str) -> Result<Bytes, u16> {
+    fn round_bets(
+        &mut self,
+        call: &Call,
+        (round, after): (&RoundId, &str),
+        manner: Manner,
+    ) -> Result<Bytes, u16> {
         let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
         self.reach.hit(Moment::RowsCompared);
-        let page = register.round_bets(round.as_str(), after, 3);
+        let page = match manner.rows_lost() {
+            0 => register.round_bets(round.as_str(), after, 3),
+            lost => register.without(round.as_str(), lost).round_bets(round.as_str(), after, 3),
+        };
         serde_json::to_vec(&page).map(Bytes::from).map_err(|_| 500)
     }
 
