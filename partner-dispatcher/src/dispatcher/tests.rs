@@ -7,5 +7,6 @@ mod outage;
 mod property;
 mod refusing;
 mod retry;
+mod returning;
 mod rig;
 mod superseding;

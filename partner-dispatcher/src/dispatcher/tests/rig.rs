@@ -252,10 +252,15 @@ impl Rig {
 
     /// Answers the reads ahead that wait, and those that follow, two records at a time.
     pub(super) fn peek(&mut self) {
+        self.peek_by(2);
+    }
+
+    /// The same, of so many records at a time.
+    pub(super) fn peek_by(&mut self, max: usize) {
         while let Some((token, (source, from))) = self.peeks.pop_first() {
             let log = self.log.get(&source).map(Vec::as_slice).unwrap_or_default();
             let from = usize::try_from(from).unwrap();
-            let records = log[from..].iter().take(2).cloned().collect();
+            let records = log[from..].iter().take(max).cloned().collect();
             let end = u64::try_from(log.len()).unwrap();
             self.feed(Input::Peeked { token, records, end });
         }
