@@ -63,6 +63,10 @@ pub enum Spoilt {
 
 /// The decision for each of the catalogue. This world has no bytes: what production's client makes of broken ones, of
 /// TLS and of signatures is that no answer counts, applied or not.
+///
+/// Of TLS the field has certificates that are over or for another host. No call goes out then, which is `Unreached` here. The
+/// wallet of the kit speaks plain HTTP and shows no certificate, so it sends an alert in the place of an answer; certificates
+/// that are wrong meet the client in the tests of `runtime` (`http/tests/tls.rs`).
 pub(super) const fn play(which: Misbehaviour) -> Play {
     use Misbehaviour as M;
     match which {

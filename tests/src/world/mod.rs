@@ -5,6 +5,7 @@
 //! step split into single facts, appends and offset stores that land in any order.
 
 pub mod actor;
+mod asked;
 mod busy;
 pub mod calls;
 pub mod cast;

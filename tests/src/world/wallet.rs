@@ -9,11 +9,11 @@ use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
 use partner_kit::register::{LedgerOptions, Register};
+use schemas::PartnerId;
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, QueryRequest,
-    RowStatus, StateItem, StateRequest, StateResponse, StateResult,
+    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateItem,
+    StateRequest, StateResponse, StateResult,
 };
-use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a partner, or what stands before it, says that did nothing: among them a 409 to a first call, a gateway
@@ -58,7 +58,7 @@ impl Manner {
     }
 
     /// How many rows of a round are left out of what is said of it.
-    fn rows_lost(self) -> usize {
+    pub(super) fn rows_lost(self) -> usize {
         usize::from(matches!(self, Self::Wrong(Misbehaviour::UnknownThenKnown, _)))
     }
 }
@@ -382,41 +382,6 @@ impl World {
             self.wallets.remembered.insert(known, body.clone());
         }
         Ok(body)
-    }
-
-    /// What the partner's register says of a round.
-    fn close_round(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
-        let request: CloseRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        self.reach.hit(Moment::RoundClosed);
-        let closed = match manner.rows_lost() {
-            0 => register.close(&request),
-            lost => register.without(&request.round_id, lost).close(&request),
-        };
-        serde_json::to_vec(&closed).map(Bytes::from).map_err(|_| 500)
-    }
-
-    fn query(&self, call: &Call) -> Result<Bytes, u16> {
-        let request: QueryRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        let response = register.query(&request);
-        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
-    }
-
-    /// Its rows of a round, few to a page.
-    fn round_bets(
-        &mut self,
-        call: &Call,
-        (round, after): (&RoundId, &str),
-        manner: Manner,
-    ) -> Result<Bytes, u16> {
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        self.reach.hit(Moment::RowsCompared);
-        let page = match manner.rows_lost() {
-            0 => register.round_bets(round.as_str(), after, 3),
-            lost => register.without(round.as_str(), lost).round_bets(round.as_str(), after, 3),
-        };
-        serde_json::to_vec(&page).map(Bytes::from).map_err(|_| 500)
     }
 
     /// What a partner in this manner says of an item without looking at its register.
