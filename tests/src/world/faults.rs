@@ -143,7 +143,10 @@ impl Faults {
             faults.pause_ms_max = 9_000;
         }
         if rng.chance(exists) {
-            faults.misbehaves = Some((*rng.pick(&Misbehaviour::ALL), 50 + rng.below(250)));
+            let (which, rate) = (*rng.pick(&Misbehaviour::ALL), 50 + rng.below(250));
+            // Rounds are asked about seldom, and a difference counts once it is seen twice.
+            let rate = if which.entry().cases.is_empty() { rate } else { 900 };
+            faults.misbehaves = Some((which, rate));
         }
         // A seed whose draw left almost nothing gets two faults that are always there.
         faults.rebalance = faults.rebalance.max(180);
