@@ -74,7 +74,8 @@ fn other_bounds_count_from_the_next_look_on() {
     rig.answer_with(|_| Err(CallError::Timeout));
     rig.advance(200);
     let calls = answered(&mut rig);
-    assert!(calls.values().all(|(items, _)| *items <= 10), "{calls:?}");
+    let most = calls.values().map(|(items, _)| *items).max();
+    assert!(most <= Some(10), "{most:?} items");
     assert_eq!(rig.deliveries().len(), 95);
 }
 
