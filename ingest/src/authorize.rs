@@ -170,18 +170,17 @@ impl<C: Clock> Authorize<C> {
         answer: Result<HttpAnswer, CallError>,
     ) -> HoldReply {
         match answer {
-            Ok(answer) => match rest_ms(&answer) {
-                None => {
-                    if answer.status == 200 {
-                        gate.rest_ends();
+            Ok(answer) => {
+                let reply = HoldReply::from(answer);
+                match &reply {
+                    HoldReply::Busy { rest_ms } => {
+                        gate.rest(Instant::now() + Duration::from_millis(rest_ms.cast_unsigned()));
                     }
-                    HoldReply::Http { status: answer.status, body: answer.body }
+                    HoldReply::Http { status: 200, .. } => gate.rest_ends(),
+                    HoldReply::Http { .. } | HoldReply::Nothing { .. } | HoldReply::Unsent => {}
                 }
-                Some(rest_ms) => {
-                    gate.rest(Instant::now() + Duration::from_millis(rest_ms));
-                    HoldReply::Busy { rest_ms: rest_ms.cast_signed() }
-                }
-            },
+                reply
+            }
             Err(error) => {
                 if matches!(error, CallError::Signature(_)) {
                     // They hold stakes that we cannot count, and must be told.
@@ -229,6 +228,15 @@ fn told(answer: &Result<HttpAnswer, CallError>, in_time: bool) -> Told {
             | CallError::Unknown
             | CallError::Signature(_),
         ) => Told::Nothing,
+    }
+}
+
+impl From<HttpAnswer> for HoldReply {
+    fn from(answer: HttpAnswer) -> Self {
+        match rest_ms(&answer) {
+            None => Self::Http { status: answer.status, body: answer.body },
+            Some(rest_ms) => Self::Busy { rest_ms: rest_ms.cast_signed() },
+        }
     }
 }
 

@@ -147,7 +147,7 @@ fn bets_routes<E: Engine>() -> Router<ApiState<E>> {
         .route("/v1/bets/{bet}/cancel", post(bets::cancel::<E>))
         .route("/v1/partners", get(partners::list::<E>).post(partners::create::<E>))
         .route("/v1/partners/{partner}", get(partners::show::<E>).put(partners::set::<E>))
-        .route("/v1/partners/{partner}/check", get(partners::check::<E>))
+        .route("/v1/partners/{partner}/check", get(partners::check::<E>).post(partners::adopt::<E>))
         .route("/v1/partners/{partner}/pause", post(partners::pause::<E>))
         .route("/v1/partners/{partner}/resume", post(partners::resume::<E>))
 }

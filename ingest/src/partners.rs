@@ -280,7 +280,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ed25519_dalek::SigningKey;
-    use schemas::partners::CurrencyLimits;
+    use schemas::partners::{CurrencyLimits, StateCalls};
 
     fn key(secret: u8) -> SigningKey {
         SigningKey::from_bytes(&[secret; 32])
@@ -294,6 +294,7 @@ mod tests {
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             calls_per_s: None,
             stakes_per_s: None,
+            state_calls: StateCalls::default(),
         }
     }
 

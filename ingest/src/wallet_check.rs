@@ -1,5 +1,5 @@
 //! A partner's wallet asked what it can do and how it is, against what is known of the partner here: for people, before
-//! and after it goes live. Nothing changes its behaviour for what is found.
+//! and after it goes live. What it says that it takes counts once an operator has taken it over into its profile.
 
 use crate::partners::{Partner, Partners};
 use crate::placing::Limits;
@@ -9,9 +9,11 @@ use runtime::{Clock, Millis};
 use schemas::PartnerId;
 use schemas::contract::{
     ANSWER_BYTES_MAX, API_VERSION, CAPABILITIES_PATH, CapabilitiesResponse, HEALTH_PATH,
-    HealthResponse, STATE_BYTES_MAX, STATE_ITEMS_MAX, get_id, parse_timestamp,
+    HealthResponse, STATE_BYTES_MAX, STATE_BYTES_MIN, STATE_ITEMS_MAX, get_id, parse_timestamp,
 };
+use schemas::partners::{Profile, StateCalls};
 use serde::de::DeserializeOwned;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The longest wait for an answer.
@@ -27,34 +29,63 @@ const CLOCK_MS_MAX: Millis = 2_000;
 const CORRECTION_DAYS_MIN: u64 = 30;
 const RETENTION_DAYS_MIN: u64 = 395;
 
-/// What was found.
+/// What a wallet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// What the wallet says that it can do, if it says it.
-    pub capabilities: Option<CapabilitiesResponse>,
-    /// A sentence for each thing that is not as it should be.
-    pub differences: Vec<String>,
+pub struct Asked {
+    /// What it says that it can do, or why that cannot be read.
+    pub capabilities: Result<CapabilitiesResponse, String>,
+    /// How it is, or why that cannot be read.
+    health: Result<HealthResponse, String>,
+    /// When it was asked how it is, and when it had answered.
+    at: (Millis, Millis),
 }
 
-/// Asks the wallet of `partner`.
-pub async fn check(partners: &Partners, partner: &Partner, clock: &impl Clock) -> Checked {
-    let mut differences = Vec::new();
-    let capabilities = match get(partners, &partner.id, CAPABILITIES_PATH, clock).await {
-        Ok(said) => {
-            differences.extend(of_capabilities(partner, &said));
-            Some(said)
-        }
-        Err(why) => {
-            differences.push(format!("its capabilities cannot be read: {why}"));
-            None
-        }
-    };
-    let asked_at = clock.now();
-    match get(partners, &partner.id, HEALTH_PATH, clock).await {
-        Ok(said) => differences.extend(of_health(partner, &said, (asked_at, clock.now()))),
-        Err(why) => differences.push(format!("its health cannot be read: {why}")),
+impl Asked {
+    /// Asks the wallet of `partner`.
+    pub async fn of(partners: &Partners, partner: &PartnerId, clock: &impl Clock) -> Self {
+        let capabilities = get(partners, partner, CAPABILITIES_PATH, clock).await;
+        let asked_at = clock.now();
+        let health = get(partners, partner, HEALTH_PATH, clock).await;
+        Self { capabilities, health, at: (asked_at, clock.now()) }
     }
-    Checked { capabilities, differences }
+
+    /// A sentence for each thing that is not as it should be for the partner as it is known here.
+    pub fn differences(&self, partner: &Partner) -> Vec<String> {
+        let unread = |what, why| vec![format!("its {what} cannot be read: {why}")];
+        let mut differences = match &self.capabilities {
+            Ok(said) => of_capabilities(partner, said),
+            Err(why) => unread("capabilities", why),
+        };
+        differences.extend(match &self.health {
+            Ok(said) => of_health(partner, said, self.at),
+            Err(why) => unread("health", why),
+        });
+        differences
+    }
+}
+
+/// The profile with what its wallet says that it takes; none if no settlement could be told within that. A rate is lowered
+/// alone: a smaller one was agreed on by people.
+pub fn adopted(profile: &Profile, said: &CapabilitiesResponse) -> Option<Profile> {
+    let number = |theirs: u64| u32::try_from(theirs).unwrap_or(u32::MAX);
+    // Nothing where it takes as much as there ever is.
+    let less = |theirs: u64, most: usize| {
+        let all = u64::try_from(most).is_ok_and(|most| most <= theirs);
+        if all { Some(None) } else { NonZeroU32::new(number(theirs)).map(Some) }
+    };
+    let state_calls = StateCalls {
+        items_max: less(said.items_max, STATE_ITEMS_MAX)?,
+        bytes_max: less(said.bytes_max, STATE_BYTES_MAX)?,
+        gzip: said.gzip,
+    };
+    state_calls.check().ok()?;
+    let theirs = match said.calls_per_second_max {
+        Some(theirs) => Some(NonZeroU32::new(number(theirs))?),
+        None => None,
+    };
+    let lower = |ours: Option<NonZeroU32>| ours.into_iter().chain(theirs).min();
+    let (calls_per_s, stakes_per_s) = (lower(profile.calls_per_s), lower(profile.stakes_per_s));
+    Some(Profile { state_calls, calls_per_s, stakes_per_s, ..profile.clone() })
 }
 
 async fn get<T: DeserializeOwned>(
@@ -97,10 +128,8 @@ fn of_capabilities(partner: &Partner, said: &CapabilitiesResponse) -> Vec<String
             Some(_) => {}
         }
     }
-    let least = |most: usize| u64::try_from(most).unwrap_or(u64::MAX);
+    differences.extend(of_state_calls(&partner.profile.state_calls, said));
     for (what, theirs, wanted) in [
-        ("items in a state call", said.items_max, least(STATE_ITEMS_MAX)),
-        ("bytes in a state call", said.bytes_max, least(STATE_BYTES_MAX)),
         ("days in which a correction is taken", said.correction_window_days, CORRECTION_DAYS_MIN),
         ("days for which a row is kept", said.retention_days, RETENTION_DAYS_MIN),
     ] {
@@ -132,6 +161,31 @@ fn of_capabilities(partner: &Partner, said: &CapabilitiesResponse) -> Vec<String
         differences.push(format!(
             "it may take {authorize_ms} ms for a stake, and {budget_ms} ms are waited"
         ));
+    }
+    differences
+}
+
+/// Where state calls may be more than the wallet takes.
+fn of_state_calls(ours: &StateCalls, said: &CapabilitiesResponse) -> Vec<String> {
+    let mut differences = Vec::new();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let (items, bytes) = ours.within((STATE_ITEMS_MAX, STATE_BYTES_MAX));
+    for (what, field, theirs, least, ours) in [
+        ("items", "items_max", said.items_max, 1, items),
+        ("bytes", "bytes_max", said.bytes_max, STATE_BYTES_MIN, bytes),
+    ] {
+        if theirs < number(least) {
+            differences
+                .push(format!("{what} in a state call: {theirs}, and at least {least} are needed"));
+        } else if theirs < number(ours) {
+            differences.push(format!(
+                "{what} in a state call: it takes {theirs}, and its profile has {ours} ({field})"
+            ));
+        }
+    }
+    if ours.gzip && !said.gzip {
+        differences
+            .push("it takes nothing packed, and its profile has it packed (gzip)".to_owned());
     }
     differences
 }
@@ -178,7 +232,7 @@ mod tests {
     use super::*;
     use crate::partners::Betting;
     use schemas::contract::{AnswerTimes, CurrencyBody, timestamp};
-    use schemas::partners::{CurrencyLimits, LedgerWord, Profile, Said};
+    use schemas::partners::{CurrencyLimits, LedgerWord, Said};
 
     const NOW: Millis = 1_800_000_000_000;
 
@@ -192,6 +246,7 @@ mod tests {
                 reply_keys: Vec::new(),
                 calls_per_s: Some(50.try_into().unwrap()),
                 stakes_per_s: Some(40.try_into().unwrap()),
+                state_calls: StateCalls::default(),
                 currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             },
             set: None,
@@ -231,7 +286,7 @@ mod tests {
         let wanted =
             "calls a second: it takes 50 of each kind, and its profile has no limit (stakes_per_s)";
         assert_eq!(told, [wanted]);
-        let changes: [(Change, &str); 11] = [
+        let changes: [(Change, &str); 13] = [
             (|said| said.partner_id = "bolt".to_owned(), "it says that it is the wallet of `bolt`"),
             (
                 |said| said.ledger_epoch = "8".to_owned(),
@@ -244,11 +299,16 @@ mod tests {
             (|said| said.currencies[0].exponent = 3, "EUR has 3 decimals there and 2 here"),
             (
                 |said| said.items_max = 499,
-                "items in a state call: 499, and at least 500 are needed",
+                "items in a state call: it takes 499, and its profile has 500 (items_max)",
             ),
             (
                 |said| said.bytes_max -= 1,
-                "bytes in a state call: 262143, and at least 262144 are needed",
+                "bytes in a state call: it takes 262143, and its profile has 262144 (bytes_max)",
+            ),
+            (|said| said.items_max = 0, "items in a state call: 0, and at least 1 are needed"),
+            (
+                |said| said.bytes_max = 4_095,
+                "bytes in a state call: 4095, and at least 4096 are needed",
             ),
             (
                 |said| said.correction_window_days = 29,
@@ -277,6 +337,43 @@ mod tests {
         older.api_versions.pop();
         let wanted = format!("it speaks 2025-01-01, and is spoken to as {API_VERSION}");
         assert_eq!(of_capabilities(&partner(), &older), [wanted]);
+    }
+
+    #[test]
+    fn what_a_wallet_takes_less_of_is_taken_over_and_no_difference_is_left() {
+        let mut partner = partner();
+        partner.profile.state_calls.gzip = true;
+        let mut said = CapabilitiesResponse {
+            items_max: 10,
+            bytes_max: 4_096,
+            calls_per_second_max: Some(45),
+            ..good()
+        };
+        assert_eq!(of_capabilities(&partner, &said).len(), 4);
+        let after = adopted(&partner.profile, &said).unwrap();
+        let number = NonZeroU32::new;
+        let state_calls =
+            StateCalls { items_max: number(10), bytes_max: number(4_096), gzip: false };
+        assert_eq!(after.state_calls, state_calls);
+        assert_eq!((after.calls_per_s, after.stakes_per_s), (number(45), number(40)));
+        assert_eq!(after.wallet_url, partner.profile.wallet_url);
+        partner.profile = after;
+        assert_eq!(of_capabilities(&partner, &said), Vec::<String>::new());
+
+        said = CapabilitiesResponse { gzip: true, calls_per_second_max: None, ..good() };
+        said.items_max = u64::MAX;
+        let after = adopted(&partner.profile, &said).unwrap();
+        assert_eq!(after.state_calls, StateCalls { gzip: true, ..StateCalls::default() });
+        assert_eq!(after.calls_per_s, number(45), "it says nothing of a rate");
+        for change in [
+            |said: &mut CapabilitiesResponse| said.items_max = 0,
+            |said: &mut CapabilitiesResponse| said.bytes_max = 4_095,
+            |said: &mut CapabilitiesResponse| said.calls_per_second_max = Some(0),
+        ] {
+            let mut said = good();
+            change(&mut said);
+            assert_eq!(adopted(&partner.profile, &said), None, "nobody could keep to that");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct StateCall {
     pub request: Arc<StateRequest>,
     /// The request as JSON.
     pub bytes: Bytes,
+    /// Whether the bytes are packed on their way.
+    pub gzip: bool,
     /// 1 for items that were never sent, else one more than the most often sent item was. Only for a
     /// header: it never changes the bytes.
     pub attempt: u32,
@@ -141,6 +143,7 @@ impl Filling {
             path: schemas::contract::STATE_PATH,
             request,
             bytes: bytes.into(),
+            gzip: false,
             attempt: self.attempt,
             caused_at_min: self.caused_at_min,
         };

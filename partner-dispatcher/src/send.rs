@@ -4,11 +4,16 @@ use crate::chunk::StateCall;
 use crate::dispatcher::Dispatcher;
 use crate::judge::{Answer, Came, is_nonsense};
 use crate::metrics::Metrics;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderName, HeaderValue, Method};
 use runtime::http::{CallError, Message, Peers, Pools, outcome};
 use runtime::{Alarm, Caller, Clock, telemetry};
 use schemas::PartnerId;
 use schemas::contract::{ANSWER_BYTES_MAX, API_VERSION, STATE_PATH, Traffic};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// How a call is counted whose 200 decides nothing of some item.
@@ -46,17 +51,26 @@ impl<K: Clock> Sender<K> {
     }
 
     async fn send(&self, call: &StateCall) -> Came {
+        // The attempt stands in a header alone: the bytes of a chunk never change.
+        let mut headers = vec![
+            (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),
+            (HeaderName::from_static("attempt"), HeaderValue::from(call.attempt)),
+        ];
+        let packed = call.gzip.then(|| pack(&call.bytes)).transpose();
+        let packed = packed.unwrap_or_else(|error| {
+            tracing::warn!(partner = %call.partner, %error, "a chunk goes as it is");
+            None
+        });
+        if packed.is_some() {
+            headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        }
         let message = Message {
             id: &call.request.chunk_id,
             method: Method::POST,
             path: call.path,
             route: STATE_PATH,
-            // The attempt stands in a header alone: the bytes of a chunk never change.
-            headers: &[
-                (HeaderName::from_static("api-version"), HeaderValue::from_static(API_VERSION)),
-                (HeaderName::from_static("attempt"), HeaderValue::from(call.attempt)),
-            ],
-            body: Some(call.bytes.clone()),
+            headers: &headers,
+            body: Some(packed.unwrap_or_else(|| call.bytes.clone())),
         };
         let (partner, wait) = (&call.partner, self.call_wait_max);
         let client = self.pools.client((partner.clone(), call.request.traffic));
@@ -70,6 +84,13 @@ impl<K: Clock> Sender<K> {
         }
         answer
     }
+}
+
+/// The same bytes from the same: no time stands in the header.
+fn pack(bytes: &[u8]) -> std::io::Result<Bytes> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(bytes)?;
+    packer.finish().map(Bytes::from)
 }
 
 impl<K: Clock> Caller<Dispatcher> for Sender<K> {

@@ -162,6 +162,7 @@ fn options(keep: Keep) -> WalletOptions {
         faults: FaultSettings::NONE,
         seed: 1,
         requests_max: 1024,
+        takes: partner_kit::Takes::ALL,
         clock: system_clock(),
         orders: Orders::default(),
     }

@@ -8,8 +8,10 @@ use crate::faults::FaultSettings;
 use crate::journal::Durability;
 use crate::register::{ClawBack, LedgerOptions};
 use crate::signed::{Keyring, KeysError};
+use crate::takes::Takes;
 use crate::wallet::{Clock, Keep, Orders, WalletOptions};
 use clap::{Args, ValueEnum};
+use schemas::contract::{STATE_BYTES_MAX, STATE_ITEMS_MAX};
 use schemas::{Currency, PartnerId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -119,6 +121,15 @@ pub struct WalletArgs {
     /// Requests answered at once by a wallet; one more gets a 503
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub requests_max: usize,
+    /// Items taken in a state call; more get a 413
+    #[arg(long, value_name = "N", default_value_t = STATE_ITEMS_MAX, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=500))]
+    pub items_max: usize,
+    /// Bytes taken in the body of a state call, unpacked; more get a 413
+    #[arg(long, value_name = "N", default_value_t = STATE_BYTES_MAX, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4_096..=262_144))]
+    pub bytes_max: usize,
+    /// Take state calls that are packed, too
+    #[arg(long)]
+    pub gzip: bool,
     /// Seed of the faults; the second partner gets the next one, and so on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -163,6 +174,11 @@ impl WalletArgs {
                 faults: self.faults,
                 seed,
                 requests_max: self.requests_max,
+                takes: Takes {
+                    items_max: self.items_max,
+                    bytes_max: self.bytes_max,
+                    gzip: self.gzip,
+                },
                 clock: Clock::clone(clock),
                 orders: orders.clone(),
             })

@@ -10,6 +10,7 @@ use crate::movement::DeclineCode;
 use crate::problem::Problem;
 use crate::register::{API_VERSION, Register};
 use crate::signed::{Signing, signed};
+use crate::takes::{Came, Takes, within};
 use crate::wallet::Wallet;
 use axum::Json;
 use axum::Router;
@@ -23,7 +24,7 @@ use http::{HeaderMap, HeaderValue, header};
 use schemas::contract::{
     AUTHORIZE_PATH, AuthorizeRequest, CAPABILITIES_PATH, CLOSE_PATH, CloseRequest, HEALTH_PATH,
     HealthResponse, MoneyBody, QUERY_BETS_MAX, QUERY_PATH, QueryRequest, ROUND_BETS_MAX,
-    ROUND_BETS_PATH, STATE_BYTES_MAX, STATE_ITEMS_MAX, STATE_PATH, StateRequest, timestamp,
+    ROUND_BETS_PATH, STATE_BYTES_MAX, STATE_PATH, StateRequest, timestamp,
 };
 use schemas::{Money, PlayerId};
 use serde::de::DeserializeOwned;
@@ -43,6 +44,9 @@ pub(crate) struct App {
     pub(crate) permits: Arc<Semaphore>,
     /// Calls of `/state`, whatever becomes of them.
     pub(crate) state_calls: Arc<AtOnce>,
+    /// What these may be, and were.
+    pub(crate) takes: Takes,
+    pub(crate) came: Arc<Came>,
     pub(crate) signing: Signing,
 }
 
@@ -57,6 +61,12 @@ impl App {
 impl FromRef<App> for Arc<Wallet> {
     fn from_ref(app: &App) -> Self {
         Arc::clone(&app.wallet)
+    }
+}
+
+impl FromRef<App> for (Takes, Arc<Came>) {
+    fn from_ref(app: &App) -> Self {
+        (app.takes, Arc::clone(&app.came))
     }
 }
 
@@ -97,6 +107,7 @@ pub(crate) fn router(app: App) -> Router {
     let calls = with(Router::new(), calls())
         .route_layer(from_fn_with_state(app.clone(), limit))
         .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave))
+        .route_layer(from_fn_with_state((app.takes, Arc::clone(&app.came)), within))
         .route_layer(from_fn_with_state(Arc::clone(&app.state_calls), count_state));
     let tellings = with(Router::new(), tellings())
         .route_layer(from_fn_with_state(Arc::clone(&app.mischief), misbehave_if_asked));
@@ -161,6 +172,7 @@ async fn authorize(
 async fn state(
     State(wallet): State<Arc<Wallet>>,
     put_off: Option<Extension<PutOff>>,
+    State((takes, came)): State<(Takes, Arc<Came>)>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -169,7 +181,8 @@ async fn state(
     if request.op != "state" || request.items.is_empty() {
         return Err(about(Problem::bad_request("op must be `state`, with 1 to 500 items")));
     }
-    if STATE_ITEMS_MAX < request.items.len() {
+    came.of_items(request.items.len());
+    if takes.items_max < request.items.len() {
         return Err(about(Problem::too_large()));
     }
     form::state(&request).map_err(about)?;
@@ -229,8 +242,9 @@ async fn round_bets(
     Ok(Json(app.wallet.round_bets(&round_id, &page.after, limit, lost).await?).into_response())
 }
 
-async fn capabilities(State(wallet): State<Arc<Wallet>>) -> Response {
-    Json(wallet.peek(|register| register.capabilities())).into_response()
+async fn capabilities(State(app): State<App>) -> Response {
+    let said = app.wallet.peek(|register| register.capabilities());
+    Json(app.takes.said(said)).into_response()
 }
 
 async fn health(State(wallet): State<Arc<Wallet>>) -> Response {
@@ -267,17 +281,25 @@ struct Stats {
     entries: u64,
     /// The most calls of `/state` that were being answered at once.
     state_calls_at_once_max: u64,
+    /// The most items of a call of `/state`, and the most bytes before it was packed; how many calls were packed.
+    state_items_most: usize,
+    state_bytes_most: usize,
+    state_calls_packed: usize,
     faults: FaultCounts,
 }
 
 async fn stats(State(app): State<App>) -> Json<Stats> {
     let (faults, state_calls_at_once_max) = (app.mischief.counts(), app.state_calls.most());
+    let (state_items_most, state_bytes_most, state_calls_packed) = app.came.most();
     Json(app.wallet.peek(|register| Stats {
         partner: register.options().partner.to_string(),
         rows: register.rows().len(),
         players: register.accounts().len(),
         entries: register.seq(),
         state_calls_at_once_max,
+        state_items_most,
+        state_bytes_most,
+        state_calls_packed,
         faults,
     }))
 }

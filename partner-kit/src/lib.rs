@@ -25,9 +25,11 @@ mod problem;
 pub mod register;
 pub mod serve;
 mod signed;
+mod takes;
 pub mod wallet;
 
 pub use args::{MisbehaveArgs, WalletArgs};
 pub use serve::{ServeError, misbehave, run, serve, serve_wallet};
 pub use signed::{KeysError, WalletKeys};
+pub use takes::Takes;
 pub use wallet::{Keep, Orders, Wallet, WalletOptions, system_clock};

@@ -91,7 +91,7 @@ pub async fn serve(
 }
 
 /// Serves a wallet that is open until `shutdown`, then lets the requests in flight end. Of the options,
-/// keys, faults, seed, clock, orders and `requests_max` count.
+/// keys, faults, seed, clock, orders, `requests_max` and what it takes count.
 ///
 /// # Errors
 /// [`ServeError::Task`] if the journal's end panicked.
@@ -111,6 +111,8 @@ pub async fn serve_wallet(
         mischief: Arc::clone(&mischief),
         permits: Arc::new(Semaphore::new(options.requests_max)),
         state_calls: Arc::default(),
+        takes: options.takes,
+        came: Arc::default(),
         signing: Signing {
             partner: options.ledger.partner.clone(),
             keys: Arc::new(options.keys.clone()),

@@ -9,6 +9,7 @@ use crate::misbehaviours::Script;
 use crate::movement::{DeclineCode, Entry, Epoch};
 use crate::register::{LedgerOptions, Refusal, Register};
 use crate::signed::WalletKeys;
+use crate::takes::Takes;
 use schemas::Money;
 use schemas::contract::{
     AuthorizeRequest, AuthorizeResponse, CloseRequest, CloseResponse, ItemOutcome, QueryRequest,
@@ -56,6 +57,8 @@ pub struct WalletOptions {
     pub seed: u64,
     /// Requests answered at once; one more is told that the wallet is overloaded.
     pub requests_max: usize,
+    /// What a state call may be.
+    pub takes: Takes,
     /// Where the time comes from.
     pub clock: Clock,
     /// What misbehaves besides the switches.
@@ -80,6 +83,7 @@ impl fmt::Debug for WalletOptions {
             .field("faults", &self.faults)
             .field("seed", &self.seed)
             .field("requests_max", &self.requests_max)
+            .field("takes", &self.takes)
             .field("orders", &self.orders)
             .finish_non_exhaustive()
     }

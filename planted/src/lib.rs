@@ -73,6 +73,10 @@ bugs! {
     RetriesDropped = "retries-dropped",
     /// DESIGN 7: the item kept as the probe is not moved to a tier like the others.
     ProbeNotMoved = "probe-not-moved",
+    /// Contract 6: a partner that asks for a rest is called all the same.
+    RestIgnored = "rest-ignored",
+    /// Contract 6: a rest that was asked for never ends.
+    RestUnended = "rest-unended",
     /// R17: `superseded` is believed whatever it names.
     SupersededBelieved = "superseded-believed",
     /// R19, H23: what rejected and cancelled bets are owed is not compared with answers.

@@ -26,6 +26,7 @@ use check::check;
 use layers::Layers;
 use read::read;
 use schemas::Currency;
+use schemas::partners::StateCalls;
 use serde::{Deserialize, Serialize};
 use show::show;
 use std::collections::BTreeMap;
@@ -308,8 +309,24 @@ pub struct Partner {
     /// Stakes that it is asked for in a second by each process that takes bets; none for what `placing` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stakes_per_s: Option<NonZeroU32>,
+    /// Items that a state call may carry; none for as many as the contract has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_max: Option<NonZeroU32>,
+    /// Bytes that the body of a state call may have before it is packed; none for as many as the contract has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<NonZeroU32>,
+    /// Whether the body of a state call may be packed.
+    #[serde(default)]
+    pub gzip: bool,
     /// The currencies it takes bets in.
     pub currencies: Vec<CurrencyLimits>,
+}
+
+impl Partner {
+    /// What a state call to its wallet may be.
+    pub fn state_calls(&self) -> StateCalls {
+        StateCalls { items_max: self.items_max, bytes_max: self.bytes_max, gzip: self.gzip }
+    }
 }
 
 impl std::fmt::Debug for Partner {

@@ -27,6 +27,8 @@ pub const API_VERSION: &str = "2026-11-01";
 pub const STATE_ITEMS_MAX: usize = 500;
 /// Bytes a state call may have.
 pub const STATE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a state call that every wallet takes: any one item fits, whatever its names.
+pub const STATE_BYTES_MIN: usize = 4 * 1024;
 /// Bytes an answer may have; a longer one is no answer.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Path of the stake request.

@@ -4,7 +4,7 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
-pub use profile::{CurrencyLimits, LimitsError, Profile};
+pub use profile::{CurrencyLimits, LimitsError, Profile, StateCalls, StateCallsError};
 
 use crate::PartnerId;
 use crate::bets::{Unreadable, need};
@@ -125,8 +125,13 @@ impl PartnerSaid {
                 token_key: need(record.token_key, "token_key")?,
                 reply_keys: need(record.reply_keys, "reply_keys")?,
                 currencies: profile::read(need(record.currencies, "currencies")?)?,
-                calls_per_s: profile::per_s(record.calls_per_s, "calls_per_s")?,
-                stakes_per_s: profile::per_s(record.stakes_per_s, "stakes_per_s")?,
+                calls_per_s: profile::count(record.calls_per_s, "calls_per_s")?,
+                stakes_per_s: profile::count(record.stakes_per_s, "stakes_per_s")?,
+                state_calls: StateCalls {
+                    items_max: profile::count(record.items_max, "items_max")?,
+                    bytes_max: profile::count(record.bytes_max, "bytes_max")?,
+                    gzip: record.gzip.unwrap_or_default(),
+                },
             }),
             (None, LEDGER) => PartnerWord::Ledger(LedgerWord {
                 epoch: need(record.ledger_epoch, "ledger_epoch")?,
@@ -169,6 +174,9 @@ impl PartnerSaid {
                 currencies: Some(profile::write(&profile.currencies)),
                 calls_per_s: profile.calls_per_s.map(|number| i64::from(number.get())),
                 stakes_per_s: profile.stakes_per_s.map(|number| i64::from(number.get())),
+                items_max: profile.state_calls.items_max.map(|number| i64::from(number.get())),
+                bytes_max: profile.state_calls.bytes_max.map(|number| i64::from(number.get())),
+                gzip: Some(profile.state_calls.gzip),
                 ..record
             },
         })

@@ -1,9 +1,8 @@
 //! Who may depend on whom (DESIGN 3), and the simulation as part of the normal tests.
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
-use partner_kit::misbehaviours::Money;
+use partner_kit::misbehaviours::{Misbehaviour, Money};
 use pipeline_tests::world;
-use pipeline_tests::world::misbehaving::played;
 use pipeline_tests::world::reach::{Moment, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +69,7 @@ fn two_hundred_seeds_keep_every_rule() {
 /// What a wallet does wrong itself is set aside for people; nothing else is wrong.
 #[test]
 fn partners_that_misbehave_in_one_way_end_right_or_are_noticed() {
-    for which in played() {
+    for which in Misbehaviour::ALL {
         let mut reach = Reach::default();
         for seed in 0..10 {
             let outcome = world::run(seed, false, Some(which));

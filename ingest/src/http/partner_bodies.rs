@@ -4,7 +4,7 @@ use super::body::{Object, invalid};
 use crate::partners::Partner;
 use crate::problem::Problem;
 use schemas::contract::{CapabilitiesResponse, parse_units, timestamp};
-use schemas::partners::{CurrencyLimits, Profile, Said};
+use schemas::partners::{CurrencyLimits, Profile, Said, StateCalls};
 use schemas::{Currency, PartnerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub(super) struct PartnerBody {
 }
 
 #[derive(Debug, Serialize)]
-struct ProfileBody {
+pub(super) struct ProfileBody {
     wallet_url: String,
     token_key: String,
     reply_keys: Vec<String>,
@@ -48,6 +48,13 @@ struct ProfileBody {
     /// Absent where it has no rate of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     stakes_per_s: Option<NonZeroU32>,
+    /// Absent where a state call may carry as many as the contract has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_max: Option<NonZeroU32>,
+    /// Absent where the body of a state call may have as many as the contract has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_max: Option<NonZeroU32>,
+    gzip: bool,
     /// Who said so and why; absent for what the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetByBody>,
@@ -76,6 +83,9 @@ pub(super) struct CheckBody {
     /// What it says that it can do; absent if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) capabilities: Option<CapabilitiesResponse>,
+    /// What it is from now on, if what its wallet says was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) profile: Option<ProfileBody>,
 }
 
 /// Limits in one currency.
@@ -90,10 +100,10 @@ struct CurrencyBody {
     liability_max_units: String,
 }
 
-/// Why betting is paused or resumed.
+/// Why betting is paused or resumed, or what a wallet says is taken over.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PauseBody {
+pub(super) struct ReasonBody {
     pub(super) reason: String,
 }
 
@@ -117,6 +127,15 @@ pub(super) struct SetBody {
     /// all.
     #[serde(default)]
     stakes_per_s: Option<NonZeroU32>,
+    /// Items that a state call may carry; without it, as many as the contract has.
+    #[serde(default)]
+    items_max: Option<NonZeroU32>,
+    /// Bytes that the body of a state call may have before it is packed; without it, as many as the contract has.
+    #[serde(default)]
+    bytes_max: Option<NonZeroU32>,
+    /// Whether the body of a state call may be packed.
+    #[serde(default)]
+    gzip: bool,
     reason: String,
 }
 
@@ -133,15 +152,25 @@ impl From<Partner> for PartnerBody {
             actor,
             since: said.map(|said| timestamp(said.said_at)),
             ledger_epoch: partner.ledger.map(|(ledger, _)| ledger.epoch),
-            profile: ProfileBody {
-                wallet_url: partner.profile.wallet_url,
-                token_key: partner.profile.token_key,
-                reply_keys: partner.profile.reply_keys,
-                currencies: partner.profile.currencies.into_iter().map(Into::into).collect(),
-                calls_per_s: partner.profile.calls_per_s,
-                stakes_per_s: partner.profile.stakes_per_s,
-                set: partner.set.map(Into::into),
-            },
+            profile: (partner.profile, partner.set).into(),
+        }
+    }
+}
+
+impl From<(Profile, Option<Said>)> for ProfileBody {
+    fn from((profile, set): (Profile, Option<Said>)) -> Self {
+        let StateCalls { items_max, bytes_max, gzip } = profile.state_calls;
+        Self {
+            wallet_url: profile.wallet_url,
+            token_key: profile.token_key,
+            reply_keys: profile.reply_keys,
+            currencies: profile.currencies.into_iter().map(Into::into).collect(),
+            calls_per_s: profile.calls_per_s,
+            stakes_per_s: profile.stakes_per_s,
+            items_max,
+            bytes_max,
+            gzip,
+            set: set.map(Into::into),
         }
     }
 }
@@ -194,6 +223,9 @@ impl SetBody {
                 return Err(refused("currency", &"is there twice"));
             }
         }
+        let Self { items_max, bytes_max, gzip, .. } = self;
+        let state_calls = StateCalls { items_max, bytes_max, gzip };
+        state_calls.check().map_err(|error| invalid(error.field, error))?;
         let profile = Profile {
             wallet_url: self.wallet_url,
             token_key: self.token_key,
@@ -201,6 +233,7 @@ impl SetBody {
             currencies,
             calls_per_s: self.calls_per_s,
             stakes_per_s: self.stakes_per_s,
+            state_calls,
         };
         Ok((profile, self.reason))
     }

@@ -4,11 +4,11 @@
 use super::ApiState;
 use super::body::{Id, Json, invalid};
 use super::credentials::Operator;
-use super::partner_bodies::{CheckBody, PartnerBody, PartnersBody, PauseBody, SetBody};
+use super::partner_bodies::{CheckBody, PartnerBody, PartnersBody, ReasonBody, SetBody};
 use crate::auth::Duty;
 use crate::partners::{Partner, ProfileError};
 use crate::problem::{Kind, Problem};
-use crate::wallet_check::{self, Checked};
+use crate::wallet_check::{Asked, adopted};
 use axum::extract::State;
 use http::StatusCode;
 use runtime::{Append, Batch, Clock, Engine, EngineError, Fact, Millis, Topic};
@@ -47,11 +47,30 @@ pub(super) async fn check<E: Engine>(
     Id(partner): Id<PartnerId>,
 ) -> Result<axum::Json<CheckBody>, Problem> {
     operator.on(Duty::Partners)?;
-    let known = api.known_partner(&partner)?;
-    let clock = ApiClock(Arc::clone(&api.now));
-    let Checked { capabilities, differences } =
-        wallet_check::check(&api.partners, &known, &clock).await;
-    Ok(axum::Json(CheckBody { partner_id: partner, differences, capabilities }))
+    let asked = api.asked(&partner).await?;
+    Ok(axum::Json(api.checked(partner, asked, false)?))
+}
+
+/// The same, and from now on its profile says what its wallet says that it takes: the size of state calls, whether they
+/// may be packed, and the rates where they are above that. A wallet that does not say it, or says what nobody could keep
+/// to, changes nothing.
+pub(super) async fn adopt<E: Engine>(
+    State(api): State<ApiState<E>>,
+    operator: Operator,
+    Id(partner): Id<PartnerId>,
+    Json(body): Json<ReasonBody>,
+) -> Result<axum::Json<CheckBody>, Problem> {
+    let actor = operator.on(Duty::Partners)?;
+    let asked = api.asked(&partner).await?;
+    // As it is by now: somebody may have changed it meanwhile.
+    let before = api.known_partner(&partner)?.profile;
+    let after = asked.capabilities.as_ref().ok().and_then(|said| adopted(&before, said));
+    let is_said = after.is_some();
+    if let Some(after) = after.filter(|after| *after != before) {
+        let what = PartnerWord::Profile(after);
+        drop(api.say_of_partner(partner.clone(), what, body.reason, actor).await?);
+    }
+    Ok(axum::Json(api.checked(partner, asked, is_said)?))
 }
 
 /// The clock of the API.
@@ -99,7 +118,7 @@ pub(super) async fn pause<E: Engine>(
     State(api): State<ApiState<E>>,
     operator: Operator,
     Id(partner): Id<PartnerId>,
-    Json(body): Json<PauseBody>,
+    Json(body): Json<ReasonBody>,
 ) -> Answer {
     api.say_pause(partner, true, body.reason, operator.on(Duty::Partners)?).await
 }
@@ -108,7 +127,7 @@ pub(super) async fn resume<E: Engine>(
     State(api): State<ApiState<E>>,
     operator: Operator,
     Id(partner): Id<PartnerId>,
-    Json(body): Json<PauseBody>,
+    Json(body): Json<ReasonBody>,
 ) -> Answer {
     api.say_pause(partner, false, body.reason, operator.on(Duty::Partners)?).await
 }
@@ -117,6 +136,25 @@ impl<E: Engine> ApiState<E> {
     fn known_partner(&self, partner: &PartnerId) -> Result<Partner, Problem> {
         let unknown = || Problem::new(Kind::NOT_FOUND, format!("there is no partner {partner}"));
         self.partners.get(partner).ok_or_else(unknown)
+    }
+
+    async fn asked(&self, partner: &PartnerId) -> Result<Asked, Problem> {
+        self.known_partner(partner)?;
+        Ok(Asked::of(&self.partners, partner, &ApiClock(Arc::clone(&self.now))).await)
+    }
+
+    /// What was found, against the partner as it is known now; with its profile if that was taken over.
+    fn checked(
+        &self,
+        partner_id: PartnerId,
+        asked: Asked,
+        adopted: bool,
+    ) -> Result<CheckBody, Problem> {
+        let partner = self.known_partner(&partner_id)?;
+        let differences = asked.differences(&partner);
+        let capabilities = asked.capabilities.ok();
+        let profile = adopted.then(|| (partner.profile, partner.set).into());
+        Ok(CheckBody { partner_id, differences, capabilities, profile })
     }
 
     async fn say_pause(

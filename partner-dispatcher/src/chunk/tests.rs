@@ -1,6 +1,8 @@
 use super::*;
 use crate::fixtures::{settlement, won};
-use schemas::settlements::Target;
+use schemas::Money;
+use schemas::contract::STATE_BYTES_MIN;
+use schemas::settlements::{Reason, Target};
 
 fn filled(settlements: &[Settlement], bytes_max: usize) -> Filled {
     let mut filling = Filling::new();
@@ -70,4 +72,27 @@ fn h20_a_chunk_is_named_by_its_items_alone() {
     assert_ne!(id(&[won("a", 3), c.clone()]), id(&[won("a", 4), c]));
     // Of a stated form, which partners see: do not change.
     assert_eq!(id(&[a]), "c_9f04012dfc9ec949af5446a160dfd24d");
+}
+
+/// Names as long as they may be, of characters that are long as JSON.
+#[test]
+fn the_widest_item_fits_what_every_wallet_takes() {
+    let money = |units| Money::new(units, "EUR".parse().unwrap(), 8).unwrap();
+    for wide in ["\u{1F3B2}", "\"", "\\"] {
+        let widest = Settlement {
+            bet: format!("{}:{}", "r".repeat(36), "h".repeat(27)).parse().unwrap(),
+            revision: u32::MAX,
+            partner: "p".repeat(32).parse().unwrap(),
+            player: wide.repeat(128).parse().unwrap(),
+            stake: money(i64::MAX),
+            target: Target::Settled(i64::MAX),
+            previous: Target::Held,
+            reason: Reason::ResultWithdrawn,
+            caused_at: 0,
+        };
+        let mut filling = Filling::new();
+        assert!(filling.add(1, &widest, (0, true), STATE_BYTES_MIN).unwrap());
+        let call = filling.finish("acme".parse().unwrap(), Traffic::Correction).call;
+        assert!(call.bytes.len() <= STATE_BYTES_MIN / 2, "{} bytes", call.bytes.len());
+    }
 }

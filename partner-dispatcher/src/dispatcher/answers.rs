@@ -125,6 +125,9 @@ impl Dispatcher {
     /// Leaves the partner alone for as long as it asked, within bounds. While that is short what it is owed waits here;
     /// else it goes to the tiers, and a probe asks when the time is over.
     fn gate(&mut self, now: Millis, name: &PartnerId, wait_ms: u64) {
+        if planted::active(Bug::RestIgnored) {
+            return;
+        }
         let limits = self.options.limits;
         let until = later(now, wait_ms.min(limits.retry_after_ms_max));
         let partner = self.partner(name);

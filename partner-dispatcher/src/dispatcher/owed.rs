@@ -7,6 +7,7 @@ use crate::queue::Failed;
 use runtime::{Handles, Millis};
 use schemas::catalogue::{RetryTier, TIERS};
 use schemas::contract::Traffic;
+use schemas::partners::StateCalls;
 use schemas::{Currency, PartnerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -20,6 +21,8 @@ pub struct OwedQuery {
     pub restored: Arc<BTreeMap<PartnerId, String>>,
     /// Calls a second that a partner takes of each kind of traffic, where it has a rate of its own.
     pub rates: Arc<BTreeMap<PartnerId, NonZeroU32>>,
+    /// What a state call to a partner may be, where that is less or other than the contract has.
+    pub state_calls: Arc<BTreeMap<PartnerId, StateCalls>>,
 }
 
 /// What the dispatcher of one partition knows to be owed.

@@ -4,9 +4,11 @@ use super::{Dispatcher, Due, Flight};
 use crate::book::Stage;
 use crate::chunk::Filling;
 use crate::queue::{Queue, TRAFFIC};
+use planted::Bug;
 use runtime::{Alarm, Effect, Millis};
 use schemas::PartnerId;
 use schemas::contract::Traffic;
+use schemas::partners::StateCalls;
 use std::num::NonZeroU32;
 
 impl Dispatcher {
@@ -17,6 +19,9 @@ impl Dispatcher {
             let Some(partner) = self.partners.get_mut(&name) else { continue };
             let waits = |queue: &Queue| !queue.ids.is_empty() || !queue.kept.is_empty();
             let waits = TRAFFIC.iter().any(|traffic| waits(partner.queue(*traffic)));
+            if planted::active(Bug::RestUnended) && 0 < partner.not_before {
+                continue;
+            }
             if now < partner.not_before {
                 let at = partner.not_before;
                 if waits && !std::mem::replace(&mut partner.gated, true) {
@@ -40,7 +45,7 @@ impl Dispatcher {
         let Some(id) = queue.kept.pop_front() else { return };
         let Some(item) = self.book.get(id) else { return };
         let mut filling = Filling::new();
-        let bytes_max = self.options.limits.chunk_bytes_max;
+        let (_, bytes_max) = self.chunk_max(name);
         // It was written before, to its tier.
         if filling.add(id, &item.settlement, (item.attempts, item.recover), bytes_max).is_ok() {
             self.book.step(id, Stage::Kept, Stage::Queued);
@@ -83,9 +88,20 @@ impl Dispatcher {
         all.into_iter().chain(corrections).min()
     }
 
+    /// Items and bytes that a chunk to the partner may have.
+    fn chunk_max(&self, name: &PartnerId) -> (usize, usize) {
+        let limits = &self.options.limits;
+        self.state_calls(name).within((limits.chunk_items_max, limits.chunk_bytes_max))
+    }
+
+    fn state_calls(&self, name: &PartnerId) -> StateCalls {
+        self.options.known.state_calls.get(name).copied().unwrap_or_default()
+    }
+
     /// Starts one chunk; false if nothing may be sent or there is nothing to send.
     fn start_chunk(&mut self, now: Millis, name: &PartnerId, traffic: Traffic) -> bool {
         let limits = self.options.limits;
+        let (chunk_items_max, chunk_bytes_max) = self.chunk_max(name);
         if !self.may_start(now, name, traffic) {
             return false;
         }
@@ -96,7 +112,7 @@ impl Dispatcher {
             queue.concurrency.max(limits.chunks_in_flight_max) <= queue.chunks_in_flight;
         let (mut decisive, mut full) = (false, false);
         let mut filling = Filling::new();
-        let mut items_max = limits.chunk_items_max;
+        let mut items_max = chunk_items_max;
         while let Some(id) = queue.ids.first().copied() {
             let Some(item) = self.book.get(id) else {
                 queue.ids.remove(&id);
@@ -109,15 +125,11 @@ impl Dispatcher {
             items_max = items_max.min(item.chunk_items_max);
             if items_max <= filling.len() {
                 // Not if an item that travels in smaller chunks ended it: that says nothing of the size.
-                full = limits.chunk_items_max <= filling.len();
+                full = chunk_items_max <= filling.len();
                 break;
             }
-            match filling.add(
-                id,
-                &item.settlement,
-                (item.attempts, item.recover),
-                limits.chunk_bytes_max,
-            ) {
+            let sent_before = (item.attempts, item.recover);
+            match filling.add(id, &item.settlement, sent_before, chunk_bytes_max) {
                 Ok(true) => {}
                 Ok(false) => {
                     full = true;
@@ -150,7 +162,8 @@ impl Dispatcher {
         decisive: bool,
         full: bool,
     ) {
-        let filled = filling.finish(name.clone(), traffic);
+        let mut filled = filling.finish(name.clone(), traffic);
+        filled.call.gzip = self.state_calls(name).gzip;
         let limits = self.options.limits;
         let ceiling = limits.chunks_in_flight_max;
         let queue = self.partner(name).queue(traffic);

@@ -3,9 +3,11 @@
 mod attempts;
 mod bounds;
 mod delivery;
+mod narrow;
 mod outage;
 mod property;
 mod refusing;
 mod retry;
+mod returning;
 mod rig;
 mod superseding;

@@ -8,6 +8,7 @@ use runtime::{Millis, telemetry};
 use schemas::contract::Traffic;
 use signing::{SecretKey, sign};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -45,17 +46,18 @@ fn sender(wallets: Peers<PartnerId>, metrics: &telemetry::Metrics) -> Sender<Sto
 /// A chunk goes to a wallet that answers `came`, signed: the call, how it was read, the request as the wallet saw
 /// it, what it was signed with, and the metrics.
 async fn exchange(
+    call: StateCall,
     came: impl FnOnce(&StateCall) -> Came,
-) -> (Came, Answer, String, Vec<(HeaderName, HeaderValue)>, String) {
+) -> (Came, Answer, Vec<u8>, Vec<(HeaderName, HeaderValue)>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], true, Vec::new());
     let wallets = Peers::new(Outbound { guard, tls: None });
     let (ours, theirs) = (SecretKey::of_seed(&[1; 32]), SecretKey::of_seed(&[2; 32]));
     let keys = PeerKeys { ours: vec![ours.clone()], theirs: vec![theirs.verifying()] };
     wallets.set(partner(), &format!("http://{}", listener.local_addr().unwrap()), keys).unwrap();
-    let call = call();
     let came = came(&call);
-    let (body, bytes) = (came.as_ref().unwrap().body.clone(), call.bytes.clone());
+    let bytes = if call.gzip { pack(&call.bytes).unwrap() } else { call.bytes.clone() };
+    let body = came.as_ref().unwrap().body.clone();
     let chunk_id = call.request.chunk_id.clone();
     let signed = sign(&[ours], &chunk_id, 1, &bytes).unwrap().into_iter().collect();
     let wallet = tokio::spawn(async move {
@@ -70,7 +72,7 @@ async fn exchange(
         }
         head += "\r\n";
         stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
-        String::from_utf8(request).unwrap()
+        request
     });
     let metrics = telemetry::Metrics::default();
     let answer = sender(wallets, &metrics).call(call).await;
@@ -81,8 +83,10 @@ async fn exchange(
 async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     let good =
         |call: &StateCall| ok(&call.request, call.request.items.iter().map(applied).collect());
-    let (came, answer, request, signed, text) = exchange(good).await;
+    let (came, answer, request, signed, text) = exchange(call(), good).await;
     assert_eq!(answer.after(Duration::ZERO), Answer::from(&came), "but for how long it took");
+    let request = String::from_utf8(request).unwrap();
+    assert!(!request.contains("content-encoding"), "{request}");
     assert!(request.starts_with("POST /wallet/v1/bets/state HTTP/1.1\r\n"), "{request}");
     let version = format!("api-version: {API_VERSION}");
     for header in [version.as_str(), "attempt: 3", "content-type: application/json"] {
@@ -101,9 +105,30 @@ async fn a_chunk_goes_out_as_the_contract_says_and_is_counted() {
     }
 }
 
+/// And what is signed is what travels: it is verified before it is unpacked.
+#[tokio::test]
+async fn a_chunk_is_packed_for_a_wallet_that_takes_it_so() {
+    let call = StateCall { gzip: true, ..call() };
+    let bytes = call.bytes.clone();
+    let (_, _, request, signed, text) = exchange(call, |call| ok(&call.request, Vec::new())).await;
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let (head, packed) = request.split_at(head);
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+    for (name, value) in signed {
+        let header = format!("{name}: {}\r\n", value.to_str().unwrap());
+        assert!(head.contains(&header), "{header} is not in {head}");
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, bytes);
+    assert_eq!(pack(&bytes).unwrap(), packed, "the same bytes each time");
+    assert!(text.contains("outcome=\"nonsense\"} 1"), "{text}");
+}
+
 #[tokio::test]
 async fn a_200_that_says_nothing_acknowledges_nothing() {
-    let (_, _, _, _, text) = exchange(|call| ok(&call.request, Vec::new())).await;
+    let (_, _, _, _, text) = exchange(call(), |call| ok(&call.request, Vec::new())).await;
     assert!(text.contains("attempts_total{partner=\"acme\",outcome=\"nonsense\"} 1"), "{text}");
     assert!(!text.contains("outcome=\"answered\"") && !text.contains("ack_seconds_sum{"), "{text}");
 }

@@ -10,7 +10,8 @@ use partner_kit::faults::FaultSettings;
 use partner_kit::journal::{Durability, Journal, Storage};
 use partner_kit::register::{ClawBack, LedgerOptions, Register};
 use partner_kit::{
-    Keep, Orders, ServeError, Wallet, WalletKeys, WalletOptions, serve, serve_wallet, system_clock,
+    Keep, Orders, ServeError, Takes, Wallet, WalletKeys, WalletOptions, serve, serve_wallet,
+    system_clock,
 };
 use schemas::contract::get_id;
 use serde_json::{Value, json};
@@ -211,6 +212,7 @@ pub(crate) fn options(keep: Keep) -> WalletOptions {
         faults: FaultSettings::NONE,
         seed: 42,
         requests_max: 1024,
+        takes: Takes::ALL,
         clock: system_clock(),
         orders: Orders::default(),
     }

@@ -1,9 +1,12 @@
 use crate::client::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::Request;
-use partner_kit::Keep;
 use partner_kit::faults::FaultSettings;
+use partner_kit::{Keep, Takes, WalletOptions};
 use schemas::contract::STATE_BYTES_MAX;
 use serde_json::{Value, json};
+use std::io::Write;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -208,6 +211,48 @@ async fn what_is_pending_comes_again() {
     wallet.post("/faults", &json!({"pending_rate": 0})).await;
     let answer = wallet.post(STATE, &items).await.body;
     assert_eq!(answer["results"][0]["moved"], "2500");
+}
+
+fn gzip(body: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(body.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+/// And counts what came, also what it refused.
+#[tokio::test]
+async fn a_narrow_wallet_takes_what_it_says() {
+    let takes = Takes { items_max: 2, bytes_max: 4_096, gzip: true };
+    let wallet = Served::start(WalletOptions { takes, ..options(Keep::InMemory) }).await;
+    let said = wallet.get("/wallet/v1/capabilities").await;
+    let said = (&said["items_max"], &said["bytes_max"], &said["gzip"]);
+    assert_eq!(said, (&json!(2), &json!(4_096), &json!(true)));
+    let call = |items: usize, blanks: usize| {
+        let items = (0..items).map(|number| voided(&format!("b{number}"), 2)).collect::<Vec<_>>();
+        chunk(items).to_string() + &" ".repeat(blanks)
+    };
+    let packed = |body: &[u8]| {
+        let request = Request::post(STATE).header("content-encoding", "gzip");
+        signed(request, body.to_vec().into())
+    };
+    let cut = &gzip(&call(1, 0))[..40];
+    for (request, status) in [
+        (posted(STATE, call(2, 0)), 200),
+        (packed(&gzip(&call(2, 0))), 200),
+        (posted(STATE, call(3, 0)), 413),
+        (packed(&gzip(&call(3, 0))), 413),
+        (posted(STATE, call(1, 4_096)), 413),
+        // 300 KB in 400 bytes: it is not unpacked to its end.
+        (packed(&gzip(&call(1, 300_000))), 413),
+        (packed(cut), 400),
+        (packed(call(1, 0).as_bytes()), 400),
+    ] {
+        assert_eq!(Line::to(wallet.address).await.ask(request).await.unwrap().status, status);
+    }
+    let stats = wallet.get("/stats").await;
+    assert_eq!((&stats["rows"], &stats["state_items_most"]), (&json!(2), &json!(3)));
+    assert_eq!(stats["state_calls_packed"], 5);
+    assert!(4_096 < stats["state_bytes_most"].as_u64().unwrap());
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ Examples:
   roundhouse partner set acme --reply-key whpk_OLD --reply-key whpk_NEW --reason 'they change their key'
   roundhouse partner create bolt --from bolt.toml --reason 'contract of November'
   roundhouse partner check acme
+  roundhouse partner check acme --adopt --reason 'their wallet takes 100 at once'
   roundhouse partner pause acme --reason 'their wallet is down, ticket 4711'
   roundhouse partner resume acme --reason 'it answers again'
 
@@ -33,6 +34,9 @@ The file says what `[[partners]]` says in a configuration, without the id:
   reply_keys = ['whpk_<base64 of the public key that verifies replies of the wallet>']
   calls_per_s = 20    # settlements: only if it takes no more
   stakes_per_s = 400  # stakes: only if it takes no more
+  items_max = 100     # settlements in a call: only if it takes no more
+  bytes_max = 65536   # bytes of its body, before it is packed: only if it takes no more
+  gzip = true         # its body is packed: only if it takes that
   [[currencies]]
   currency = 'EUR'
   exponent = 2
@@ -67,7 +71,7 @@ enum What {
     /// Print what a partner is, in the form of the file that `set` takes
     Show(Show),
     /// Ask a partner's wallet what it can do, and say what of it does not do
-    Check(Show),
+    Check(Check),
     /// Make a new partner
     Create(Create),
     /// Change what a partner is
@@ -97,6 +101,19 @@ struct Show {
 }
 
 #[derive(Debug, clap::Args)]
+struct Check {
+    #[command(flatten)]
+    show: Show,
+    /// Have its profile say what its wallet says that it takes: items and bytes of a call with settlements, whether it may be
+    /// packed, and the rates where they are above that
+    #[arg(long, requires = "reason")]
+    adopt: bool,
+    /// Why; it stands in the log with your name
+    #[arg(long, value_name = "TEXT", requires = "adopt")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 struct Create {
     /// A file with what the partner is, in TOML
     #[arg(long, value_name = "FILE")]
@@ -106,7 +123,7 @@ struct Create {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys", "calls_per_s", "stakes_per_s"])]
+#[group(id = "change", required = true, multiple = true, args = ["from", "wallet_url", "token_key", "reply_keys", "calls_per_s", "stakes_per_s", "items_max", "bytes_max", "gzip"])]
 struct Set {
     /// A file with all that the partner is, in TOML
     #[arg(long, value_name = "FILE")]
@@ -127,6 +144,15 @@ struct Set {
     /// configuration says
     #[arg(long, value_name = "NUMBER")]
     stakes_per_s: Option<u32>,
+    /// Settlements that a call to its wallet may carry, 1 to 500; 0 for as many as the configuration says
+    #[arg(long, value_name = "NUMBER")]
+    items_max: Option<u32>,
+    /// Bytes that the body of such a call may have before it is packed, from 4096; 0 for 262144
+    #[arg(long, value_name = "NUMBER")]
+    bytes_max: Option<u32>,
+    /// Whether the body of such a call is packed (gzip)
+    #[arg(long, value_name = "BOOL")]
+    gzip: Option<bool>,
     #[command(flatten)]
     say: Say,
 }
@@ -155,6 +181,12 @@ struct Profile {
     calls_per_s: Option<NonZeroU32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stakes_per_s: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_max: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_max: Option<NonZeroU32>,
+    #[serde(default)]
+    gzip: bool,
     currencies: Vec<CurrencyLimits>,
 }
 
@@ -183,6 +215,9 @@ impl Profile {
             "reply_keys": self.reply_keys,
             "calls_per_s": self.calls_per_s,
             "stakes_per_s": self.stakes_per_s,
+            "items_max": self.items_max,
+            "bytes_max": self.bytes_max,
+            "gzip": self.gzip,
             "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
             "reason": reason,
         })
@@ -217,6 +252,12 @@ struct Shown {
     calls_per_s: Option<NonZeroU32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stakes_per_s: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_max: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_max: Option<NonZeroU32>,
+    #[serde(default)]
+    gzip: bool,
     currencies: Vec<ShownLimits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<SetBy>,
@@ -258,6 +299,9 @@ impl Shown {
             reply_keys: self.reply_keys.clone(),
             calls_per_s: self.calls_per_s,
             stakes_per_s: self.stakes_per_s,
+            items_max: self.items_max,
+            bytes_max: self.bytes_max,
+            gzip: self.gzip,
             currencies: currencies.context("the API answered nonsense")?,
         })
     }
@@ -270,10 +314,26 @@ struct Checked {
     differences: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capabilities: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Shown>,
 }
 
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Shown { items_max, bytes_max, gzip, calls_per_s, stakes_per_s, .. }) =
+            &self.profile
+        {
+            for (what, number) in [
+                ("items_max", items_max),
+                ("bytes_max", bytes_max),
+                ("calls_per_s", calls_per_s),
+                ("stakes_per_s", stakes_per_s),
+            ] {
+                let number = number.map_or_else(|| "as configured".to_owned(), |n| n.to_string());
+                writeln!(f, "{what}: {number}")?;
+            }
+            writeln!(f, "gzip: {gzip}")?;
+        }
         if self.differences.is_empty() {
             writeln!(f, "the wallet of {} is as it should be", self.partner_id)?;
         }
@@ -340,9 +400,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             let shown = partner(&ask, Method::GET, &path, None).await?;
             report(&File(&shown), ask.json)?;
         }
-        What::Check(Show { partner: id, ask }) => {
+        What::Check(Check { show: Show { partner: id, ask }, adopt: _, reason }) => {
             let path = format!("/v1/partners/{id}/check");
-            let answer = ask.operator.api()?.ask(Method::GET, &path, None).await;
+            let body = reason.map(|reason| json!({"reason": reason}));
+            let method = if body.is_some() { Method::POST } else { Method::GET };
+            let answer = ask.operator.api()?.ask(method, &path, body.as_ref()).await;
             let answer = answer.map_err(anyhow::Error::msg)?;
             let checked: Checked =
                 serde_json::from_value(answer).context("the API answered nonsense")?;
@@ -370,6 +432,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<u8> {
             }
             profile.calls_per_s = set.calls_per_s.map_or(profile.calls_per_s, NonZeroU32::new);
             profile.stakes_per_s = set.stakes_per_s.map_or(profile.stakes_per_s, NonZeroU32::new);
+            profile.items_max = set.items_max.map_or(profile.items_max, NonZeroU32::new);
+            profile.bytes_max = set.bytes_max.map_or(profile.bytes_max, NonZeroU32::new);
+            profile.gzip = set.gzip.unwrap_or(profile.gzip);
             let body = profile.body(&reason);
             let changed = partner(&ask, Method::PUT, &path, Some(&body)).await?;
             report(&File(&changed), ask.json)?;

@@ -159,6 +159,9 @@ impl Findings {
         if let Err(error) = Tokens::default().set_key(id, &partner.token_key) {
             self.add(format!("{path}.token_key"), error.to_string());
         }
+        if let Err(error) = partner.state_calls().check() {
+            self.add(format!("{path}.{}", error.field), error.to_string());
+        }
         self.keys(path, partner);
         self.currencies(path, partner);
     }

@@ -127,6 +127,7 @@ fn template() -> Value {
     let (reply_keys, shared_secrets) = (vec![text()], vec![text()]);
     let currencies = vec![currency];
     let (calls_per_s, stakes_per_s) = (Some(NonZeroU32::MIN), Some(NonZeroU32::MIN));
+    let (items_max, bytes_max, gzip) = (calls_per_s, calls_per_s, false);
     let partner = Partner {
         id,
         wallet_url,
@@ -135,6 +136,9 @@ fn template() -> Value {
         shared_secrets,
         calls_per_s,
         stakes_per_s,
+        items_max,
+        bytes_max,
+        gzip,
         currencies,
     };
     let operator = Operator { name: text(), key: text(), roles: Some(Vec::new()) };

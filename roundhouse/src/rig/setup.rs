@@ -63,6 +63,9 @@ fn partner(id: &str, key: &PartnerKey, wallet_url: &str) -> Partner {
         shared_secrets: Vec::new(),
         calls_per_s: None,
         stakes_per_s: None,
+        items_max: None,
+        bytes_max: None,
+        gzip: false,
         currencies: vec![CurrencyLimits {
             currency: CURRENCY.to_owned(),
             exponent: EXPONENT,

@@ -3,7 +3,7 @@
 
 use super::{Opened, Role, Roles};
 use crate::config::{self, Config, CurrencyLimits};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use ingest::auth::{Duty, Operators};
 use ingest::partners::{Partners, Secrets};
 use ingest::placing::{Ask, Note, Placing};
@@ -83,7 +83,9 @@ fn profile(partner: &config::Partner) -> anyhow::Result<Profile> {
         currencies: Default::default(),
         calls_per_s: partner.calls_per_s,
         stakes_per_s: partner.stakes_per_s,
+        state_calls: partner.state_calls(),
     };
+    profile.state_calls.check().map_err(|error| anyhow!("{}: {error}", error.field))?;
     for limits in &partner.currencies {
         let currency: Currency = limits.currency.parse()?;
         let limits = of_currency(limits);

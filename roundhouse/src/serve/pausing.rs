@@ -184,7 +184,12 @@ pub(super) fn deliveries<E: Opened>(
 pub(super) fn known(partners: &[Partner]) -> OwedQuery {
     let rate = |partner: &Partner| Some((partner.id.clone(), partner.profile.calls_per_s?));
     let rates = partners.iter().filter_map(rate).collect();
-    OwedQuery { restored: restored(partners), rates: Arc::new(rates) }
+    let state_calls = partners.iter().map(|one| (one.id.clone(), one.profile.state_calls));
+    OwedQuery {
+        restored: restored(partners),
+        rates: Arc::new(rates),
+        state_calls: Arc::new(state_calls.collect()),
+    }
 }
 
 /// The epochs that were signed off as those of restored ledgers so lately that lost bets may still be told to them.

@@ -44,6 +44,7 @@ mod kill;
 mod metrics;
 mod misbehave;
 mod mutilated;
+mod narrow;
 mod operators;
 mod parked;
 mod partner_api;

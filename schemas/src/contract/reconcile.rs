@@ -248,11 +248,15 @@ pub struct CapabilitiesResponse {
     pub partner_id: String,
     /// Dates of the contract that it speaks.
     pub api_versions: Vec<String>,
-    /// Items a state call may carry.
+    /// Items a state call may carry; less than 500 are kept to once the operator has taken this over into the partner's
+    /// profile, as the next two are.
+    #[schema(minimum = 1)]
     pub items_max: u64,
-    /// Bytes a state call may have.
+    /// Bytes the body of a state call may have, before it is packed; at least 4,096, so that any one item fits.
+    #[schema(minimum = 4096)]
     pub bytes_max: u64,
-    /// Whether a request may be compressed. Roundhouse compresses none.
+    /// Whether the body of a state call may be packed (`Content-Encoding: gzip`). What is signed is then the packed body, as
+    /// it travels.
     #[serde(default)]
     pub gzip: bool,
     /// Whether answers are signed.

@@ -1,6 +1,7 @@
 //! What a partner is: where its wallet is, whose tokens it signs, what it takes.
 
 use crate::bets::Unreadable;
+use crate::contract::{STATE_BYTES_MAX, STATE_BYTES_MIN, STATE_ITEMS_MAX};
 use crate::wire::CurrencyRecord;
 use crate::{Currency, Money, MoneyError};
 use std::collections::BTreeMap;
@@ -24,6 +25,58 @@ pub struct Profile {
     /// Stakes that its wallet is asked for in a second by each process that takes bets; none where nothing of that was
     /// agreed.
     pub stakes_per_s: Option<NonZeroU32>,
+    /// What a state call to its wallet may be.
+    pub state_calls: StateCalls,
+}
+
+/// What a state call to a wallet may be, where that is less or other than the contract has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateCalls {
+    /// Items that it may carry; none for as many as the contract has.
+    pub items_max: Option<NonZeroU32>,
+    /// Bytes that its body may have before it is packed; none for as many as the contract has.
+    pub bytes_max: Option<NonZeroU32>,
+    /// Whether its body may be packed (gzip).
+    pub gzip: bool,
+}
+
+/// A bound of state calls that the contract does not allow, or that no item would fit into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("must be from {least} to {most}")]
+pub struct StateCallsError {
+    /// The field, as it is called in configurations and in the API.
+    pub field: &'static str,
+    least: usize,
+    most: usize,
+}
+
+impl StateCalls {
+    /// Whether every settlement could be told within them.
+    ///
+    /// # Errors
+    /// [`StateCallsError`] for the first that is wrong.
+    pub fn check(&self) -> Result<(), StateCallsError> {
+        for (field, said, least, most) in [
+            ("items_max", self.items_max, 1, STATE_ITEMS_MAX),
+            ("bytes_max", self.bytes_max, STATE_BYTES_MIN, STATE_BYTES_MAX),
+        ] {
+            if said.is_some_and(|said| !(least..=most).contains(&size(said))) {
+                return Err(StateCallsError { field, least, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// The smaller of what may be sent, in items and bytes of a body, and of these.
+    pub fn within(&self, (items, bytes): (usize, usize)) -> (usize, usize) {
+        let within =
+            |most: usize, own: Option<NonZeroU32>| own.map_or(most, |own| most.min(size(own)));
+        (within(items, self.items_max), within(bytes, self.bytes_max))
+    }
+}
+
+fn size(number: NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
 }
 
 /// What a partner takes in one currency, in minor units.
@@ -98,7 +151,8 @@ impl CurrencyLimits {
     }
 }
 
-pub(super) fn per_s(
+/// A number from 1, where there is one.
+pub(super) fn count(
     record: Option<i64>,
     field: &'static str,
 ) -> Result<Option<NonZeroU32>, Unreadable> {

@@ -23,6 +23,11 @@ fn what_is_said_comes_back_and_each_kind_has_a_key() {
             .into(),
         calls_per_s: NonZeroU32::new(7),
         stakes_per_s: NonZeroU32::new(8),
+        state_calls: StateCalls {
+            items_max: NonZeroU32::new(9),
+            bytes_max: NonZeroU32::new(5_000),
+            gzip: true,
+        },
     };
     let paused = Pauser::ALL.map(|by| PartnerWord::Paused(by, true));
     let ledger = LedgerWord { epoch: "7".to_owned(), restored: true };
@@ -51,7 +56,7 @@ fn another_kind_is_left_to_others_and_a_broken_one_is_not_read() {
     assert!(read("profile").is_err());
     for (number, good) in [(None, true), (Some(1), true), (Some(0), false), (Some(1 << 32), false)]
     {
-        assert_eq!(profile::per_s(number, "stakes_per_s").is_ok(), good);
+        assert_eq!(profile::count(number, "stakes_per_s").is_ok(), good);
     }
 }
 
@@ -69,4 +74,26 @@ fn limits_that_take_no_bet_are_refused_by_name() {
     ] {
         assert_eq!(check(wrong).unwrap_err().field(), field, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_state_call_is_within_the_contract_and_takes_any_item() {
+    let calls = |items, bytes| StateCalls {
+        items_max: NonZeroU32::new(items),
+        bytes_max: NonZeroU32::new(bytes),
+        gzip: false,
+    };
+    for (items, bytes, wrong) in [
+        (0, 0, None),
+        (1, 4_096, None),
+        (500, 262_144, None),
+        (501, 4_096, Some("items_max")),
+        (1, 4_095, Some("bytes_max")),
+        (1, 262_145, Some("bytes_max")),
+    ] {
+        assert_eq!(calls(items, bytes).check().err().map(|error| error.field), wrong);
+    }
+    assert_eq!(calls(0, 0).within((500, 9_000)), (500, 9_000), "none is no bound");
+    assert_eq!(calls(10, 4_096).within((500, 9_000)), (10, 4_096));
+    assert_eq!(calls(400, 8_000).within((20, 5_000)), (20, 5_000));
 }

@@ -36,6 +36,13 @@ pub struct PartnerRecord {
     /// profile: stakes that the wallet is asked for in a second by each process that takes bets; absent where it has no
     /// rate of its own.
     pub stakes_per_s: Option<i64>,
+    /// profile: items that a state call to the wallet may carry; absent where it takes as many as the contract has.
+    pub items_max: Option<i64>,
+    /// profile: bytes that the body of a state call may have before it is packed; absent where the wallet takes as many as
+    /// the contract has.
+    pub bytes_max: Option<i64>,
+    /// profile: whether the body of a state call may be packed (gzip).
+    pub gzip: Option<bool>,
 }
 
 /// What a partner takes in one currency, in minor units.

@@ -32,15 +32,22 @@ pub struct Call {
 /// What came back.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Http { status: u16, body: Bytes },
+    Http { status: u16, retry_after_ms: Option<u64>, body: Bytes },
     Nothing,
 }
 
 impl Answer {
+    /// A status that does not ask for a rest.
+    pub fn of(status: u16, body: Bytes) -> Self {
+        Self::Http { status, retry_after_ms: None, body }
+    }
+
     /// As a client of production has it.
     pub fn http(self) -> Result<HttpAnswer, CallError> {
         match self {
-            Self::Http { status, body } => Ok(HttpAnswer { status, retry_after_ms: None, body }),
+            Self::Http { status, retry_after_ms, body } => {
+                Ok(HttpAnswer { status, retry_after_ms, body })
+            }
             Self::Nothing => Err(CallError::Timeout),
         }
     }

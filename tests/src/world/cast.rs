@@ -1,6 +1,7 @@
 //! Which machines a world runs, and how they are built: as the one binary builds them.
 
 use super::actor::{Actor, Plug, RawEffect, RawInput, Reply, Request};
+use super::busy::REST_MS_MAX;
 use super::calls::{Answer, Call, Endpoint};
 use super::group::Group;
 use super::slot::Role;
@@ -192,6 +193,9 @@ impl World {
             tier_wait_ms: [1_000, 1_500, 2_000, 2_500, 3_000],
             last_tier_after_ms: 6_000,
             park_after_ms: self.park_after_ms,
+            retry_after_ms_max: REST_MS_MAX,
+            // As in production, the wait of the first tier.
+            retry_after_held_ms_max: 1_000,
             ..production
         };
         Setup {
@@ -200,7 +204,7 @@ impl World {
             rounds_kept: self.clients.rounds_kept,
             dispatcher,
             seed: self.seed,
-            known: self.restoring.known(),
+            known: self.known(),
         }
     }
 
@@ -293,8 +297,11 @@ impl Plug for Placing {
 
     fn answer(answer: Answer) -> HoldReply {
         match answer {
-            Answer::Http { status, body } => HoldReply::Http { status, body },
             Answer::Nothing => HoldReply::Nothing { why: "timeout".to_owned() },
+            said @ Answer::Http { .. } => match said.http() {
+                Ok(answer) => answer.into(),
+                Err(error) => HoldReply::Nothing { why: error.to_string() },
+            },
         }
     }
 

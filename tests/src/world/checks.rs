@@ -3,6 +3,7 @@
 //! What the log means is said by the oracle; here it is compared with what was published, stored, told
 //! and moved. The first rule broken ends the world.
 
+mod alarms;
 mod limits;
 mod offsets;
 mod parked;
@@ -107,9 +108,6 @@ pub struct Checks {
     alarms: BTreeMap<&'static str, u64>,
 }
 
-/// Alarms that only say that a fault was noticed.
-const HARMLESS_ALARMS: &[&str] = &["settlements_said_again", "hold_answer_not_written"];
-
 impl Checks {
     pub(super) fn new(partitions: Partitions, misbehaves: Option<Misbehaviour>) -> Self {
         Self {
@@ -184,24 +182,6 @@ impl Checks {
     fn judge(&self, partition: u32, below: u64) -> BTreeMap<String, Judged> {
         let story = self.story(partition);
         oracle::judge(&story[..story.partition_point(|event| event.at < below)])
-    }
-
-    pub(super) fn alarmed(&mut self, name: &'static str, text: &str) {
-        *self.alarms.entry(name).or_default() += 1;
-        let meant = self.is_parking_meant(name, text) || self.is_of_restore(name, text);
-        if !HARMLESS_ALARMS.contains(&name) && !meant {
-            self.broken("2", format!("alarm {name}: {text}"));
-        }
-    }
-
-    /// True if the alarm says that the restored ledger is another than before.
-    fn is_of_restore(&self, name: &str, text: &str) -> bool {
-        let Some(partner) = &self.restored else { return false };
-        match name {
-            "ledger_epoch_changed" => text.contains(&format!("epoch of {partner} went")),
-            "round_differs" => text.contains(&format!("not the same at {partner} ")),
-            _ => false,
-        }
     }
 
     pub(super) fn fact(&mut self, key: &FactKey, body: &[u8], written: Written, wallets: &Wallets) {

@@ -70,6 +70,11 @@ impl World {
 
     fn input_now(&mut self, at: SlotRef, input: RawInput) {
         let now = self.now_ms() + self.processes[at.process].skew_ms;
+        if self.slot(at).is_some()
+            && let RawInput::Answered { token, answer } = &input
+        {
+            self.heard(at, *token, answer);
+        }
         let Some(slot) = self.slot(at) else { return };
         let effects = slot.actor.handle(now, input);
         self.perform(at, effects);

@@ -59,7 +59,7 @@ pub(super) struct Restoring {
 
 impl Restoring {
     /// What dispatchers know of it.
-    pub(super) fn known(&self) -> OwedQuery {
+    fn known(&self) -> OwedQuery {
         OwedQuery { restored: Arc::clone(&self.signed), ..OwedQuery::default() }
     }
 
@@ -135,12 +135,22 @@ impl World {
         let epoch = self.wallets.epoch_of(&partner);
         self.note(18, 0, 0, || format!("epoch {epoch} of {partner} is signed off"));
         self.restoring.signed = Arc::new([(partner, epoch)].into());
+        self.tell_dispatchers();
+        self.after_ms(HEARD_MS, Event::Ledger(LedgerStep::SendAgain));
+    }
+
+    /// What dispatchers know of partners.
+    pub(super) fn known(&self) -> OwedQuery {
+        OwedQuery { state_calls: self.narrow.state_calls(), ..self.restoring.known() }
+    }
+
+    /// Tells every dispatcher what is known of partners: soon, as whoever looks after them does.
+    pub(super) fn tell_dispatchers(&mut self) {
         for at in self.dispatchers() {
-            let request = Request::Owed(self.restoring.known());
+            let request = Request::Owed(self.known());
             let when = self.soon(1_000);
             self.at(when, Event::Input { at, input: RawInput::Request { token: 0, request } });
         }
-        self.after_ms(HEARD_MS, Event::Ledger(LedgerStep::SendAgain));
     }
 
     fn dispatchers(&mut self) -> Vec<SlotRef> {

@@ -11,7 +11,11 @@ use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
 use schemas::PartnerId;
 use schemas::contract::{ItemOutcome, StateItem, StateResult, TargetBody, parse_units};
+use schemas::settlements::REVISION_VOID;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// When a stake that is held late expires: it does not matter to the wallet.
+const NEVER: &str = "2999-01-01T00:00:00.000Z";
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +34,12 @@ pub(super) enum Play {
     Late,
     /// All is refused for a while, and then applied at once.
     Flood,
+    /// The caller waits in vain for a stake, which is held later, behind a void that found nothing.
+    HoldLate,
+    /// It is answered late, or otherwise than it stands.
+    Misstated,
     /// It is taken, and its answer spoilt so.
     Taken(Spoilt),
-    /// Not in this world.
-    Elsewhere,
 }
 
 /// An answer on its way back.
@@ -47,12 +53,20 @@ pub enum Spoilt {
     Cut,
     /// In other words.
     Garbled,
+    /// With another digest, or with another stake in its first row.
+    Misstated,
+    /// As if the wallet knew none of the bets that it is asked about.
+    Unknown,
     /// As it is: something else is wrong.
     Not,
 }
 
 /// The decision for each of the catalogue. This world has no bytes: what production's client makes of broken ones, of
 /// TLS and of signatures is that no answer counts, applied or not.
+///
+/// Of TLS the field has certificates that are over or for another host. No call goes out then, which is `Unreached` here. The
+/// wallet of the kit speaks plain HTTP and shows no certificate, so it sends an alert in the place of an answer; certificates
+/// that are wrong meet the client in the tests of `runtime` (`http/tests/tls.rs`).
 pub(super) const fn play(which: Misbehaviour) -> Play {
     use Misbehaviour as M;
     match which {
@@ -78,19 +92,23 @@ pub(super) const fn play(which: Misbehaviour) -> Play {
             Play::Taken(Spoilt::Garbled)
         }
         M::DoubleApply | M::WrongAmount | M::DebitRefused => Play::Taken(Spoilt::Not),
-        // Of single rows and of rounds as a whole: tests of whole processes play them, the cases with them.
-        M::HoldAfterVoid | M::UnknownThenKnown | M::WrongStatement => Play::Elsewhere,
+        M::HoldAfterVoid => Play::HoldLate,
+        M::UnknownThenKnown => Play::Taken(Spoilt::Unknown),
+        M::WrongStatement => Play::Misstated,
     }
 }
 
-/// Those that a world plays.
-pub fn played() -> impl Iterator<Item = Misbehaviour> {
-    Misbehaviour::ALL.into_iter().filter(|which| play(*which) != Play::Elsewhere)
-}
-
-/// Whether it befalls calls of this kind: what is about rows is of state calls, what is about words of those of money.
+/// Whether it befalls calls of this kind: what is about rows is of state calls, what is about words of those of money, and
+/// what is about rounds of those that ask how a round stands.
 fn befalls(which: Misbehaviour, endpoint: &Endpoint) -> bool {
     let state = *endpoint == Endpoint::State;
+    let of_money = state || *endpoint == Endpoint::Authorize;
+    if which == Misbehaviour::UnknownThenKnown {
+        return !of_money;
+    }
+    if which == Misbehaviour::WrongStatement {
+        return !of_money && *endpoint != Endpoint::Query;
+    }
     let of_rows = [
         Misbehaviour::DoubleApply,
         Misbehaviour::ShortMemory,
@@ -100,8 +118,8 @@ fn befalls(which: Misbehaviour, endpoint: &Endpoint) -> bool {
     ];
     if of_rows.contains(&which) {
         state
-    } else if play(which) == Play::Taken(Spoilt::Garbled) {
-        state || *endpoint == Endpoint::Authorize
+    } else if matches!(play(which), Play::Taken(Spoilt::Garbled) | Play::HoldLate) {
+        of_money
     } else {
         true
     }
@@ -116,6 +134,8 @@ pub(super) struct Mischief {
     forgotten: BTreeMap<(String, u32), i64>,
     /// Messages whose repeat is answered otherwise.
     contradicted: BTreeSet<(String, u32)>,
+    /// Bets whose stakes are held later.
+    late: BTreeSet<String>,
 }
 
 impl World {
@@ -145,18 +165,23 @@ impl World {
         let (at, reply, manner) = match play(which) {
             Play::Refused(statuses) => {
                 let status = *self.rng.pick(statuses);
-                self.at(back, answer(caller, Answer::Http { status, body: Bytes::new() }));
+                let said = self.refusal(status);
+                self.at(back, answer(caller, said));
                 return;
             }
             Play::Said(body) => {
-                let body = Bytes::from_static(body);
-                self.at(back, answer(caller, Answer::Http { status: 200, body }));
+                self.at(back, answer(caller, Answer::of(200, Bytes::from_static(body))));
                 return;
             }
-            Play::Unreached | Play::Elsewhere => {
+            Play::Unreached => {
                 self.at(back, answer(caller, Answer::Nothing));
                 return;
             }
+            Play::HoldLate => return self.hold_late(caller, call, epoch),
+            Play::Misstated if call.endpoint == Endpoint::Close && self.rng.chance(500) => {
+                (arrives, Some((deadline, Answer::Nothing)), Manner::Unheard)
+            }
+            Play::Misstated => (arrives, None, Manner::Wrong(which, Some(Spoilt::Misstated))),
             Play::Unheard => (arrives, Some((back, Answer::Nothing)), Manner::Wrong(which, None)),
             Play::Silent => (arrives, Some((deadline, Answer::Nothing)), Manner::Unheard),
             Play::Late => {
@@ -171,7 +196,7 @@ impl World {
                     Some(_) | None => until,
                 };
                 flood_at.insert(call.partner.clone(), until);
-                let busy = Answer::Http { status: 503, body: Bytes::new() };
+                let busy = self.refusal(503);
                 (until, Some((back, busy)), Manner::Unheard)
             }
             Play::Taken(spoilt) => (arrives, None, Manner::Wrong(which, Some(spoilt))),
@@ -182,12 +207,36 @@ impl World {
         self.at(at, Event::Wallet(Arrival { call, manner, caller, epoch }));
     }
 
+    /// A stake is asked for in vain and held later, whatever `expires_at` says; a void that comes before finds nothing.
+    fn hold_late(&mut self, caller: (SlotRef, u64), call: Call, epoch: String) {
+        let (arrives, deadline) = (self.soon(40), self.now + call.budget_ms * 1_000);
+        let wrong = Manner::Wrong(Misbehaviour::HoldAfterVoid, Some(Spoilt::Not));
+        let body = serde_json::from_slice::<serde_json::Value>(&call.body);
+        let asked = body.ok().filter(|_| call.endpoint == Endpoint::Authorize);
+        let bet = asked.as_ref().and_then(|body| body["bet_id"].as_str()).map(ToOwned::to_owned);
+        let new = |bet: &String| self.wallets.revision_of(&call.partner, bet) == 0;
+        let (Some(mut body), Some(bet)) = (asked, bet.filter(new)) else {
+            self.at(arrives, Event::Wallet(Arrival { call, manner: wrong, caller, epoch }));
+            return;
+        };
+        if self.wallets.mischief.late.insert(bet) {
+            body["expires_at"] = NEVER.into();
+            let held = Call { body: Bytes::from(body.to_string()), ..call };
+            let when = self.now + self.rng.between(1_000_000, 15_000_000);
+            let late = Arrival { call: held, manner: Manner::Unheard, caller, epoch };
+            self.at(when, Event::Wallet(late));
+        }
+        self.at(deadline, answer(caller, Answer::Nothing));
+    }
+
     /// A 200 as the partner spoils it.
     pub(super) fn spoilt(&mut self, which: Misbehaviour, spoilt: Spoilt, body: Bytes) -> Answer {
         let body = match spoilt {
-            Spoilt::Failed => return Answer::Http { status: 500, body: Bytes::new() },
+            Spoilt::Failed => return Answer::of(500, Bytes::new()),
             Spoilt::Empty => Bytes::new(),
             Spoilt::Cut => body.slice(..body.len() / 2),
+            Spoilt::Misstated => edited(&body, misstate),
+            Spoilt::Unknown => edited(&body, forget_rows),
             Spoilt::Garbled => match serde_json::from_slice(&body) {
                 Ok(mut words) => {
                     garble(which, self.rng.below(6), &mut words);
@@ -197,7 +246,7 @@ impl World {
             },
             Spoilt::Not => body,
         };
-        Answer::Http { status: 200, body }
+        Answer::of(200, body)
     }
 }
 
@@ -216,6 +265,11 @@ impl Wallets {
             && wanted(item)? < self.net_of(partner, &item.bet_id)
         {
             "correction_refused"
+        } else if matches!(manner, Manner::Wrong(Misbehaviour::HoldAfterVoid, _))
+            && item.revision == REVISION_VOID
+            && self.revision_of(partner, &item.bet_id) == 0
+        {
+            "unknown_bet"
         } else {
             return None;
         };
@@ -248,6 +302,32 @@ impl Wallets {
     pub(super) fn is_wrong(&self, partner: &PartnerId, bet: &str, revision: u32) -> bool {
         let row = self.registers.get(partner).and_then(|register| register.row(bet));
         row.is_some_and(|row| row.revision == revision && row.astray != 0)
+    }
+}
+
+/// An answer with something changed in it.
+fn edited(body: &Bytes, change: impl FnOnce(&mut serde_json::Value)) -> Bytes {
+    let Ok(mut answer) = serde_json::from_slice(body) else { return body.clone() };
+    change(&mut answer);
+    Bytes::from(answer.to_string())
+}
+
+/// Another digest of a round, or another stake in the first of its rows.
+fn misstate(answer: &mut serde_json::Value) {
+    if answer.get("digest").is_some() {
+        answer["digest"] = "0".repeat(64).into();
+    } else if let Some(units) = answer.pointer_mut("/rows/0/stake/units") {
+        *units = "1".into();
+    }
+}
+
+/// Of what was asked about by name, none is known; rows of a round were left out before.
+fn forget_rows(answer: &mut serde_json::Value) {
+    if answer.get("round_id").is_some() {
+        return;
+    }
+    for row in answer["rows"].as_array_mut().into_iter().flatten() {
+        *row = serde_json::json!({"bet_id": row["bet_id"], "revision": 0, "status": "absent"});
     }
 }
 

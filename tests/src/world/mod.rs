@@ -5,6 +5,8 @@
 //! step split into single facts, appends and offset stores that land in any order.
 
 pub mod actor;
+mod asked;
+mod busy;
 pub mod calls;
 pub mod cast;
 pub mod checks;
@@ -16,6 +18,7 @@ mod ledgers;
 pub mod log;
 mod members;
 pub mod misbehaving;
+mod narrow;
 mod outages;
 pub mod reach;
 mod rest;
@@ -27,6 +30,7 @@ pub mod wallet;
 
 use crate::rng::Rng;
 use actor::RawInput;
+use busy::Busy;
 use checks::Checks;
 use clients::{ClientStep, Clients};
 use faults::Faults;
@@ -34,6 +38,7 @@ use group::Group;
 use ingest::placing::PartnerBook;
 use ledgers::{LedgerStep, Restoring};
 use log::Log;
+use narrow::Narrow;
 use partner_kit::misbehaviours::Misbehaviour;
 use reach::Reach;
 use runtime::{Append, Fact, Lease, Scope, Source, StoreOffset};
@@ -138,6 +143,8 @@ enum Event {
     Client(ClientStep),
     Wallet(Arrival),
     Ledger(LedgerStep),
+    /// Wallets say that they take other sizes of calls.
+    Narrowed,
     /// The world looks whether it is at rest.
     Look,
 }
@@ -200,8 +207,10 @@ pub struct World {
     next_epoch: u64,
     next_op: u64,
     partners: PartnerBook,
+    narrow: Narrow,
     clients: Clients,
     wallets: Wallets,
+    busy: Busy,
     restoring: Restoring,
     checks: Checks,
     reach: Reach,
@@ -237,8 +246,10 @@ impl World {
             free: Vec::new(),
             faulty: !faults.is_none(),
             partners: PartnerBook::new(),
+            narrow: Narrow::default(),
             clients: Clients::default(),
             wallets: Wallets::default(),
+            busy: Busy::default(),
             restoring: Restoring::default(),
             rng,
             faults,
@@ -264,6 +275,7 @@ impl World {
         self.plan_restore();
         self.plan_partners();
         self.plan_clients();
+        self.plan_narrow();
         self.cast();
         self.after_ms(50, Event::Chaos);
     }
@@ -297,6 +309,7 @@ impl World {
             Event::Client(step) => self.client(step),
             Event::Wallet(arrival) => self.arrive(arrival),
             Event::Ledger(step) => self.ledger(step),
+            Event::Narrowed => self.narrowed(),
             Event::Look => return self.look(),
         }
         true

@@ -1,6 +1,5 @@
 //! Rare moments, counted by name: a generator that never gets there proves nothing.
 
-use super::misbehaving::played;
 use ingest::placing::NotTaken;
 use partner_kit::misbehaviours::Misbehaviour;
 use std::collections::BTreeMap;
@@ -62,6 +61,9 @@ moments! {
     CallLate = "call applied after the caller gave up",
     CallDoubled = "call applied twice",
     ChunkPartlyAnswered = "chunk partly answered",
+    NarrowCall = "call with all that a narrow wallet takes",
+    RestAsked = "rest that a busy partner asks for",
+    RestOver = "settlements told again behind a rest",
     Superseded = "superseded answer",
     SupersededLie = "superseded said of the newest revision",
     SettlementLost = "settlement lost between fact and topic",
@@ -78,6 +80,7 @@ moments! {
     AnsweredFromMemory = "chunk answered from the partner's memory",
     LedgerRestored = "ledger of a partner restored from a backup",
     RowsFellBack = "rows of a partner fell back",
+    MisstatementNoticed = "wrong word of a partner about a round noticed",
     RestoreNoticed = "round of a restored ledger found to differ",
     RestoredSentAgain = "settlement sent again to a restored ledger",
     ToldAnew = "bet unknown to a restored ledger told anew",
@@ -135,7 +138,8 @@ impl Reach {
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let moments = Moment::ALL.iter().map(|moment| (moment.name(), self.count(*moment)));
         let count = |which| self.misbehaviours.get(&which).copied().unwrap_or(0);
-        moments.chain(played().map(move |which| (which.entry().name, count(which))))
+        let played = Misbehaviour::ALL.into_iter();
+        moments.chain(played.map(move |which| (which.entry().name, count(which))))
     }
 
     /// What was never reached, by name.

@@ -16,7 +16,12 @@ impl World {
     pub(super) fn alarmed(&mut self, at: SlotRef, alarm: &Alarm) {
         self.note(40, at.epoch, 0, || format!("{at} alarm {}: {}", alarm.name, alarm.text));
         if alarm.name == "round_differs" {
-            self.reach.hit(Moment::RestoreNoticed);
+            let misstated = self.checks.misstates();
+            self.reach.hit(if misstated {
+                Moment::MisstatementNoticed
+            } else {
+                Moment::RestoreNoticed
+            });
         }
         self.checks.alarmed(alarm.name, &alarm.text);
     }

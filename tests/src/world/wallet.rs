@@ -9,11 +9,11 @@ use super::{Event, World};
 use bytes::Bytes;
 use partner_kit::misbehaviours::{Misbehaviour, garble};
 use partner_kit::register::{LedgerOptions, Register};
+use schemas::PartnerId;
 use schemas::contract::{
-    AuthorizeRequest, AuthorizeResponse, CloseRequest, HoldDecision, ItemOutcome, QueryRequest,
-    RowStatus, StateItem, StateRequest, StateResponse, StateResult,
+    AuthorizeRequest, AuthorizeResponse, HoldDecision, ItemOutcome, RowStatus, StateItem,
+    StateRequest, StateResponse, StateResult,
 };
-use schemas::{PartnerId, RoundId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a partner, or what stands before it, says that did nothing: among them a 409 to a first call, a gateway
@@ -55,6 +55,11 @@ impl Manner {
     /// True if nobody waits for an answer of the wallet.
     const fn is_unheard(self) -> bool {
         matches!(self, Self::Unheard | Self::Wrong(_, None))
+    }
+
+    /// How many rows of a round are left out of what is said of it.
+    pub(super) fn rows_lost(self) -> usize {
+        usize::from(matches!(self, Self::Wrong(Misbehaviour::UnknownThenKnown, _)))
     }
 }
 
@@ -143,6 +148,7 @@ impl Wallets {
 impl World {
     /// Sends a call on its way. Its caller gets exactly one answer.
     pub(super) fn call(&mut self, at: SlotRef, token: u64, call: Call) {
+        self.called(at, token, &call);
         let deadline = self.now + call.budget_ms * 1_000;
         let faults = self.faults.clone();
         let caller = (at, token);
@@ -167,7 +173,8 @@ impl World {
             self.fault();
             let when = self.soon(30);
             let status = NOT_APPLIED[self.rng.index(NOT_APPLIED.len())];
-            self.at(when, answer(caller, Answer::Http { status, body: Bytes::new() }));
+            let said = self.refusal(status);
+            self.at(when, answer(caller, said));
             return;
         }
         if self.rng.chance(faults.call_doubled) {
@@ -239,28 +246,25 @@ impl World {
         let body = match &call.endpoint {
             Endpoint::Authorize => self.authorize(&call),
             Endpoint::State => self.state(&call, manner),
-            Endpoint::Close => self.close_round(&call),
-            Endpoint::Rows { round, after } => self.round_bets(&call, round, after),
+            Endpoint::Close => self.close_round(&call, manner),
+            Endpoint::Rows { round, after } => self.round_bets(&call, (round, after), manner),
             Endpoint::Query => self.query(&call),
         };
         let reply = match (manner, body) {
             (manner, _) if manner.is_unheard() => return,
             (Manner::Wrong(which, Some(spoilt)), Ok(body)) => self.spoilt(which, spoilt, body),
-            (Manner::ErrorAfter, _) => Answer::Http { status: 500, body: Bytes::new() },
+            (Manner::ErrorAfter, _) => Answer::of(500, Bytes::new()),
             (Manner::Nonsense, _) => {
                 let pages: [&'static [u8]; 4] =
                     [b"<html>ok</html>", b"{}", b"", b"{\"results\":[],\"chunk_id\":\"x\"}"];
-                Answer::Http {
-                    status: 200,
-                    body: Bytes::from_static(pages[self.rng.index(pages.len())]),
-                }
+                Answer::of(200, Bytes::from_static(pages[self.rng.index(pages.len())]))
             }
             (Manner::Garbled, Ok(body)) => {
                 self.reach.hit(Moment::AnswerGarbled);
-                Answer::Http { status: 200, body: self.garbled(&body) }
+                Answer::of(200, self.garbled(&body))
             }
-            (_, Ok(body)) => Answer::Http { status: 200, body },
-            (_, Err(status)) => Answer::Http { status, body: Bytes::new() },
+            (_, Ok(body)) => Answer::of(200, body),
+            (_, Err(status)) => Answer::of(status, Bytes::new()),
         };
         let when = self.soon(30);
         self.at(when, answer(caller, reply));
@@ -325,6 +329,7 @@ impl World {
 
     fn state(&mut self, call: &Call, manner: Manner) -> Result<Bytes, u16> {
         let request: StateRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
+        self.measure(&call.partner, (request.items.len(), call.body.len()))?;
         let known = (call.partner.clone(), request.chunk_id.clone());
         if let Some(answered) = self.wallets.remembered.get(&known) {
             self.reach.hit(Moment::AnsweredFromMemory);
@@ -377,29 +382,6 @@ impl World {
             self.wallets.remembered.insert(known, body.clone());
         }
         Ok(body)
-    }
-
-    /// What the partner's register says of a round.
-    fn close_round(&mut self, call: &Call) -> Result<Bytes, u16> {
-        let request: CloseRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        self.reach.hit(Moment::RoundClosed);
-        serde_json::to_vec(&register.close(&request)).map(Bytes::from).map_err(|_| 500)
-    }
-
-    fn query(&self, call: &Call) -> Result<Bytes, u16> {
-        let request: QueryRequest = serde_json::from_slice(&call.body).map_err(|_| 400_u16)?;
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        let response = register.query(&request);
-        serde_json::to_vec(&response).map(Bytes::from).map_err(|_| 500)
-    }
-
-    /// Its rows of a round, few to a page.
-    fn round_bets(&mut self, call: &Call, round: &RoundId, after: &str) -> Result<Bytes, u16> {
-        let register = self.wallets.registers.get(&call.partner).ok_or(404_u16)?;
-        self.reach.hit(Moment::RowsCompared);
-        let page = register.round_bets(round.as_str(), after, 3);
-        serde_json::to_vec(&page).map(Bytes::from).map_err(|_| 500)
     }
 
     /// What a partner in this manner says of an item without looking at its register.

@@ -225,6 +225,7 @@ async fn roles() {
         ("GET /v1/partners", "", vec![Duty::Read]),
         ("GET /v1/partners/acme", "", vec![Duty::Read]),
         ("GET /v1/partners/nobody/check", "", vec![Duty::Partners]),
+        ("POST /v1/partners/nobody/check", r#"{"reason":""}"#, vec![Duty::Partners]),
         ("POST /v1/partners", PARTNER, vec![Duty::Partners]),
         ("PUT /v1/partners/acme", PARTNER, vec![Duty::Partners]),
         ("POST /v1/partners/acme/pause", r#"{"reason":""}"#, vec![Duty::Partners]),

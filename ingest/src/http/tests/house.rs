@@ -37,7 +37,7 @@ use schemas::catalogue::{ROUNDS, TOPICS};
 use schemas::contract::{AuthorizeRequest, AuthorizeResponse, HoldDecision, RowStatus};
 use schemas::facts;
 use schemas::outgoing::Partitions;
-use schemas::partners::{CurrencyLimits, Profile};
+use schemas::partners::{CurrencyLimits, Profile, StateCalls};
 use schemas::rounds::Outcome;
 use serde_json::Value;
 use signing::SecretKey;
@@ -334,6 +334,7 @@ fn partners() -> Partners {
             currencies: [("EUR".parse().unwrap(), CurrencyLimits::unlimited(2))].into(),
             calls_per_s: None,
             stakes_per_s: None,
+            state_calls: StateCalls::default(),
         };
         partners.configure(partner.parse().unwrap(), profile).unwrap();
     }

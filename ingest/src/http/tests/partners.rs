@@ -42,6 +42,9 @@ async fn a_partner_is_created_shown_and_changed() {
         body["wallet_url"] = json!("https://moved");
         body["calls_per_s"] = json!(20);
         body["stakes_per_s"] = json!(400);
+        body["items_max"] = json!(10);
+        body["bytes_max"] = json!(4_096);
+        body["gzip"] = json!(true);
         body["currencies"].as_array_mut().unwrap().push(json!({
             "currency": "JPY", "exponent": 0, "stake_min_units": "1", "stake_max_units": "2",
             "payout_max_units": "3", "liability_max_units": "4",
@@ -52,6 +55,19 @@ async fn a_partner_is_created_shown_and_changed() {
     assert_eq!(set.body["profile"]["wallet_url"], "https://moved");
     assert_eq!(set.body["profile"]["calls_per_s"], 20);
     assert_eq!(set.body["profile"]["stakes_per_s"], 400);
+    let (items, bytes) = (&set.body["profile"]["items_max"], &set.body["profile"]["bytes_max"]);
+    assert_eq!(
+        (items, bytes, &set.body["profile"]["gzip"]),
+        (&json!(10), &json!(4_096), &json!(true))
+    );
+    for (bound, wrong) in
+        [("items_max", 0), ("items_max", 501), ("bytes_max", 4_095), ("bytes_max", 262_145)]
+    {
+        let told =
+            house.desk("PUT /v1/partners/newly", &body(|body| body[bound] = json!(wrong))).await;
+        assert_eq!((told.status.as_u16(), told.code()), (422, "invalid_field"), "{bound} {wrong}");
+        assert!(told.body["detail"].as_str().unwrap().contains(bound), "{}", told.body);
+    }
     for wrong in [json!(0), json!(-1), json!("20"), json!(1_u64 << 32)] {
         for rate in ["calls_per_s", "stakes_per_s"] {
             let body = body(|body| body[rate] = wrong.clone());

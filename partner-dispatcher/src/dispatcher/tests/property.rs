@@ -7,7 +7,8 @@ use crate::judge::Came;
 use crate::limits::Limits;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime::http::CallError;
+use runtime::Millis;
+use runtime::http::{CallError, HttpAnswer};
 use schemas::catalogue::RetryTier;
 use schemas::contract::{ItemOutcome, StateItem, StateResult};
 use schemas::frame;
@@ -27,10 +28,24 @@ fn canonical(bet: u32, revision: u32) -> Settlement {
     settlement(&format!("b{bet}"), revision, target)
 }
 
+/// The longest rest that is taken, in ms.
+const REST_MS_MAX: u64 = 20_000;
+
+/// How long a partner in this mood asks to be left alone, in ms: not at all, shortly, for some seconds, or by mistake for
+/// an hour.
+fn asks(mood: u16) -> Option<u64> {
+    if mood % 8 != 1 {
+        return None;
+    }
+    [None, Some(700), Some(9_000), Some(3_600_000)][usize::from(mood / 8 % 4)]
+}
+
 /// A register per bet, as the contract has it: what the partner really moved.
 #[derive(Default)]
 struct Wallet {
     rows: BTreeMap<String, (u32, i64)>,
+    /// Until when whoever lives now was told to leave it alone.
+    alone_until: Millis,
 }
 
 impl Wallet {
@@ -48,7 +63,10 @@ impl Wallet {
         let items = call.request.items.iter();
         match mood % 8 {
             0 => return Err(CallError::Timeout),
-            1 => return status(503, ""),
+            1 => {
+                let busy = HttpAnswer { status: 503, retry_after_ms: asks(mood), body: "".into() };
+                return Ok(busy);
+            }
             2 => {
                 // Applied, and the answer is lost.
                 items.for_each(|item| drop(self.apply(item)));
@@ -88,6 +106,8 @@ fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
             let token = rig.calls.keys().nth(pick(rig.calls.len())).copied();
             if let Some(token) = token {
                 let answer = wallet.answer(&rig.calls[&token], number);
+                let rest = asks(number).unwrap_or(0).min(REST_MS_MAX).cast_signed();
+                wallet.alone_until = wallet.alone_until.max(rig.now + rest);
                 rig.answer_one(token, |_| answer.clone());
             }
         }
@@ -98,10 +118,21 @@ fn step(rig: &mut Rig, wallet: &mut Wallet, (kind, number): (u8, u16)) {
         12 => {
             rig.apply_steps(pick(4));
             rig.crash();
+            wallet.alone_until = 0;
         }
         _ => rig.peek(),
     }
     assert_accounted(rig);
+    assert_left_alone(rig, wallet);
+}
+
+/// No call is made before the rest is over that the partner asked for.
+#[track_caller]
+fn assert_left_alone(rig: &mut Rig, wallet: &Wallet) {
+    for at in std::mem::take(&mut rig.called_at) {
+        let until = wallet.alone_until;
+        assert!(until <= at, "called at {at}, and to be left alone until {until}");
+    }
 }
 
 /// Every record below a stored offset is answered for by something durable: a final answer or a parking
@@ -150,6 +181,7 @@ fn heal(rig: &mut Rig, wallet: &mut Wallet) {
         rig.apply();
         rig.advance(1_000);
         assert_accounted(rig);
+        assert_left_alone(rig, wallet);
     }
 }
 
@@ -168,6 +200,7 @@ proptest! {
             tier_wait_ms: [1_000, 1_500, 2_000, 2_500, 3_000],
             last_tier_after_ms: 10_000,
             park_after_ms: 30_000,
+            retry_after_ms_max: REST_MS_MAX,
             ..Limits::PRODUCTION
         };
         let tight = Limits {

@@ -14,6 +14,7 @@ use schemas::catalogue::{CASES, DELIVERIES, PARKED, RETRY_5S, RetryTier, SETTLEM
 use schemas::contract::{StateItem, StateResult};
 use schemas::frame;
 use schemas::outgoing::Partitions;
+use schemas::partners::StateCalls;
 use schemas::settlements::Settlement;
 use schemas::wire::{CaseRecord, DeliveryRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,6 +50,8 @@ pub(super) struct Rig {
     pub(super) stored: BTreeMap<Source, u64>,
     pub(super) facts: BTreeMap<FactKey, Fact>,
     pub(super) calls: BTreeMap<u64, StateCall>,
+    /// When calls were made since somebody looked.
+    pub(super) called_at: Vec<Millis>,
     pub(super) loads: BTreeMap<u64, Scope>,
     pub(super) peeks: BTreeMap<u64, (Source, u64)>,
     pub(super) applies: VecDeque<(u64, Batch)>,
@@ -59,6 +62,8 @@ pub(super) struct Rig {
     pub(super) restored: Arc<BTreeMap<PartnerId, String>>,
     /// Calls a second that partners take.
     pub(super) rates: Arc<BTreeMap<PartnerId, NonZeroU32>>,
+    /// What a state call to a partner may be.
+    pub(super) state_calls: Arc<BTreeMap<PartnerId, StateCalls>>,
 }
 
 impl Rig {
@@ -76,6 +81,7 @@ impl Rig {
             stored: BTreeMap::new(),
             facts: BTreeMap::new(),
             calls: BTreeMap::new(),
+            called_at: Vec::new(),
             loads: BTreeMap::new(),
             peeks: BTreeMap::new(),
             applies: VecDeque::new(),
@@ -84,6 +90,7 @@ impl Rig {
             reply: None,
             restored: Arc::default(),
             rates: Arc::default(),
+            state_calls: Arc::default(),
         }
     }
 
@@ -108,7 +115,10 @@ impl Rig {
                     self.peeks.insert(token, (source, from));
                 }
                 Effect::Apply { token, batch } => self.applies.push_back((token, batch)),
-                Effect::Call { token, call } => drop(self.calls.insert(token, call)),
+                Effect::Call { token, call } => {
+                    self.called_at.push(self.now);
+                    self.calls.insert(token, call);
+                }
                 Effect::Timer { token, at } => drop(self.timers.insert((at, token))),
                 Effect::Reply { reply, .. } => self.reply = Some(reply),
                 Effect::Alarm(alarm) => self.alarms.push(alarm.name),
@@ -248,10 +258,15 @@ impl Rig {
 
     /// Answers the reads ahead that wait, and those that follow, two records at a time.
     pub(super) fn peek(&mut self) {
+        self.peek_by(2);
+    }
+
+    /// The same, of so many records at a time.
+    pub(super) fn peek_by(&mut self, max: usize) {
         while let Some((token, (source, from))) = self.peeks.pop_first() {
             let log = self.log.get(&source).map(Vec::as_slice).unwrap_or_default();
             let from = usize::try_from(from).unwrap();
-            let records = log[from..].iter().take(2).cloned().collect();
+            let records = log[from..].iter().take(max).cloned().collect();
             let end = u64::try_from(log.len()).unwrap();
             self.feed(Input::Peeked { token, records, end });
         }
@@ -314,7 +329,9 @@ impl Rig {
 
     pub(super) fn owed(&mut self) -> Owed {
         let (restored, rates) = (Arc::clone(&self.restored), Arc::clone(&self.rates));
-        self.feed(Input::Request { token: 1, request: OwedQuery { restored, rates } });
+        let state_calls = Arc::clone(&self.state_calls);
+        let request = OwedQuery { restored, rates, state_calls };
+        self.feed(Input::Request { token: 1, request });
         self.reply.take().unwrap()
     }
 }
