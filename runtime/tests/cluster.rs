@@ -5,8 +5,8 @@ use runtime::cluster::{
     Cluster, ClusterOpenError, ClusterOptions, GroupSpec, Profile, StoreOptions, store, topics,
 };
 use runtime::{
-    Append, Assignments, Batch, Catalogue, Change, Clock, Engine, EngineError, Reader, RecordLog,
-    Source, SystemClock, conformance,
+    Append, Assignments, Batch, Catalogue, Change, Clock, Engine, EngineError, Lease, Reader,
+    RecordLog, Source, StoreOffset, SystemClock, conformance,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 /// Longest wait for anything; only an engine that fails waits as long.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const HOLES: &str = "conformance-holes";
+const KEEPING: &str = "conformance-keeping";
 
 /// Options for topics and tables of a test's own, which are made.
 async fn ground(name: &str) -> ClusterOptions {
@@ -30,6 +31,7 @@ async fn ground(name: &str) -> ClusterOptions {
         "conformance-sharing",
         "conformance-fencing",
         HOLES,
+        KEEPING,
     ];
     let options = ClusterOptions {
         profile: Profile::Single,
@@ -157,6 +159,92 @@ async fn what_a_member_was_to_give_up_when_it_died_is_shared_out() {
     changes(&mut second, 2, true).await;
     for engine in [dying, other, back] {
         engine.close().await;
+    }
+}
+
+/// While some partitions are on their way to another member, the others are read and worked on and their offsets taken:
+/// nothing waits for the group. In one of a few tries, since a machine may be busy elsewhere for as long as they rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_stay_go_on_while_others_change_hands() {
+    let options = ground("kept").await;
+    let owned = conformance::TOPICS[1].0;
+    let staying = open(&options).await;
+    let mut first = staying.join(KEEPING, owned);
+    let mut work = Work { engine: staying.clone(), leases: BTreeMap::new() };
+    work.follow(&mut first, 4).await;
+    let mut least = 0;
+    for number in 0..3 {
+        let instance = format!("{}-{number}", options.instance);
+        let coming = open(&ClusterOptions { instance, ..options.clone() }).await;
+        let mut second = coming.join(KEEPING, owned);
+        let assigned = tokio::spawn(async move {
+            changes(&mut second, 2, true).await;
+            second
+        });
+        while 2 < work.leases.len() && !assigned.is_finished() {
+            work.once().await;
+            work.follow(&mut first, 0).await;
+        }
+        let mut done = 0;
+        while !assigned.is_finished() {
+            assert_eq!(work.once().await, 2, "a partition that stays was taken away");
+            done += 1;
+        }
+        least = least.max(done);
+        drop(assigned.await.unwrap());
+        coming.close().await;
+        work.follow(&mut first, 2).await;
+    }
+    assert!(1 < least, "what stayed was worked on {least} times while the others were nobody's");
+    staying.close().await;
+}
+
+/// What a member owns, and work on it.
+struct Work {
+    engine: Cluster,
+    leases: BTreeMap<u32, Lease>,
+}
+
+impl Work {
+    /// Appends to each partition, reads that back, and stores the offset; to how many the owner's right still held.
+    async fn once(&self) -> usize {
+        let mut held = 0;
+        for lease in self.leases.values() {
+            let source = lease.source;
+            let end = self.engine.range(source).await.unwrap().1;
+            let partition = source.partition;
+            let append = Append { topic: source.topic, partition, ..record(vec![1]) };
+            self.engine.append(vec![append]).await.unwrap();
+            let mut reader = self.engine.reader(source, end);
+            let read = tokio::time::timeout(WAIT_MAX, reader.next(1)).await.unwrap().unwrap();
+            assert_eq!(read.0.len(), 1);
+            let offsets = vec![StoreOffset { source, offset: end + 1 }];
+            match self.engine.apply(Some(lease), Batch { offsets, ..Batch::default() }).await {
+                Ok(()) => held += 1,
+                Err(error) => assert_eq!(error, EngineError::Fenced(source)),
+            }
+        }
+        held
+    }
+
+    /// Takes in what the group said: so many partitions that are assigned, or what was said until now.
+    async fn follow(&mut self, member: &mut impl Assignments, assigned: usize) {
+        let mut left = assigned;
+        loop {
+            let wait = if left == 0 { Duration::ZERO } else { WAIT_MAX };
+            let Ok(change) = tokio::time::timeout(wait, member.next()).await else { break };
+            match change.unwrap() {
+                Change::Assigned(lease) => {
+                    self.leases.insert(lease.source.partition, lease);
+                    left = left.saturating_sub(1);
+                }
+                Change::Revoked(lease) => {
+                    self.leases.remove(&lease.source.partition);
+                }
+                Change::Shared => {}
+            }
+        }
+        assert_eq!(left, 0, "partitions did not come in time");
     }
 }
 

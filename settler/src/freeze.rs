@@ -1,7 +1,7 @@
 //! Freezes and thaws: a broken invariant stops one bet, or one round in one partition (R1, R5, R7, R23).
 
 use crate::decide::{Cause, Pending, StopError};
-use crate::memory::{BetState, Known, Memory};
+use crate::memory::{BetState, Known, Memory, Round};
 use crate::output::Output;
 use runtime::machine::Alarm;
 use schemas::bets::Intent;
@@ -102,20 +102,13 @@ impl Memory {
         out: &mut Output,
     ) -> Result<(), StopError> {
         let Some(round) = self.rounds.get_mut(round_id) else { return Ok(()) };
+        if let Some(why) = round.cannot_thaw(round_id, bet.is_none()) {
+            let text = format!("round {round_id} stays frozen: {why}");
+            out.alarms.push(Alarm { name: "thaw_refused", text });
+            return Ok(());
+        }
         let bets: Vec<BetId> = match bet {
             Some((bet, _)) => vec![bet.clone()],
-            // Without a marker that is known to be missing, the round would be open behind its cut-off.
-            None if round.number < round.seen => {
-                out.alarms.push(Alarm {
-                    name: "thaw_refused",
-                    text: format!(
-                        "round {round_id} stays frozen: marker {} of {} is missing",
-                        round.number + 1,
-                        round.seen
-                    ),
-                });
-                return Ok(());
-            }
             None => {
                 round.frozen = None;
                 round.bets.iter().map(|(id, _)| id.clone()).collect()
@@ -191,5 +184,20 @@ impl Memory {
         };
         self.set(bet, state);
         Ok(())
+    }
+}
+
+impl Round {
+    /// What is missing for a thaw of the round, or of one bet in it.
+    fn cannot_thaw(&self, id: &RoundId, whole: bool) -> Option<String> {
+        // By what was altered, a bet would be paid wrongly; the one that is named may be it.
+        if let Some((loaded, tallied)) = self.differs_from_tally(id) {
+            return Some(format!(
+                "{tallied} bets were tallied, and the {loaded} loaded are not those"
+            ));
+        }
+        // Without a marker that is known to be missing, the round would be open behind its cut-off.
+        (whole && self.number < self.seen)
+            .then(|| format!("marker {} of {} is missing", self.number + 1, self.seen))
     }
 }

@@ -253,7 +253,7 @@ impl Round {
     }
 
     /// The accepted, uncancelled bets against the tally in the store, if one stands (R5).
-    fn differs_from_tally(&self, id: &RoundId) -> Option<(i64, i64)> {
+    pub(crate) fn differs_from_tally(&self, id: &RoundId) -> Option<(i64, i64)> {
         let tally = self.tally.as_ref()?;
         let bets = self.bets.states().filter_map(|state| match state {
             BetState::Accepted(decision) | BetState::Frozen(Known::Decision(decision))

@@ -1,10 +1,10 @@
 //! The settler of one partition as a machine: load, decide a batch, apply it, go on.
 
-use crate::memory::Memory;
+use crate::memory::{DAMAGED, Memory, Round};
 use crate::output::Output;
 use runtime::machine::{Alarm, Effect, Input, Machine};
 use runtime::{Fact, Millis, Record, Scope, Source, StoreOffset, Topic};
-use schemas::bets::{BetEvent, Unreadable};
+use schemas::bets::{BetEvent, BetSaid, Unreadable};
 use schemas::catalogue::BETS;
 use schemas::facts::{HEADER_BET, HEADER_PARTNER, HEADER_ROUND};
 use schemas::wire::UnreadableRecord;
@@ -51,6 +51,10 @@ enum Decoded {
     Event(BetEvent),
     /// Apart, since it is large and rare.
     Unreadable(Box<(UnreadableRecord, Names)>),
+}
+
+fn is_thaw(decoded: &Decoded) -> bool {
+    matches!(decoded, Decoded::Event(BetEvent { said: BetSaid::Thaw { .. }, .. }))
 }
 
 /// What the headers of a record name.
@@ -107,7 +111,8 @@ impl Settler {
     }
 
     /// Takes what was read, up to the record that names one round more than may be loaded at once: a week of corrections
-    /// stands in a row, and each of them needs its whole round.
+    /// stands in a row, and each of them needs its whole round. One that is frozen since its facts did not add up is read
+    /// anew when it is to be thawed: somebody may have put them back.
     fn take(&mut self) -> Vec<Effect<Self>> {
         let mut missing: BTreeMap<RoundId, u64> = BTreeMap::new();
         self.batch.reserve(self.rest.len());
@@ -117,11 +122,14 @@ impl Settler {
                 Decoded::Event(event) => event.round.as_ref(),
                 Decoded::Unreadable(unreadable) => unreadable.1.round.as_ref(),
             };
+            let reads_anew = is_thaw(&decoded)
+                && round.and_then(|id| self.memory.rounds.get(id)).is_some_and(Round::is_damaged);
             if let Some(round) = round
-                && !self.memory.rounds.contains_key(round)
+                && (reads_anew || !self.memory.rounds.contains_key(round))
                 && !missing.contains_key(round)
             {
-                if LOADS_MAX <= missing.len() {
+                // What came before such a thaw has to be durable, or it would not be read.
+                if LOADS_MAX <= missing.len() || (reads_anew && !self.batch.is_empty()) {
                     self.rest.push_front(record);
                     break;
                 }
@@ -163,7 +171,7 @@ impl Settler {
                 self.memory.rounds.insert(load.round.clone(), loaded.round);
                 if loaded.differs.is_some()
                     && let Err(error) =
-                        self.memory.freeze_loaded(&load.round, load.below, "tally", &mut out)
+                        self.memory.freeze_loaded(&load.round, load.below, DAMAGED, &mut out)
                 {
                     return self.stop(load.below, &error.to_string());
                 }

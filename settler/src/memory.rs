@@ -69,6 +69,9 @@ pub(crate) struct Rules {
     pub(crate) game: Game,
 }
 
+/// Why a round is frozen whose bets in the store are not those that were tallied at its close (R5).
+pub(crate) const DAMAGED: &str = "tally";
+
 /// One round in this partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
@@ -88,6 +91,13 @@ pub(crate) struct Round {
     pub(crate) tally: Option<TallyRecord>,
     /// Offset of the last record about the round.
     pub(crate) last_offset: u64,
+}
+
+impl Round {
+    /// Whether it is frozen since its facts did not add up, whatever the store has by now.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.frozen.as_deref() == Some(DAMAGED)
+    }
 }
 
 /// One partition.

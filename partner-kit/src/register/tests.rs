@@ -1,5 +1,6 @@
 //! The conformance checklist of the contract, as far as it needs no HTTP; each test bears its number.
 
+mod accounts;
 mod checklist;
 mod properties;
 mod replaying;

@@ -229,13 +229,12 @@ impl ServerProcess {
         ended.context("a child did not stop in time")?.context("a child cannot be waited for")
     }
 
-    /// Whether the process has ended by itself.
+    /// How the process has ended by itself, if it has.
     ///
     /// # Errors
     /// If it cannot be told.
-    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
-        let ended = self.child.try_wait().context("the server cannot be waited for")?;
-        Ok(ended.is_some())
+    pub fn has_ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().context("the server cannot be waited for")
     }
 
     /// Kills the process (SIGKILL) and waits until it is gone.
@@ -290,7 +289,6 @@ fn spawn(mut command: Command) -> anyhow::Result<(Child, Lines<BufReader<ChildSt
     Ok((child, BufReader::new(stdout).lines()))
 }
 
-/// The base URLs that so many wallets say on their standard output, by partner.
 /// Where the wallets of a process listen, by partner. What else it prints is left unread, and goes on being taken, or it
 /// would end on a pipe that nobody reads.
 async fn announced(

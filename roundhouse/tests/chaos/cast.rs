@@ -51,6 +51,8 @@ const FROZEN_MAX: usize = 2;
 const GAVE_UP: i32 = 1;
 /// Pause between the steps of a storm: shorter than a group takes to come to rest.
 const STORM_PAUSE: Duration = Duration::from_millis(400);
+/// Between two looks at the processes.
+const TEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// Everything on the stage.
 pub(crate) struct Cast {
@@ -140,7 +142,7 @@ impl Cast {
         let plain = [command, "--announce", "--config", &config, "--instance", &instance];
         let mut arguments: Vec<String> = plain.map(ToOwned::to_owned).to_vec();
         arguments.extend(["--log", LOG, "--listen", &listen].map(ToOwned::to_owned));
-        self.processes.insert((service, index), Process::start(arguments).await);
+        self.processes.insert((service, index), Process::start(arguments).await.unwrap());
     }
 
     /// Plays one act; before it, frozen processes whose time has come go on, and processes that ended by
@@ -152,7 +154,7 @@ impl Cast {
                 let Some(process) = self.processes.remove(&(service, index)) else { return false };
                 process.server.kill().await.unwrap();
                 sleep(away).await;
-                let process = Process::start(process.arguments).await;
+                let process = Process::start(process.arguments).await.unwrap();
                 self.processes.insert((service, index), process);
             }
             Act::Freeze(service, index, long) => {
@@ -175,15 +177,32 @@ impl Cast {
                 return 0 < shaken;
             }
             Act::KillBroker(which, away) => {
-                kill_and_start(one_of(&self.brokers, which), away).await
+                self.tend_during(kill_and_start(one_of(&self.brokers, which), away)).await;
             }
-            Act::KillNode(which, away) => kill_and_start(one_of(&self.nodes, which), away).await,
-            Act::FreezeBroker(which, long) => freeze(one_of(&self.brokers, which), long).await,
-            Act::FreezeNode(which, long) => freeze(one_of(&self.nodes, which), long).await,
+            Act::KillNode(which, away) => {
+                self.tend_during(kill_and_start(one_of(&self.nodes, which), away)).await;
+            }
+            Act::FreezeBroker(which, long) => {
+                self.tend_during(freeze(one_of(&self.brokers, which), long)).await;
+            }
+            Act::FreezeNode(which, long) => {
+                self.tend_during(freeze(one_of(&self.nodes, which), long)).await;
+            }
             Act::KillWallets => self.street.wallets.kill_and_restart().await.unwrap(),
-            Act::Calm(long) => sleep(long).await,
+            Act::Calm(long) => self.tend_during(sleep(long)).await,
         }
         true
+    }
+
+    /// Looks after the processes while an act goes on: a server takes half a minute to come back on a busy machine, and
+    /// a supervisor does not wait for it.
+    async fn tend_during(&mut self, act: impl Future<Output = ()> + Send + 'static) {
+        let act = tokio::spawn(act);
+        while !act.is_finished() {
+            self.tend(Instant::now()).await;
+            sleep(TEND_PAUSE).await;
+        }
+        act.await.unwrap();
     }
 
     /// Stops a process in order and starts it again, unless it is frozen; whether it did.
@@ -194,32 +213,40 @@ impl Cast {
         let Some(process) = self.processes.remove(&(service, index)) else { return false };
         // One that gave up by itself ends with an error.
         let _ended = process.server.stop().await;
-        let process = Process::start(process.arguments).await;
+        let process = Process::start(process.arguments).await.unwrap();
         self.processes.insert((service, index), process);
         true
     }
 
+    /// Lets frozen processes whose time has come go on, and starts those again that ended. One that cannot start, since
+    /// its servers are away, is tried again the next time.
     async fn tend(&mut self, now: Instant) {
-        let mut ended = Vec::new();
         for (name, process) in &mut self.processes {
             if process.thaws_at.is_some_and(|time| time <= now) {
                 process.server.signal(Signal::CONT).unwrap();
                 process.thaws_at = None;
             }
-            if process.server.has_ended().unwrap() {
-                ended.push(*name);
+            if let Some(status) = process.server.has_ended().unwrap() {
+                eprintln!("chaos: {name:?} ended by itself with {status} and is started again");
+                assert_eq!(status.code(), Some(GAVE_UP), "{name:?}");
+                match Process::start(process.arguments.clone()).await {
+                    Ok(started) => *process = started,
+                    Err(error) => eprintln!("chaos: {name:?} does not start: {error:#}"),
+                }
             }
-        }
-        for name in ended {
-            eprintln!("chaos: {name:?} ended by itself and is started again");
-            let Some(process) = self.processes.remove(&name) else { continue };
-            self.processes.insert(name, Process::start(process.arguments).await);
         }
     }
 
     /// Lets every process run.
     pub(crate) async fn make_whole(&mut self) {
         self.tend(Instant::now() + Duration::from_secs(3_600)).await;
+        for (name, process) in &mut self.processes {
+            let ended = process.server.has_ended().unwrap();
+            assert!(
+                ended.is_none(),
+                "{name:?} does not start though everything is whole: {ended:?}"
+            );
+        }
     }
 
     /// Stops the processes in order; the servers stay.
@@ -239,29 +266,29 @@ impl Cast {
 }
 
 impl Process {
-    async fn start(arguments: Vec<String>) -> Self {
+    async fn start(arguments: Vec<String>) -> anyhow::Result<Self> {
         let begun = Instant::now();
-        let server = ServerProcess::run(Path::new(EXE), &arguments).await.unwrap();
+        let server = ServerProcess::run(Path::new(EXE), &arguments).await?;
         if SLOW_START < begun.elapsed() {
             let took = begun.elapsed().as_secs_f32();
             eprintln!("chaos: {} took {took:.1} s to start", arguments.join(" "));
         }
-        Self { server, arguments, thaws_at: None }
+        Ok(Self { server, arguments, thaws_at: None })
     }
 }
 
-fn one_of(servers: &[Server], which: usize) -> &Server {
-    &servers[which % servers.len()]
+fn one_of(servers: &[Server], which: usize) -> Server {
+    Arc::clone(&servers[which % servers.len()])
 }
 
-async fn freeze(server: &Server, long: Duration) {
-    on(server, |server| server.stop_signal().unwrap()).await;
+async fn freeze(server: Server, long: Duration) {
+    on(&server, |server| server.stop_signal().unwrap()).await;
     sleep(long).await;
-    on(server, |server| server.cont_signal().unwrap()).await;
+    on(&server, |server| server.cont_signal().unwrap()).await;
 }
 
-async fn kill_and_start(server: &Server, away: Duration) {
-    on(server, NativeServer::kill).await;
+async fn kill_and_start(server: Server, away: Duration) {
+    on(&server, NativeServer::kill).await;
     sleep(away).await;
-    on(server, |server| server.start().unwrap()).await;
+    on(&server, |server| server.start().unwrap()).await;
 }

@@ -159,9 +159,9 @@ impl Reconciler {
                 }
             }
             End::Differs(case) if closing.open.contains(&case.case_id) => return effects,
-            // What is on its way may look like a difference once; it does not twice, by facts read anew.
-            End::Differs(case) if lane.suspects.get(&place) != Some(&case.case_id) => {
-                lane.suspects.insert(place, case.case_id.clone());
+            End::Differs(case)
+                if !lane.confirms(place.clone(), &case.case_id, closing.open.is_empty()) =>
+            {
                 if closing.was_same {
                     lane.rechecked.entry(closing.round.clone()).or_default().remove(partner);
                     lane.plan_by(&closing.round, again_at);
@@ -169,7 +169,6 @@ impl Reconciler {
                 return effects;
             }
             End::Differs(case) => {
-                lane.suspects.remove(&place);
                 let text = format!("{}: {}", case.case_id, case.text);
                 effects.push(Effect::Alarm(Alarm { name: "round_differs", text }));
             }

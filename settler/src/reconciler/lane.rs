@@ -35,6 +35,19 @@ pub(super) enum Look {
     },
 }
 
+/// Looks in a row, each of which finds a difference, until that is a case though none is like the one before. More than
+/// what is on its way stays there.
+const LOOKS_MAX: u32 = 5;
+
+/// A difference that is no case yet.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    /// What would be its case.
+    case_id: String,
+    /// Looks in a row that found one, whichever.
+    looks: u32,
+}
+
 /// The memory of one partition; dropped with its ownership (R4).
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -44,8 +57,8 @@ pub(super) struct Lane {
     standings: BTreeMap<RoundId, BTreeMap<PartnerId, Standing>>,
     /// Where partners are asked to close rounds.
     pub(super) desks: BTreeMap<PartnerId, Desk>,
-    /// The case of a difference that was found once.
-    pub(super) suspects: BTreeMap<(RoundId, PartnerId), String>,
+    /// Differences that are no case yet.
+    pub(super) suspects: BTreeMap<(RoundId, PartnerId), Suspect>,
     /// When a partner was last asked about the holds of a round, ms.
     pub(super) holds_asked: BTreeMap<(RoundId, PartnerId), Millis>,
     /// Settlements on their way to the log, by the token of their batch.
@@ -71,6 +84,25 @@ impl Lane {
     pub(super) fn plan_by(&mut self, round: &RoundId, at: Millis) {
         let planned = self.due.get(round).copied();
         self.plan(round, planned.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Notes a difference; whether it is a case now. What is on its way may look like one once; it does not twice, by facts
+    /// read anew. A partner that says something else each time would never be told of, so where nothing was said of the
+    /// round yet (`is_first`), a difference at each of [`LOOKS_MAX`] looks is one too.
+    pub(super) fn confirms(
+        &mut self,
+        place: (RoundId, PartnerId),
+        case_id: &str,
+        is_first: bool,
+    ) -> bool {
+        let before = self.suspects.remove(&place);
+        let is_same = before.as_ref().is_some_and(|suspect| suspect.case_id == case_id);
+        let looks = before.map_or(0, |suspect| suspect.looks).saturating_add(1);
+        let confirmed = is_same || (is_first && LOOKS_MAX <= looks);
+        if !confirmed {
+            self.suspects.insert(place, Suspect { case_id: case_id.to_owned(), looks });
+        }
+        confirmed
     }
 
     /// What to do now. A round that is to be looked at has no plan any more, so that what is planned

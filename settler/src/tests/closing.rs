@@ -337,6 +337,19 @@ fn a_case_that_may_be_lost_is_said_again() {
     assert_eq!((street.cases().len(), street.closes().len()), (1, 1));
 }
 
+/// A partner that says something else each time is one case, told at the fifth look, and no further ones.
+#[test]
+fn a_partner_that_never_says_the_same_is_a_case_too() {
+    let mut street = finished();
+    street.row("won").revision = 10;
+    street.read(2);
+    for look in 2..15 {
+        street.row("won").revision = 10 + look;
+        street.look();
+        assert_eq!(street.cases().len(), usize::from(5 <= look), "look {look}");
+    }
+}
+
 /// A partner whose page never ends, or runs backwards, is not believed, and not asked for ever.
 #[test]
 fn pages_of_no_order_are_no_answer() {

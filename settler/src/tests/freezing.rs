@@ -1,9 +1,14 @@
 //! Broken invariants stop one bet, or one round in one partition, and nothing else.
 
 use super::{Lane, bet, partner, round};
-use runtime::{Fact, RecordHeaders};
+use crate::Settler;
+use bytes::Bytes;
+use runtime::machine::{Effect, Input, Machine};
+use runtime::{Fact, FactKey, RecordHeaders, Source, Topic};
 use schemas::bets::{Bet, BetSaid, HoldAnswer};
+use schemas::catalogue::BETS;
 use schemas::facts;
+use std::collections::BTreeMap;
 
 fn headers(kind: &str, bet: Option<&Bet>) -> RecordHeaders {
     let mut headers = vec![
@@ -116,6 +121,59 @@ fn a_lost_fact_is_noticed_by_the_tally() {
     lane.intent(&kept);
     lane.settle();
     assert_eq!(lane.decisions(&kept), ["accepted", "accepted"]);
+}
+
+/// A round that lost the facts of one bet before its result, the settler that found it so, and all facts that there were.
+fn damaged(lost: &Bet, kept: &Bet) -> (Lane, Settler, BTreeMap<FactKey, Bytes>) {
+    let mut lane = Lane::default();
+    lane.open();
+    lane.held(lost);
+    lane.held(kept);
+    lane.close();
+    lane.settle();
+    let whole = lane.facts.clone();
+    lane.facts.retain(|key, _| key.subject != lost.id.as_str());
+    lane.outcome(1, "3");
+    let mut settler = lane.settler();
+    lane.run(&mut settler, 100);
+    (lane, settler, whole)
+}
+
+/// R5: by what is left of a round nobody is paid, however often somebody says so; once its facts are put back, a thaw of
+/// the round goes on, by settlers that run as by those that take over.
+#[test]
+fn a_round_with_lost_facts_is_not_thawed_before_they_are_back() {
+    let (lost, kept) = (bet("a", "odd"), bet("b", "odd"));
+    let (mut lane, mut settler, whole) = damaged(&lost, &kept);
+    assert!(lane.alarmed("round_frozen") && !lane.alarmed("thaw_refused"));
+
+    for bet in [None, Some(&kept)] {
+        lane.alarms.clear();
+        thaw(&mut lane, bet);
+        lane.run(&mut settler, 100);
+        assert!(lane.alarmed("thaw_refused"));
+        assert_eq!(lane.targets(&kept), Vec::<String>::new());
+    }
+
+    lane.facts.extend(whole);
+    lane.outcome(2, "2");
+    thaw(&mut lane, None);
+    lane.run(&mut settler, 100);
+    assert_eq!(lane.targets(&kept), ["3 Settled(2500)", "4 Settled(0)"]);
+    assert_eq!(lane.targets(&lost), lane.targets(&kept));
+}
+
+/// R2: what comes before a thaw that reads the round anew is durable by then, or it would not be read.
+#[test]
+fn a_round_is_not_read_anew_amid_a_batch() {
+    let (mut lane, mut settler, _) = damaged(&bet("a", "odd"), &bet("b", "odd"));
+    let from = lane.log.len();
+    lane.outcome(2, "2");
+    thaw(&mut lane, None);
+    let source = Source { topic: Topic(BETS), partition: 0 };
+    let read = Input::Records { source, records: lane.log[from..].to_vec(), end: lane.end() };
+    let first = settler.handle(0, read);
+    assert!(matches!(first[..], [Effect::Apply { .. }]), "{first:?}");
 }
 
 /// R5: two contents of one fact are two rows, and that bet is frozen.

@@ -116,8 +116,8 @@ impl Cast {
     /// If one has.
     pub(super) fn all_live(&mut self) -> anyhow::Result<()> {
         for (number, settler) in &mut self.settlers {
-            if settler.has_ended()? {
-                bail!("settler-{number} ended by itself");
+            if let Some(status) = settler.has_ended()? {
+                bail!("settler-{number} ended by itself with {status}");
             }
         }
         Ok(())
