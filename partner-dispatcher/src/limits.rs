@@ -121,6 +121,19 @@ impl Limits {
         peeks_in_flight_max: 4,
     };
 
+    /// The most items of one partner and kind of traffic in memory, whatever it is owed, if no read gives more than `read`
+    /// records: its room; half as much and a read ahead; probes; what waits to be written, with the batch on its way, one
+    /// more read, and what a breaker that opens moves at once; in each tier what rests, and a read.
+    pub const fn partner_held_max(&self, read: usize) -> usize {
+        let room = self.partner_items_max;
+        let ahead = (room / 2).saturating_add(read);
+        let unwritten = self.items_unwritten_max.saturating_add(self.apply_items_max);
+        let unwritten = unwritten.saturating_add(read).saturating_add(room);
+        let resting = self.tier_items_max.saturating_add(read).saturating_mul(TIERS);
+        let of_calls = room.saturating_add(ahead).saturating_add(self.probes_kept_max);
+        of_calls.saturating_add(unwritten).saturating_add(resting)
+    }
+
     /// Items of one partner and kind of traffic where too much is held: what may be on its way, and a chunk to follow.
     pub(crate) fn partner_items_crowded_max(&self) -> usize {
         let chunks = self.chunks_in_flight_max.saturating_add(1);

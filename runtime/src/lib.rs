@@ -38,7 +38,7 @@ pub use engine::{
 };
 pub use fact::{Fact, FactKey, Scope};
 pub use headers::RecordHeaders;
-pub use machine::{Alarm, Effect, Input, Machine};
+pub use machine::{Alarm, Effect, Input, Machine, READ_RECORDS_MAX};
 pub use partitions::Partitions;
 pub use rate::Rate;
 pub use record::{Append, Headers, Record, Source, Topic};

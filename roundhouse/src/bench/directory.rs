@@ -29,6 +29,10 @@ impl Directory {
 impl Grounds for Directory {
     type Ground = DataDir;
 
+    async fn engine(&self) -> anyhow::Result<String> {
+        Ok("embedded".to_owned())
+    }
+
     /// `data` below the directory, then `data-1`, `data-2` and so on.
     async fn make(&self) -> anyhow::Result<DataDir> {
         let name = match self.made.fetch_add(1, Ordering::Relaxed) {
@@ -50,7 +54,6 @@ pub struct DataDir {
 }
 
 impl Ground for DataDir {
-    const ENGINE: &'static str = "embedded";
     // Those of a settler alone are said of Kafka.
     const FLOORS: Floors =
         Floors { confirmed_us: 400_000, topic_us: None, outcomes_per_core_s: None };
@@ -76,9 +79,9 @@ impl Ground for DataDir {
     async fn plain_settler(
         &self,
         engine: &Embedded,
-        round: Settled,
+        settled: Settled,
     ) -> anyhow::Result<PlainFileSettler> {
-        PlainFileSettler::of(&self.path, engine, round).await
+        PlainFileSettler::of(&self.path, engine, settled).await
     }
 
     async fn drop_all(self) {

@@ -3,7 +3,7 @@
 use super::client::{self, Load, Requests};
 use super::ground::{Bench, Ground, Grounds};
 use super::house::{House, SEED, WAIT_MAX};
-use super::report::{Machine, Memory, Spread, Thousandths, median, per_mille, word};
+use super::report::{Memory, Place, Spread, Thousandths, median, per_mille, word};
 use crate::config::Config;
 use crate::rig::keys::PartnerKey;
 use crate::rig::setup;
@@ -93,15 +93,16 @@ pub struct EventsReport {
     pub floor_met: bool,
     /// Memory.
     pub memory: Memory,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl Bench for EventsPlan {
     type Report = EventsReport;
 
     async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<EventsReport> {
-        let before = Machine::now(&self.data_dir).await?;
+        let place = Place::before(grounds.engine().await?, &self.data_dir).await?;
         let ground = grounds.make().await?;
         let measured = self.runs(&ground).await;
         ground.leave(false, &self.data_dir).await;
@@ -119,7 +120,7 @@ impl Bench for EventsPlan {
             floor_met: FLOOR_PER_S <= per_s_median,
             pairs,
             memory,
-            machine: [before, Machine::now(&self.data_dir).await?],
+            place: place.after(&self.data_dir).await?,
         })
     }
 }
@@ -216,13 +217,12 @@ async fn plain(body: Bytes) -> anyhow::Result<SocketAddr> {
 
 impl fmt::Display for EventsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(
             f,
             "{}: a list of {}, {} bytes, over {} connections",
             self.what, self.events, self.bytes, self.connections
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
+        writeln!(f, "{}\n{}", self.place, self.memory)?;
         writeln!(f, "plain answers the same bytes; no logic")?;
         writeln!(
             f,

@@ -36,6 +36,12 @@ pub trait Grounds {
     /// What it makes.
     type Ground: Ground;
 
+    /// The engine, in a report: of servers, what answers there.
+    ///
+    /// # Errors
+    /// If nothing does.
+    fn engine(&self) -> impl Future<Output = anyhow::Result<String>>;
+
     /// An empty ground that nobody else uses.
     ///
     /// # Errors
@@ -45,8 +51,6 @@ pub trait Grounds {
 
 /// What is an engine's own.
 pub trait Ground {
-    /// The engine, in a report.
-    const ENGINE: &'static str;
     /// Its floors.
     const FLOORS: Floors;
     /// How often ends of the log are looked at: as often as it costs nothing.
@@ -73,14 +77,14 @@ pub trait Ground {
     /// If they cannot have what they write to.
     fn plain(&self) -> impl Future<Output = anyhow::Result<Self::Plain>>;
 
-    /// The plain program beside a settler, for rounds like `round`, which `engine` has.
+    /// The plain program beside a settler that did this on `engine`.
     ///
     /// # Errors
     /// If it cannot have what it reads or writes.
     fn plain_settler(
         &self,
         engine: &Self::Engine,
-        round: Settled,
+        settled: Settled,
     ) -> impl Future<Output = anyhow::Result<Self::PlainSettler>>;
 
     /// Removes everything; says so where it cannot.

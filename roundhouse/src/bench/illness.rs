@@ -144,6 +144,12 @@ impl Attempts {
         Ok(Self::of(shown.body.as_str().context("the metrics are no text")?))
     }
 
+    /// A call that broke, of one partner.
+    #[cfg(test)]
+    pub(super) fn broken(partner: &str) -> Self {
+        Self(BTreeMap::from([(partner.to_owned(), Ends::from([("broken".to_owned(), 1)]))]))
+    }
+
     fn of(metrics: &str) -> Self {
         let mut attempts = Self::default();
         for line in metrics.lines().filter_map(|line| line.strip_prefix(METRIC)) {

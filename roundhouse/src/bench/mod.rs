@@ -26,6 +26,7 @@ mod plain;
 mod plain_deliver;
 mod plain_file;
 mod plain_post;
+mod plain_street;
 mod post_bet;
 mod progress;
 mod report;

@@ -43,9 +43,9 @@ pub trait PlainSettler: Sized {
     /// What it does, in words.
     const DOES: &'static str;
 
-    /// Reads the records of so many rounds, and writes what the settler wrote.
+    /// Reads as many records as the settler, and writes as much as it wrote.
     ///
     /// # Errors
     /// If they cannot be read or are not taken.
-    fn run(self, rounds: usize) -> impl Future<Output = anyhow::Result<()>>;
+    fn run(self) -> impl Future<Output = anyhow::Result<()>>;
 }

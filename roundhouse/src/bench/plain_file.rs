@@ -2,9 +2,8 @@
 
 use super::journal::PlainJournal;
 use super::plain::{Plain, PlainSettler};
-use super::settling::Settled;
+use super::settling::{Settled, Work};
 use super::tail::{Taken, first};
-use crate::serve::Opened;
 use anyhow::Context;
 use runtime::Fact;
 use runtime::embedded::Embedded;
@@ -57,23 +56,27 @@ impl Plain<Embedded> for PlainFile {
 pub struct PlainFileSettler {
     input: PathBuf,
     output: PathBuf,
-    /// Records of a round in the input.
+    /// Records of the input.
     records: usize,
-    /// What a round writes.
+    /// Bets whose records the input has.
+    bets: usize,
+    /// What was written about them.
     written: Vec<Vec<u8>>,
+    all: Work,
 }
 
 impl PlainFileSettler {
-    /// Makes the input, of the records of the round.
+    /// Makes the input, of the records of a part.
     ///
     /// # Errors
     /// If it cannot be written, or the engine not be read.
     pub(super) async fn of(
         directory: &Path,
         engine: &Embedded,
-        round: Settled,
+        settled: Settled,
     ) -> anyhow::Result<Self> {
-        let records = round.records(Embedded::PARTITIONS.lanes)?;
+        let Settled { bets, facts, decisions, settlements, all } = settled;
+        let records = bets.saturating_mul(all.records).div_ceil(all.bets.max(1));
         let taken = first(engine, BETS, records).await?;
         let mut bytes = Vec::new();
         for record in &taken {
@@ -83,27 +86,28 @@ impl PlainFileSettler {
         }
         let input = directory.join("plain-input");
         std::fs::write(&input, bytes).context("the plain input cannot be written")?;
-        let mut written: Vec<Vec<u8>> = round.facts.iter().flatten().map(fact_bytes).collect();
-        written.extend(round.decisions.iter().chain(&round.settlements).map(record_bytes));
-        Ok(Self { input, output: directory.join("plain-output"), records: taken.len(), written })
+        let mut written: Vec<Vec<u8>> = facts.iter().flatten().map(fact_bytes).collect();
+        written.extend(decisions.iter().chain(&settlements).map(record_bytes));
+        let output = directory.join("plain-output");
+        Ok(Self { input, output, records: taken.len(), bets, written, all })
     }
 
-    fn work(&self, rounds: usize) -> anyhow::Result<()> {
+    fn work(&self) -> anyhow::Result<()> {
         let mut output = File::create(&self.output).context("the plain output cannot be made")?;
         let (mut record, mut buffer) = (Vec::new(), Vec::new());
         let (mut seen, mut done) = (0_usize, 0_usize);
         let mut write_until = |seen: usize| -> anyhow::Result<()> {
             buffer.clear();
-            while done < seen * self.written.len() / self.records {
+            while done < self.all.due(self.written.len(), self.bets, seen) {
                 let of = self.written.get(done % self.written.len()).context("nothing to write")?;
                 buffer.extend_from_slice(of);
                 done += 1;
             }
             output.write_all(&buffer).and_then(|()| output.sync_data()).context("the plain output")
         };
-        for _ in 0..rounds {
+        while seen < self.all.records {
             let mut input = BufReader::new(File::open(&self.input).context("the plain input")?);
-            for _ in 0..self.records {
+            for _ in 0..self.records.clamp(1, self.all.records - seen) {
                 take(&mut input, &mut record).context("the plain input")?;
                 seen += 1;
                 if seen.is_multiple_of(GROUP) {
@@ -119,8 +123,8 @@ impl PlainSettler for PlainFileSettler {
     const DOES: &'static str = "plain reads the same records from a file, and appends the same facts and records to another \
          with one fsync for 4000 records read";
 
-    async fn run(self, rounds: usize) -> anyhow::Result<()> {
-        tokio::task::spawn_blocking(move || self.work(rounds)).await?
+    async fn run(self) -> anyhow::Result<()> {
+        tokio::task::spawn_blocking(move || self.work()).await?
     }
 }
 
@@ -160,14 +164,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_round_is_read_and_written_whole() {
+    fn as_much_is_read_and_written_as_there_was_in_all() {
         let directory = tempfile::tempdir().unwrap();
         let [input, output] = ["in", "out"].map(|name| directory.path().join(name));
         let record = |text: &[u8]| [&3_u32.to_le_bytes()[..], text].concat();
         std::fs::write(&input, [record(b"abc"), record(b"def")].concat()).unwrap();
         let written = [b"x", b"y", b"z"].map(|text| text.to_vec()).to_vec();
-        let plain = PlainFileSettler { input, output: output.clone(), records: 2, written };
-        plain.work(3).unwrap();
-        assert_eq!(std::fs::read(output).unwrap(), b"xyzxyzxyz");
+        // Three rounds and a half, of which the input has one.
+        let all = Work { records: 7, bets: 7 };
+        let (records, bets) = (2, 2);
+        let plain = PlainFileSettler { input, output, records, bets, written, all };
+        plain.work().unwrap();
+        assert_eq!(std::fs::read(&plain.output).unwrap(), b"xyzxyzxyzx");
     }
 }

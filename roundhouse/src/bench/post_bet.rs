@@ -6,7 +6,7 @@ use super::ground::{Ground, Grounds};
 use super::house::House;
 use super::journal::PlainJournal;
 use super::plain_post::{BetBytes, Journal, PlainPost};
-use super::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille, word};
+use super::report::{Cpu, Memory, Place, Spread, Thousandths, median, per_mille, word};
 use super::tail::{Tail, mean};
 use crate::rig::keys::PartnerKey;
 use crate::serve::Opened;
@@ -104,8 +104,9 @@ pub struct PostBetReport {
     pub floor_met: bool,
     /// Memory.
     pub memory: Memory,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// Measures.
@@ -113,8 +114,9 @@ pub struct PostBetReport {
 /// # Errors
 /// If a part cannot be started, or a bet is not accepted.
 pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
-    let before = Machine::now(&plan.data_dir).await?;
-    let ground = Directory::new(&plan.data_dir).make().await?;
+    let grounds = Directory::new(&plan.data_dir);
+    let place = Place::before(grounds.engine().await?, &plan.data_dir).await?;
+    let ground = grounds.make().await?;
     let measured = on(plan, &ground).await;
     ground.leave(false, &plan.data_dir).await;
     let (pairs, bytes, memory) = measured?;
@@ -130,7 +132,7 @@ pub async fn post_bet(plan: &PostBetPlan) -> anyhow::Result<PostBetReport> {
         floor_met: FLOOR_PER_S <= per_s_median,
         pairs,
         memory,
-        machine: [before, Machine::now(&plan.data_dir).await?],
+        place: place.after(&plan.data_dir).await?,
     })
 }
 
@@ -253,10 +255,9 @@ pub(super) fn authorize(intent: &Intent, token: &str, round: &str) -> AuthorizeR
 
 impl fmt::Display for PostBetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         let BetBytes { intent, answer, decision } = self.bytes;
         writeln!(f, "{}: {} connections, {} s a run", self.what, self.connections, self.seconds)?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
+        writeln!(f, "{}\n{}", self.place, self.memory)?;
         writeln!(
             f,
             "plain-post appends {intent} + {answer} + {decision} bytes to a plain file with group fsync, \

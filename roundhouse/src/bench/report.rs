@@ -130,6 +130,11 @@ impl Memory {
         Self { peak_kib: memory_kib("VmHWM"), ..self }
     }
 
+    /// At rest and the peak, in whole MiB.
+    pub(super) fn mib(self) -> [u64; 2] {
+        [self.at_rest_kib, self.peak_kib].map(|kib| kib / 1_024)
+    }
+
     /// From rest to the peak.
     pub(super) fn growth_kib(self) -> u64 {
         self.peak_kib.saturating_sub(self.at_rest_kib)
@@ -138,7 +143,7 @@ impl Memory {
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [at_rest, peak] = [self.at_rest_kib, self.peak_kib].map(|kib| kib / 1_024);
+        let [at_rest, peak] = self.mib();
         write!(f, "memory of this process: {at_rest} MiB at rest, {peak} MiB at the most")
     }
 }
@@ -173,6 +178,49 @@ impl Machine {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "load average {}, one fsync {} ms", self.load_average, Thousandths(self.fsync_us))
+    }
+}
+
+/// Where something was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The engine: `embedded`, or Kafka and the store by the name and release that it says.
+    pub engine: String,
+    /// The machine, before and after.
+    pub machine: [Machine; 2],
+}
+
+impl Place {
+    /// An engine on this machine, as it is now before something is measured.
+    ///
+    /// # Errors
+    /// If the disk of `directory` says no.
+    pub(super) async fn before(engine: String, directory: &Path) -> anyhow::Result<Self> {
+        let now = Machine::now(directory).await?;
+        Ok(Self { engine, machine: [now.clone(), now] })
+    }
+
+    /// With the machine as it is afterwards.
+    ///
+    /// # Errors
+    /// If the disk of `directory` says no.
+    pub(super) async fn after(self, directory: &Path) -> anyhow::Result<Self> {
+        let Self { engine, machine: [before, _] } = self;
+        Ok(Self { engine, machine: [before, Machine::now(directory).await?] })
+    }
+
+    /// One of a test.
+    #[cfg(test)]
+    pub(super) fn nowhere() -> Self {
+        let machine = || Machine { load_average: String::new(), fsync_us: 0 };
+        Self { engine: "an engine".to_owned(), machine: [machine(), machine()] }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [before, after] = &self.machine;
+        write!(f, "engine: {}\nbefore: {before}\nafter:  {after}", self.engine)
     }
 }
 

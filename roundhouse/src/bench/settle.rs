@@ -4,9 +4,9 @@
 
 use super::ground::{Bench, Ground, Grounds};
 use super::plain::PlainSettler;
-use super::report::{Machine, NO_FLOOR, Thousandths, median, per_mille, word};
+use super::report::{Memory, NO_FLOOR, Place, Thousandths, median, per_mille, word};
 use super::rounds::Maker;
-use super::settling::{Cost, Rounds, Settled, settle};
+use super::settling::{Cost, Rounds, settle_beside_plain};
 use crate::serve::Opened;
 use serde::Serialize;
 use std::fmt;
@@ -38,14 +38,16 @@ pub struct Run {
     pub cpu_ms: u64,
     /// Bets in and settlements out, by a second of that time.
     pub per_core_s: u64,
+    /// Of this process; at rest is when the bets waited in the log.
+    pub memory: Memory,
 }
 
 impl Run {
     fn of(bets: usize, cost: Cost) -> Self {
-        let Cost { took_us, cpu_ms } = cost;
+        let Cost { took_us, cpu_ms, memory } = cost;
         let outcomes = u64::try_from(bets).unwrap_or(u64::MAX).saturating_mul(2);
         let per_core_s = outcomes.saturating_mul(1_000).checked_div(cpu_ms).unwrap_or_default();
-        Self { took_us, cpu_ms, per_core_s }
+        Self { took_us, cpu_ms, per_core_s, memory }
     }
 }
 
@@ -67,8 +69,6 @@ pub struct Pair {
 pub struct SettleReport {
     /// Which bench.
     pub what: &'static str,
-    /// The engine.
-    pub engine: &'static str,
     /// Bets of a run.
     pub bets: usize,
     /// What the plain program does.
@@ -87,15 +87,16 @@ pub struct SettleReport {
     pub goal_per_core_s: Option<u64>,
     /// Whether the floor is reached.
     pub floor_met: Option<bool>,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl Bench for SettlePlan {
     type Report = SettleReport;
 
     async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<SettleReport> {
-        let before = Machine::now(&self.data_dir).await?;
+        let place = Place::before(grounds.engine().await?, &self.data_dir).await?;
         let mut pairs = Vec::new();
         for number in 0..self.pairs {
             let ground = grounds.make().await?;
@@ -118,7 +119,6 @@ impl Bench for SettlePlan {
         let wanted = G::Ground::FLOORS.outcomes_per_core_s;
         Ok(SettleReport {
             what: "settle",
-            engine: G::Ground::ENGINE,
             bets: self.rounds()?.bets_in_all(),
             plain_does: <G::Ground as Ground>::PlainSettler::DOES,
             per_core_s_median,
@@ -128,7 +128,7 @@ impl Bench for SettlePlan {
             goal_per_core_s: wanted.map(|wanted| wanted.goal),
             floor_met: wanted.map(|wanted| wanted.floor <= per_core_s_median),
             pairs,
-            machine: [before, Machine::now(&self.data_dir).await?],
+            place: place.after(&self.data_dir).await?,
         })
     }
 }
@@ -140,18 +140,11 @@ impl SettlePlan {
     }
 
     async fn pair<G: Ground>(&self, ground: &G) -> anyhow::Result<Pair> {
-        let engine = ground.open().await?;
         let rounds = self.rounds()?;
-        let mut maker = Maker::new(G::Engine::PARTITIONS, self.partners, self.seed)?;
-        rounds.append(&engine, &mut maker).await?;
         let bets = rounds.bets_in_all();
-        let settler = Run::of(bets, settle(&engine, bets, G::LOOK_PERIOD).await?);
-        let settled = Settled::first(&engine, &rounds).await?;
-        let plain = ground.plain_settler(&engine, settled).await?;
-        engine.close().await;
-        let begun = Cost::begin();
-        plain.run(rounds.names.len()).await?;
-        let plain = Run::of(bets, Cost::since(begun));
+        let maker = Maker::new(G::Engine::PARTITIONS, self.partners, self.seed)?;
+        let costs = settle_beside_plain(ground, &rounds, maker).await?;
+        let [settler, plain] = costs.map(|cost| Run::of(bets, cost));
         let cpu_per_mille = per_mille(settler.cpu_ms, plain.cpu_ms);
         let time_per_mille = per_mille(settler.took_us, plain.took_us);
         Ok(Pair { settler, plain, cpu_per_mille, time_per_mille })
@@ -160,14 +153,23 @@ impl SettlePlan {
 
 impl fmt::Display for SettleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
-        writeln!(f, "{} ({}): {} bets that wait in the log", self.what, self.engine, self.bets)?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}; no logic", self.plain_does)?;
-        writeln!(f, "{:<14}{:>16}{:>10}{:>10}", "", "outcomes/core-s", "cpu s", "ms")?;
+        writeln!(f, "{}: {} bets that wait in the log", self.what, self.bets)?;
+        writeln!(f, "{}\n{}; no logic", self.place, self.plain_does)?;
+        writeln!(f, "memory of this process: at rest, when the bets waited, and at the most")?;
+        write!(f, "{:<14}{:>16}", "", "outcomes/core-s")?;
+        ["cpu s", "ms", "rest MiB", "most MiB"]
+            .iter()
+            .try_for_each(|name| write!(f, "{name:>10}"))?;
+        writeln!(f)?;
         for pair in &self.pairs {
             for (name, run) in [("settler", pair.settler), ("plain", pair.plain)] {
                 let (cpu, took) = (Thousandths(run.cpu_ms), Thousandths(run.took_us));
-                writeln!(f, "{name:<14}{:>16}{cpu:>10}{took:>10}", run.per_core_s)?;
+                let [rest, most] = run.memory.mib();
+                writeln!(
+                    f,
+                    "{name:<14}{:>16}{cpu:>10}{took:>10}{rest:>10}{most:>10}",
+                    run.per_core_s
+                )?;
             }
         }
         let [cpu, time] = [self.cpu_per_mille_median, self.time_per_mille_median].map(Thousandths);

@@ -143,6 +143,31 @@ pub(super) async fn first(
     Ok(all)
 }
 
+/// Gives `each` every record of a topic, from the beginning of its partitions to where they end now.
+///
+/// # Errors
+/// What the engine or `each` says.
+pub(super) async fn all(
+    engine: &impl RecordLog,
+    topic: &'static str,
+    mut each: impl FnMut(Taken) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let topic = Topic(topic);
+    for partition in 0..engine.partitions(topic) {
+        let source = Source { topic, partition };
+        let (mut at, end) = engine.range(source).await?;
+        let mut reader = engine.reader(source, at);
+        while at < end {
+            let (records, _) = reader.next(RECORDS_MAX).await?;
+            for record in records {
+                at = record.offset.saturating_add(1);
+                each(Taken::of(record, partition, Instant::now()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The mean of `sizes`, rounded down; an error if there are none.
 pub(super) fn mean(sizes: &[usize]) -> anyhow::Result<usize> {
     sizes.iter().sum::<usize>().checked_div(sizes.len()).context("nothing was appended")

@@ -6,7 +6,7 @@ use super::client::micros;
 use super::ground::{Bench, Ground, Grounds};
 use super::plain::Plain;
 use super::progress::{Wait, caught_up};
-use super::report::{Machine, NO_FLOOR, Spread, Thousandths, median, per_mille, word};
+use super::report::{Memory, NO_FLOOR, Place, Spread, Thousandths, median, per_mille, word};
 use super::rounds::Maker;
 use super::settling::{Rounds, Settlers};
 use super::tail::Tail;
@@ -45,8 +45,6 @@ pub struct TopicPlan {
 pub struct TopicReport {
     /// Which bench.
     pub what: &'static str,
-    /// The engine.
-    pub engine: &'static str,
     /// Bets of each round.
     pub bets: usize,
     /// Rounds.
@@ -65,19 +63,22 @@ pub struct TopicReport {
     pub goal_us: Option<u64>,
     /// Whether the floor is met.
     pub floor_met: Option<bool>,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Memory; at rest is before the first round.
+    pub memory: Memory,
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl Bench for TopicPlan {
     type Report = TopicReport;
 
     async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<TopicReport> {
-        let before = Machine::now(&self.data_dir).await?;
+        let place = Place::before(grounds.engine().await?, &self.data_dir).await?;
         let ground = grounds.make().await?;
         let measured = self.rounds(&ground).await;
         ground.drop_all().await;
-        let times = measured?;
+        let (times, memory) = measured?;
         let spread = |mut times: Vec<u64>| {
             times.sort_unstable();
             Spread::of(&times)
@@ -87,7 +88,6 @@ impl Bench for TopicPlan {
         let wanted = G::Ground::FLOORS.topic_us;
         Ok(TopicReport {
             what: "result-to-topic",
-            engine: G::Ground::ENGINE,
             bets: self.bets,
             rounds: self.rounds,
             plain_does: <G::Ground as Ground>::Plain::DOES,
@@ -97,19 +97,21 @@ impl Bench for TopicPlan {
             floor_us: wanted.map(|wanted| wanted.floor),
             goal_us: wanted.map(|wanted| wanted.goal),
             floor_met: wanted.map(|wanted| roundhouse.p50_us < wanted.floor),
-            machine: [before, Machine::now(&self.data_dir).await?],
+            memory,
+            place: place.after(&self.data_dir).await?,
         })
     }
 }
 
 impl TopicPlan {
-    /// Time of the settler and of the plain program, in µs, of each round.
-    async fn rounds<G: Ground>(&self, ground: &G) -> anyhow::Result<Vec<(u64, u64)>> {
+    /// Time of the settler and of the plain program, in µs, of each round; and memory.
+    async fn rounds<G: Ground>(&self, ground: &G) -> anyhow::Result<(Vec<(u64, u64)>, Memory)> {
         let engine = ground.open().await?;
         let settlers = Settlers::start(&engine)?;
         let mut maker = Maker::new(G::Engine::PARTITIONS, self.partners, self.seed)?;
         let mut plain = ground.plain().await?;
         let tail = Tail::start(&engine, SETTLEMENTS).await?;
+        let memory = Memory::at_rest();
         let wait = Wait { max: ROUND_WAIT_MAX, period: G::LOOK_PERIOD };
         let mut times = Vec::new();
         let rounds = Rounds::of(WARM_UP + self.rounds, self.bets)?;
@@ -134,21 +136,17 @@ impl TopicPlan {
                 times.push((ours, limit));
             }
         }
+        let memory = memory.with_peak();
         settlers.stop().await?;
         engine.close().await;
-        Ok(times)
+        Ok((times, memory))
     }
 }
 
 impl fmt::Display for TopicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
-        writeln!(
-            f,
-            "{} ({}): {} rounds of {} bets",
-            self.what, self.engine, self.rounds, self.bets
-        )?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}; no logic", self.plain_does)?;
+        writeln!(f, "{}: {} rounds of {} bets", self.what, self.rounds, self.bets)?;
+        writeln!(f, "{}\n{}\n{}; no logic", self.place, self.memory, self.plain_does)?;
         writeln!(f, "{:<14}{:>10}{:>10}{:>10}", "", "p50 ms", "p95 ms", "max ms")?;
         for (name, spread) in [("roundhouse", self.roundhouse), ("plain", self.plain)] {
             let Spread { p50_us, p95_us, max_us, .. } = spread;

@@ -8,6 +8,10 @@ use std::process::Command;
 
 on_every_engine!(benches_run_small);
 
+/// One settler comes and one goes.
+const HAND_OVER: &str = "hand-over --settlers 2 --partners 2 --bets 20 --every-ms 500 --betting-ms 300 --warm-up-s 1 \
+     --steady-s 2 --step-s 2";
+
 /// The flags that say where the engine is.
 async fn engine<E: Opened>() -> Vec<String> {
     if !E::SHARED {
@@ -42,6 +46,14 @@ async fn benches_run_small<E: Opened>() {
     let topic = report("result-to-topic --bets 50 --rounds 1");
     assert_eq!(topic["rounds"], 1, "{topic}");
 
+    let confirmed = report("result-to-confirmed --bets 50 --partners 2 --rounds 1");
+    assert_eq!((&confirmed["settlements"], &confirmed["rounds"]), (&50.into(), &1.into()));
+
+    let posted = report("post-bet --connections 4 --seconds 1 --pairs 1");
+    for program in ["roundhouse", "plain_post"] {
+        assert!(0 < posted["pairs"][0][program]["bets"].as_u64().unwrap(), "{posted}");
+    }
+
     let corrected = report("correct-old --bets 50 --rounds 2");
     let sent = corrected["settlements"].as_u64().unwrap();
     assert!(0 < sent && sent < 50, "the differences alone are sent: {corrected}");
@@ -54,4 +66,18 @@ async fn benches_run_small<E: Opened>() {
     assert!(0 < number("asked_to_wait") && number("did_not_wait") == 0, "{returned}");
     assert!(number("calls_at_once") <= number("calls_at_once_max"), "{returned}");
     assert!(number("drained_ms") <= number("drained_ms_max"), "{returned}");
+
+    if E::SHARED {
+        // How long it took is not judged here either: these phases are too short for a p99.
+        let moved = ended(HAND_OVER, &[0, 1]);
+        assert_eq!(
+            (&moved["audit"]["clean"], &moved["untold"]),
+            (&true.into(), &0.into()),
+            "{moved}"
+        );
+        assert_eq!(moved["steps"].as_array().unwrap().len(), 3, "{moved}");
+        let phases = moved["phases"].as_array().unwrap();
+        let in_phase = |phase: &Value| phase["settlements"].as_u64().unwrap();
+        assert!(phases.iter().all(|phase| 0 < in_phase(phase)), "{moved}");
+    }
 }

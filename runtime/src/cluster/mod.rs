@@ -10,7 +10,7 @@ mod options;
 pub mod store;
 pub mod topics;
 
-pub use kafka::{KafkaAssignments, KafkaReader};
+pub use kafka::{KafkaAssignments, KafkaReader, fetcher_settings, producer_settings};
 pub use options::{ClusterOptions, GroupSpec, Profile, StoreOptions};
 pub use store::{CqlStore, StoreOpenError};
 

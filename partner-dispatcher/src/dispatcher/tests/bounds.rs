@@ -252,10 +252,12 @@ const LIMITS: Limits = Limits {
 };
 /// Items of one read.
 const READ: usize = 50;
-/// What one partner that is ill may have in memory: its room; half as much and a read ahead; probes; what waits to be
-/// written, with the batch on its way, one more read, and what a breaker that opens moves at once; in each tier what rests,
-/// and a read.
-const HELD_MAX: usize = 200 + (100 + READ) + 4 + (300 + 50 + READ + 200) + 5 * (100 + READ);
+/// What one partner that is ill may have in memory.
+const HELD_MAX: usize = LIMITS.partner_held_max(READ);
+const _: () = assert!(
+    HELD_MAX == 200 + (100 + READ) + 4 + (300 + 50 + READ + 200) + 5 * (100 + READ),
+    "room, ahead, probes, unwritten, resting"
+);
 
 /// Owes `count` settlements to a partner that is ill, and one in fifty to one that is well. Gives the most items that
 /// were in memory.

@@ -48,6 +48,14 @@ pub struct ClusterGround {
 impl Grounds for Servers {
     type Ground = ClusterGround;
 
+    /// Kafka, and the store by the name and release that it says.
+    async fn engine(&self) -> anyhow::Result<String> {
+        // Nothing of the keyspace is read; a name it must have.
+        let store =
+            store::product(&self.store("bench")).await.context("the store does not answer")?;
+        Ok(format!("Kafka and {store}"))
+    }
+
     /// Makes every topic and the keyspace.
     async fn make(&self) -> anyhow::Result<ClusterGround> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -58,16 +66,16 @@ impl Grounds for Servers {
             namespace: format!("bench-{stamp}."),
             keyspace: format!("bench_{}", stamp.replace('-', "_")),
         };
-        let kafka = topics::Kafka { brokers: self.brokers.clone(), properties: BTreeMap::new() };
+        let (brokers, properties) = (self.brokers.clone(), self.properties.clone());
+        let kafka = topics::Kafka { brokers, properties };
         let catalogue = catalogue_cluster().in_namespace(&ground.namespace);
         topics::apply(&kafka, self.profile, &catalogue).await.context("no topics")?;
-        store::migrate(&ground.store(), self.profile).await.context("no keyspace")?;
+        store::migrate(&self.store(&ground.keyspace), self.profile).await.context("no keyspace")?;
         Ok(ground)
     }
 }
 
 impl Ground for ClusterGround {
-    const ENGINE: &'static str = "Kafka and CQL";
     const FLOORS: Floors = Floors {
         confirmed_us: 1_000_000,
         topic_us: Some(Bound { floor: 56_000, goal: 25_000 }),
@@ -92,9 +100,9 @@ impl Ground for ClusterGround {
     async fn plain_settler(
         &self,
         _engine: &Cluster,
-        round: Settled,
+        settled: Settled,
     ) -> anyhow::Result<DriversSettler> {
-        DriversSettler::of(self, round).await
+        DriversSettler::of(self, settled).await
     }
 
     async fn drop_all(self) {
@@ -118,12 +126,27 @@ impl Ground for ClusterGround {
     }
 }
 
-impl ClusterGround {
-    fn store(&self) -> StoreOptions {
+impl Servers {
+    fn store(&self, keyspace: &str) -> StoreOptions {
         StoreOptions {
-            nodes: self.servers.store_nodes.clone(),
-            keyspace: self.keyspace.clone(),
-            given_addresses_only: self.servers.given_addresses_only,
+            nodes: self.store_nodes.clone(),
+            keyspace: keyspace.to_owned(),
+            given_addresses_only: self.given_addresses_only,
+        }
+    }
+}
+
+impl ClusterGround {
+    /// What the engine of the process of this name is opened with; the plain programs' clients have it too.
+    pub(super) fn options(&self, instance: &str) -> ClusterOptions {
+        ClusterOptions {
+            profile: self.servers.profile,
+            brokers: self.servers.brokers.clone(),
+            properties: self.servers.properties.clone(),
+            namespace: self.namespace.clone(),
+            instance: instance.to_owned(),
+            groups: groups(),
+            store: self.servers.store(&self.keyspace),
         }
     }
 
@@ -132,16 +155,7 @@ impl ClusterGround {
     /// # Errors
     /// If it refuses the servers.
     pub(super) async fn open_as(&self, instance: &str) -> anyhow::Result<Cluster> {
-        let options = ClusterOptions {
-            profile: self.servers.profile,
-            brokers: self.servers.brokers.clone(),
-            properties: self.servers.properties.clone(),
-            namespace: self.namespace.clone(),
-            instance: instance.to_owned(),
-            groups: groups(),
-            store: self.store(),
-        };
-        Ok(Cluster::open(options, catalogue_cluster(), SystemClock).await?)
+        Ok(Cluster::open(self.options(instance), catalogue_cluster(), SystemClock).await?)
     }
 
     /// The topic as Kafka knows it.
@@ -151,6 +165,7 @@ impl ClusterGround {
 
     async fn try_drop(&self) -> anyhow::Result<()> {
         let mut config = ClientConfig::new();
+        config.extend(self.servers.properties.clone());
         config.set("bootstrap.servers", &self.servers.brokers);
         let admin: AdminClient<DefaultClientContext> = config.create().context("no client")?;
         let names: Vec<String> = TOPICS.iter().map(|spec| self.topic(spec.name)).collect();
@@ -164,5 +179,31 @@ impl ClusterGround {
         let drop = format!("DROP KEYSPACE {}", self.keyspace);
         session.query_unpaged(drop.as_str(), ()).await.context("the keyspace stays")?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use runtime::cluster::{fetcher_settings, producer_settings};
+
+    /// Servers with a setting of each client.
+    pub(in crate::bench::cluster) fn ground() -> ClusterGround {
+        let properties = [("linger.ms", "7"), ("fetch.wait.max.ms", "9"), ("client.rack", "a")];
+        let servers = Servers {
+            profile: Profile::Single,
+            brokers: "127.0.0.1:1".to_owned(),
+            properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            store_nodes: vec!["127.0.0.1:2".to_owned()],
+            given_addresses_only: true,
+        };
+        ClusterGround { servers, namespace: "n.".to_owned(), keyspace: "k".to_owned() }
+    }
+
+    #[test]
+    fn the_plain_programs_have_the_settings_that_were_given() {
+        let options = ground().options("bench-plain");
+        assert_eq!(producer_settings(&options).get("linger.ms"), Some("7"));
+        assert_eq!(fetcher_settings(&options).get("fetch.wait.max.ms"), Some("9"));
     }
 }

@@ -1,16 +1,17 @@
-//! The plain programs' log: librdkafka with the settings of the engine and nothing between.
+//! The plain programs' log: librdkafka with the settings of the engine, those given by `--property` too, and nothing
+//! between.
 
 use super::ground::{ClusterGround, LANES};
 use crate::bench::tail::Taken;
 use anyhow::Context;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
+use runtime::cluster::{fetcher_settings, producer_settings};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -40,20 +41,8 @@ impl ProducerContext for Count {
     }
 }
 
-/// The settings of the engine's producer.
-fn config(ground: &ClusterGround) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &ground.servers.brokers)
-        .set("socket.nagle.disable", "true")
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("linger.ms", "1")
-        .set("compression.type", "lz4")
-        .set("batch.num.messages", "10000")
-        .set("queue.buffering.max.messages", "500000");
-    config
-}
+/// What the clients of the plain programs are called.
+const INSTANCE: &str = "bench-plain";
 
 /// Tells each sender that its record was acknowledged; dropped if it was given up.
 struct Tell;
@@ -84,7 +73,8 @@ impl PlainAppends {
     /// # Errors
     /// If there is none.
     pub(super) fn open(ground: &ClusterGround, topic: &str) -> anyhow::Result<Self> {
-        let kafka: ThreadedProducer<Tell> = config(ground).create_with_context(Tell)?;
+        let kafka: ThreadedProducer<Tell> =
+            producer_settings(&ground.options(INSTANCE)).create_with_context(Tell)?;
         kafka.client().fetch_watermarks(topic, 0, ANSWER_WAIT_MAX)?;
         Ok(Self { kafka: Arc::new(kafka), topic: topic.to_owned() })
     }
@@ -118,7 +108,8 @@ impl PlainProducer {
     /// If there is none.
     pub(super) fn open(ground: &ClusterGround, topic: &str) -> anyhow::Result<Self> {
         let count = Count::default();
-        let kafka: ThreadedProducer<Count> = config(ground).create_with_context(count.clone())?;
+        let kafka: ThreadedProducer<Count> =
+            producer_settings(&ground.options(INSTANCE)).create_with_context(count.clone())?;
         for partition in 0..i32::try_from(LANES)? {
             kafka.client().fetch_watermarks(topic, partition, ANSWER_WAIT_MAX)?;
         }
@@ -185,18 +176,7 @@ impl PlainConsumer {
         topic: &str,
         beginning: bool,
     ) -> anyhow::Result<Self> {
-        let kafka: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &ground.servers.brokers)
-            .set("socket.nagle.disable", "true")
-            .set("group.id", "bench.plain")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("isolation.level", "read_uncommitted")
-            .set("fetch.wait.max.ms", "25")
-            .set("fetch.queue.backoff.ms", "10")
-            .set("queued.max.messages.kbytes", "65536")
-            .create()?;
+        let kafka: BaseConsumer = fetcher_settings(&ground.options(INSTANCE)).create()?;
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::try_from(LANES)? {
             let (low, end) = kafka.fetch_watermarks(topic, partition, ANSWER_WAIT_MAX)?;

@@ -1,10 +1,10 @@
 //! The plain program beside a settler: the drivers alone.
 
-use super::ground::{ClusterGround, LANES};
+use super::ground::ClusterGround;
 use super::plain_kafka::{PlainConsumer, PlainProducer};
 use super::plain_rows::{PlainRows, RowBatch, batches};
 use crate::bench::plain::PlainSettler;
-use crate::bench::settling::Settled;
+use crate::bench::settling::{Settled, Work};
 use crate::bench::tail::Taken;
 use anyhow::Context;
 use schemas::catalogue::{BETS, DECISIONS, SETTLEMENTS};
@@ -12,16 +12,17 @@ use settler::RECORDS_MAX;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// One round's records and rows, which are written again for each round.
+/// Records and rows of a part, which are written again and again.
 pub struct DriversSettler {
     consumer: PlainConsumer,
     producer: PlainProducer,
     rows: PlainRows,
-    round: Vec<Arc<RowBatch>>,
+    part: Vec<Arc<RowBatch>>,
     decisions: Vec<Taken>,
     settlements: Vec<Taken>,
-    /// Records of `bets.v1` that belong to a round.
-    records: usize,
+    /// Bets of the part.
+    bets: usize,
+    all: Work,
     topics: [String; 2],
 }
 
@@ -30,7 +31,7 @@ impl DriversSettler {
     ///
     /// # Errors
     /// If they cannot be reached.
-    pub(super) async fn of(ground: &ClusterGround, round: Settled) -> anyhow::Result<Self> {
+    pub(super) async fn of(ground: &ClusterGround, settled: Settled) -> anyhow::Result<Self> {
         let at = ground.clone();
         let topics = [ground.topic(DECISIONS), ground.topic(SETTLEMENTS)];
         let (consumer, producer) = tokio::task::spawn_blocking(move || {
@@ -42,10 +43,11 @@ impl DriversSettler {
             consumer,
             producer,
             rows: PlainRows::open(ground).await?,
-            round: batches(&round.facts),
-            records: round.records(LANES)?,
-            decisions: round.decisions,
-            settlements: round.settlements,
+            part: batches(&settled.facts),
+            bets: settled.bets,
+            all: settled.all,
+            decisions: settled.decisions,
+            settlements: settled.settlements,
             topics,
         })
     }
@@ -55,25 +57,24 @@ impl PlainSettler for DriversSettler {
     const DOES: &'static str = "plain consumes the same records, writes the same rows in the same batches and produces the same \
          records";
 
-    /// Consumes the records of all rounds; with each part of a round, writes as large a part of its rows
-    /// and then of its records.
-    async fn run(self, rounds: usize) -> anyhow::Result<()> {
+    /// Consumes all records; with each share of them, writes as large a share of the rows and then of the records.
+    async fn run(self) -> anyhow::Result<()> {
         let Self {
             consumer,
             mut producer,
             mut rows,
-            round,
+            part,
             decisions,
             settlements,
-            records,
+            bets,
+            all,
             topics,
         } = self;
         let (sender, mut parts) = mpsc::channel::<usize>(24);
-        let all = rounds * records;
         let reading = tokio::task::spawn_blocking(move || {
             let mut seen = 0;
-            while seen < all {
-                seen += consumer.take(RECORDS_MAX.min(all - seen))?;
+            while seen < all.records {
+                seen += consumer.take(RECORDS_MAX.min(all.records - seen))?;
                 if sender.blocking_send(seen).is_err() {
                     break;
                 }
@@ -82,14 +83,14 @@ impl PlainSettler for DriversSettler {
         });
         let (mut rows_done, mut records_done) = (0, 0);
         while let Some(seen) = parts.recv().await {
-            let part = |of: usize| seen * of / records;
-            while rows_done < part(round.len()) {
-                let group = format!("plain-{:06}", rows_done / round.len());
-                let batch = round.get(rows_done % round.len()).context("no rows")?;
+            let due = |of: usize| all.due(of, bets, seen);
+            while rows_done < due(part.len()) {
+                let group = format!("plain-{:06}", rows_done / part.len());
+                let batch = part.get(rows_done % part.len()).context("no rows")?;
                 rows.write(&group, batch).await?;
                 rows_done += 1;
             }
-            while records_done < part(decisions.len()) {
+            while records_done < due(decisions.len()) {
                 let index = records_done % decisions.len();
                 for (topic, of) in topics.iter().zip([&decisions, &settlements]) {
                     producer.send(topic, of.get(index).context("no record")?)?;

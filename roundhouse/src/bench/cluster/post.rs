@@ -8,7 +8,7 @@ use crate::bench::ground::{Ground, Grounds};
 use crate::bench::house::House;
 use crate::bench::plain_post::{Journal, PlainPost};
 use crate::bench::post_bet::{BETTING_MS, Pair, PostBetPlan, Run, authorize, bearers, sample};
-use crate::bench::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille, word};
+use crate::bench::report::{Cpu, Memory, Place, Spread, Thousandths, median, per_mille, word};
 use anyhow::Context;
 use schemas::catalogue::PARKED;
 use serde::Serialize;
@@ -40,8 +40,9 @@ pub struct RateReport {
     pub floor_met: bool,
     /// Memory.
     pub memory: Memory,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// Measures.
@@ -53,7 +54,7 @@ pub async fn post_at_rate(
     rate: u64,
     servers: &Servers,
 ) -> anyhow::Result<RateReport> {
-    let before = Machine::now(&plan.data_dir).await?;
+    let place = Place::before(servers.engine().await?, &plan.data_dir).await?;
     let ground = servers.make().await?;
     let measured = on(plan, rate, &ground).await;
     ground.drop_all().await;
@@ -71,7 +72,7 @@ pub async fn post_at_rate(
         floor_met: p99_us_median < FLOOR_US,
         pairs,
         memory,
-        machine: [before, Machine::now(&plan.data_dir).await?],
+        place: place.after(&plan.data_dir).await?,
     })
 }
 
@@ -131,9 +132,8 @@ async fn run(
 
 impl fmt::Display for RateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(f, "{}: {} bets a second, {} s a run", self.what, self.rate, self.seconds)?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
+        writeln!(f, "{}\n{}", self.place, self.memory)?;
         writeln!(
             f,
             "plain-post produces as many bytes and posts the same authorize; no logic. Times count from \

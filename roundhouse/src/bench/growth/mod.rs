@@ -1,7 +1,7 @@
 //! `bench growth`: what a settlement costs with more partners, and with larger rounds.
 //!
 //! Each run is a settler's work alone: rounds wait in `bets.v1`, and settlers of every partition read them until the
-//! last settlement is out. Every run settles equally many bets in all (1,000 rounds of 1,000 as well as one of
+//! last settlement is out; behind it a plain program reads the same records and writes what the settlers wrote. Every run settles equally many bets in all (1,000 rounds of 1,000 as well as one of
 //! 1,000,000), so that what a run costs once counts the same everywhere. The points take turns, and in each turn
 //! another one begins, so that a machine that becomes slower favours none.
 
@@ -10,9 +10,10 @@ mod report;
 pub use report::GrowthReport;
 
 use super::ground::{Bench, Ground, Grounds};
-use super::report::{Machine, Thousandths};
+use super::plain::PlainSettler;
+use super::report::{Place, Thousandths};
 use super::rounds::Maker;
-use super::settling::{Cost, Rounds, settle};
+use super::settling::{Cost, Rounds, settle_beside_plain};
 use crate::serve::Opened;
 use anyhow::ensure;
 use serde::Serialize;
@@ -28,6 +29,9 @@ const ROUND_BETS: usize = 10_000;
 const WARM_UP: usize = 10_000;
 /// Bets of the smallest round.
 const ROUND_BETS_MIN: usize = 1_000;
+
+/// What a run took the settlers, and the plain program behind them.
+type Costs = [Cost; 2];
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -90,30 +94,33 @@ impl Bench for GrowthPlan {
 
     async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<GrowthReport> {
         ensure!(ROUND_BETS_MIN <= self.bets_max, "a round has {ROUND_BETS_MIN} bets or more");
-        let before = Machine::now(&self.data_dir).await?;
+        let place = Place::before(grounds.engine().await?, &self.data_dir).await?;
         let grid = Grid::of(self.bets_max);
         let mut points = grid.points();
-        let mut costs: BTreeMap<Point, Vec<Cost>> = BTreeMap::new();
+        let mut costs: BTreeMap<Point, Vec<Costs>> = BTreeMap::new();
         let round_bets = WARM_UP.min(grid.settlements);
         let warm_up = Point { partners: PARTNERS, round_bets };
         self.run(warm_up, round_bets, grounds).await?;
         for run in 0..self.runs {
             for point in &points {
-                let cost = self.run(*point, grid.settlements, grounds).await?;
+                let costs_now = self.run(*point, grid.settlements, grounds).await?;
+                let [cost, plain] = costs_now;
                 eprintln!(
-                    "bench: run {}: {} partners, {} bets a round: {} s of cpu in {} s",
+                    "bench: run {}: {} partners, {} bets a round: {} s of cpu in {} s, plain {} in {}",
                     run + 1,
                     point.partners,
                     point.round_bets,
                     Thousandths(cost.cpu_ms),
                     Thousandths(cost.took_us / 1_000),
+                    Thousandths(plain.cpu_ms),
+                    Thousandths(plain.took_us / 1_000),
                 );
-                costs.entry(*point).or_default().push(cost);
+                costs.entry(*point).or_default().push(costs_now);
             }
             points.rotate_left(1);
         }
-        let machine = [before, Machine::now(&self.data_dir).await?];
-        Ok(GrowthReport::of(G::Ground::ENGINE, &grid, &costs, machine))
+        let plain_does = <G::Ground as Ground>::PlainSettler::DOES;
+        Ok(GrowthReport::of(&grid, &costs, plain_does, place.after(&self.data_dir).await?))
     }
 }
 
@@ -123,11 +130,11 @@ impl GrowthPlan {
         point: Point,
         settlements: usize,
         grounds: &G,
-    ) -> anyhow::Result<Cost> {
+    ) -> anyhow::Result<Costs> {
         let ground = grounds.make().await?;
-        let cost = self.on(point, settlements, &ground).await;
+        let costs = self.on(point, settlements, &ground).await;
         ground.drop_all().await;
-        cost
+        costs
     }
 
     async fn on<G: Ground>(
@@ -135,14 +142,10 @@ impl GrowthPlan {
         point: Point,
         settlements: usize,
         ground: &G,
-    ) -> anyhow::Result<Cost> {
-        let engine = ground.open().await?;
+    ) -> anyhow::Result<Costs> {
         let rounds = Rounds::of(settlements / point.round_bets, point.round_bets)?;
-        let mut maker = Maker::new(G::Engine::PARTITIONS, point.partners, self.seed)?;
-        rounds.append(&engine, &mut maker).await?;
-        let cost = settle(&engine, settlements, G::LOOK_PERIOD).await?;
-        engine.close().await;
-        Ok(cost)
+        let maker = Maker::new(G::Engine::PARTITIONS, point.partners, self.seed)?;
+        settle_beside_plain(ground, &rounds, maker).await
     }
 }
 

@@ -3,23 +3,28 @@
 //! Pairs of phases in one run: in one everybody is well, in the other five wallets are ill, each in its own way.
 //! In both the same falls due: rounds of the healthy ones, one after the other, and rounds of the five, whose bets
 //! were placed at the beginning. Which phase of a pair comes first alternates, and before each everything is
-//! confirmed. Each ill wallet must be seen by its dispatcher as what it is. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
+//! confirmed. Each ill wallet must be seen by its dispatcher as what it is. Behind them a plain program brings the same
+//! settlements to wallets that are ill in the same phases. At the end, at rest, the audit reads the whole log, the facts
+//! and the wallets' journals.
 
+mod plain;
 mod report;
 
 pub use report::IsolationReport;
 
+use super::ground::Grounds;
 use super::illness::{Attempts, Illness, Seen};
 use super::load::{self, Keys, Load};
-use super::report::{Machine, Memory, percentile};
+use super::report::{Memory, Place, percentile};
 use super::street::{Street, StreetPlan};
-use super::trial::Trial;
+use super::trial::{EngineOf, Trial};
 use crate::audit::report::Report;
 use crate::rig::api::Api;
 use crate::rig::watch::Watch;
 use crate::serve::{Opened, Running};
 use anyhow::Context;
 use partner_kit::faults::FaultSettings;
+use plain::Phase;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,13 +67,17 @@ pub struct IsolationPlan {
     pub exe: PathBuf,
 }
 
-/// From a result to its confirmation, p99 of the healthy partners' settlements, in ms.
+/// From a result to its confirmation, p99 of the healthy partners' settlements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pair {
-    /// While everybody is well.
+    /// While everybody is well, in ms.
     pub well_p99_ms: u64,
-    /// While five are ill.
+    /// While five are ill, in ms.
     pub ill_p99_ms: u64,
+    /// Of the plain program while everybody is well, in µs.
+    pub plain_well_p99_us: u64,
+    /// Of the plain program while five are ill, in µs.
+    pub plain_ill_p99_us: u64,
 }
 
 /// What a run gave.
@@ -94,18 +103,24 @@ impl Trial for IsolationPlan {
         }
     }
 
-    async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
+    async fn play<G: Grounds>(
+        &self,
+        street: &Street,
+        house: &Running<EngineOf<G>>,
+        grounds: &G,
+    ) -> anyhow::Result<Found> {
         let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
         api.ready(WAIT_MAX).await?;
         let memory = Memory::at_rest();
         let mut healthy = street.keys.clone();
         let mut ill = Keys::new();
-        let (mut wallets, mut seen) = (Vec::new(), Vec::new());
+        let (mut wallets, mut seen, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for illness in Illness::FIVE {
             let (name, key) = healthy.pop_last().context("there are too few partners")?;
             let url = street.wallets.urls.get(&name).context("it has no wallet")?;
             wallets.push(Api::new(url.clone(), String::new()));
             seen.push(Seen::new(name.clone(), illness));
+            names.push(name.clone());
             ill.insert(name, key);
         }
         let each = usize::try_from(self.seconds * RESULTS_PER_S).context("too long")?;
@@ -114,7 +129,7 @@ impl Trial for IsolationPlan {
         let watch = Watch::start(house.engine().clone());
         let (wallets, watch) = (&wallets, &watch);
         let scene = Scene { plan: self, api: &api, admin: house.admin, wallets, watch, healthy };
-        let mut phases = rounds.chunks(each).enumerate();
+        let (mut phases, mut played) = (rounds.chunks(each).enumerate(), Vec::new());
         let mut pairs = Vec::new();
         for number in 0..self.pairs {
             let mut pair = Pair::default();
@@ -122,7 +137,8 @@ impl Trial for IsolationPlan {
             for is_ill in [ill_first, !ill_first] {
                 let (number, rounds) = phases.next().context("there are too few rounds")?;
                 let before = Attempts::now(scene.admin).await?;
-                let p99_ms = scene.phase(number, rounds, is_ill).await?;
+                let (p99_ms, healthy) = scene.phase(number, rounds, is_ill).await?;
+                played.push(Phase { is_ill, healthy, ill: rounds.to_vec() });
                 if is_ill {
                     let after = Attempts::now(scene.admin).await?;
                     seen.iter_mut().for_each(|seen| seen.add(&before, &after));
@@ -137,16 +153,21 @@ impl Trial for IsolationPlan {
             }
             pairs.push(pair);
         }
-        Ok(Found { pairs, seen, memory: memory.with_peak() })
+        let memory = memory.with_peak();
+        let plain_us = plain::play(self, street, house.engine(), &names, &played, grounds).await?;
+        for ((number, phase), p99_us) in played.iter().enumerate().zip(plain_us) {
+            let pair = pairs.get_mut(number / 2).context("a phase belongs to no pair")?;
+            *(if phase.is_ill {
+                &mut pair.plain_ill_p99_us
+            } else {
+                &mut pair.plain_well_p99_us
+            }) = p99_us;
+        }
+        Ok(Found { pairs, seen, memory })
     }
 
-    fn report(
-        &self,
-        found: Found,
-        audit: Report,
-        machine: [Machine; 2],
-    ) -> anyhow::Result<IsolationReport> {
-        IsolationReport::of(self, found, audit, machine)
+    fn report(&self, found: Found, audit: Report, place: Place) -> anyhow::Result<IsolationReport> {
+        IsolationReport::of(self, found, audit, place)
     }
 }
 
@@ -162,8 +183,13 @@ struct Scene<'a, E> {
 }
 
 impl<E: Opened> Scene<'_, E> {
-    /// Plays a phase until everything is confirmed: the healthy partners' p99 in ms.
-    async fn phase(&self, number: usize, rounds: &[String], is_ill: bool) -> anyhow::Result<u64> {
+    /// Plays a phase until everything is confirmed: the healthy partners' p99 in ms, and their rounds.
+    async fn phase(
+        &self,
+        number: usize,
+        rounds: &[String],
+        is_ill: bool,
+    ) -> anyhow::Result<(u64, Vec<String>)> {
         self.faults(is_ill.then_some(number / 2)).await?;
         let stop = CancellationToken::new();
         let load = Load {
@@ -181,14 +207,15 @@ impl<E: Opened> Scene<'_, E> {
         let said_at = load.await.context("the load broke down")??;
         told?;
         let mut took_ms = Vec::new();
-        for (round, said_at) in said_at {
-            let confirmed = self.confirmed(&round).await?;
+        for (round, said_at) in &said_at {
+            let confirmed = self.confirmed(round).await?;
             took_ms.extend(confirmed.iter().map(|at| u64::try_from(at - said_at).unwrap_or(0)));
         }
         self.faults(None).await?;
         anyhow::ensure!(self.watch.settled(REST_WAIT_MAX).await, "the log did not come to rest");
         took_ms.sort_unstable();
-        Ok(percentile(&took_ms, 99))
+        let healthy = said_at.into_iter().map(|(round, _)| round).collect();
+        Ok((percentile(&took_ms, 99), healthy))
     }
 
     /// When each bet of a round was confirmed.

@@ -4,26 +4,29 @@
 //! Measured is how long it takes after its return until everything it is owed is confirmed, how many calls
 //! its wallet had to answer at once, and what the other partners noticed: the time from the result of their
 //! rounds to the last confirmation, while the one is away and while it drains, beside the same load with the
-//! one there: rounds of its own, as large and as far apart, fall due then too, and it confirms them. At the end, at
-//! rest, the audit reads the whole log, the facts and the wallets' journals.
+//! one there: rounds of its own, as large and as far apart, fall due then too, and it confirms them. Behind
+//! it a plain program brings the same settlements to a wallet with as many calls at once. At the end, at rest, the audit reads the whole log, the facts and the wallets' journals.
 
+mod plain;
 mod report;
 
 pub use report::OutageReport;
 
+use super::ground::Grounds;
 use super::held::Held;
 use super::illness::{Attempts, Illness, Seen};
 use super::load::{self, Load};
-use super::report::{Machine, Memory};
+use super::report::{Memory, Place};
 use super::street::{Street, StreetPlan};
-use super::trial::Trial;
+use super::trial::{EngineOf, Trial};
 use crate::audit::report::Report;
 use crate::rig::api::Api;
 use crate::rig::watch::Watch;
 use crate::serve::{Opened, Running};
 use anyhow::Context;
+use partner_dispatcher::Limits;
 use partner_kit::faults::FaultSettings;
-use runtime::{Clock, SystemClock};
+use runtime::{Clock, READ_RECORDS_MAX, SystemClock};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +41,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const REST_WAIT_MAX: Duration = Duration::from_secs(300);
 /// The turn at which one that refuses says 403: items might be to blame, so its chunks are halved first.
 const REFUSAL: usize = 2;
+/// Rounds of the others that are on their way at once: more would have confirmations in minutes.
+const OTHERS_ROUNDS_MAX: usize = 10;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -99,6 +104,17 @@ pub struct Found {
     seen: Vec<Seen>,
     /// At rest is when the one went.
     memory: Memory,
+    /// The plain program.
+    plain: plain::Drained,
+}
+
+impl OutagePlan {
+    /// Settlements that the dispatchers may have in memory, whatever is owed: what each of those that are away may have,
+    /// and what falls due for the others meanwhile.
+    fn held_max(&self) -> usize {
+        let each = Limits::PRODUCTION.partner_held_max(READ_RECORDS_MAX);
+        each * self.illnesses.len() + OTHERS_ROUNDS_MAX * self.bets
+    }
 }
 
 impl Trial for OutagePlan {
@@ -116,7 +132,12 @@ impl Trial for OutagePlan {
         }
     }
 
-    async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
+    async fn play<G: Grounds>(
+        &self,
+        street: &Street,
+        house: &Running<EngineOf<G>>,
+        grounds: &G,
+    ) -> anyhow::Result<Found> {
         let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
         api.ready(WAIT_MAX).await?;
         let held = Held::watch(house.admin);
@@ -174,16 +195,12 @@ impl Trial for OutagePlan {
             held_most: held.most(),
             seen,
             memory,
+            plain: plain::drain(self, street, house.engine(), owed, grounds).await?,
         })
     }
 
-    fn report(
-        &self,
-        found: Found,
-        audit: Report,
-        machine: [Machine; 2],
-    ) -> anyhow::Result<OutageReport> {
-        OutageReport::of(self, &found, audit, machine)
+    fn report(&self, found: Found, audit: Report, place: Place) -> anyhow::Result<OutageReport> {
+        OutageReport::of(self, &found, audit, place)
     }
 }
 

@@ -3,10 +3,10 @@
 use super::{Found, OutagePlan, Phase};
 use crate::audit::report::Report;
 use crate::bench::illness::{Illness, Seen};
-use crate::bench::report::{Machine, Memory, Spread, Thousandths, per_mille, word};
+use crate::bench::plain_street::DOES;
+use crate::bench::report::{Memory, Place, Spread, Thousandths, per_mille, word};
 use crate::bench::trial::Verdict;
 use anyhow::Context;
-use partner_dispatcher::Limits;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,14 +58,24 @@ pub struct OutageReport {
     pub floor_per_s: u64,
     /// Whether it is.
     pub floor_met: bool,
+    /// What the plain program does.
+    pub plain_does: &'static str,
+    /// Settlements that it brought, one round after the other.
+    pub plain_settlements: usize,
+    /// Settlements a second meanwhile, rounded down.
+    pub plain_per_s: u64,
+    /// Settlements confirmed a second by those of the plain program, in thousandths.
+    pub drained_by_plain_per_mille: u64,
     /// The most calls that the one's wallet answered at once.
     pub calls_at_once: u64,
     /// The most it may be.
     pub calls_at_once_max: usize,
     /// The most settlements that its dispatchers had in memory.
     pub held: u64,
-    /// The most that it may be: with so many a dispatcher reads no more, and all that is owed to one partner is one's.
+    /// The most that it may be, whatever is owed.
     pub held_max: usize,
+    /// Whether more was owed than may be held: else the bound was not put to the test.
+    pub held_tested: bool,
     /// How the dispatchers saw those that were away.
     pub ill: Vec<Seen>,
     /// By how much memory grew from their going on, in MiB.
@@ -78,8 +88,9 @@ pub struct OutageReport {
     pub phases: Vec<PhaseReport>,
     /// The audit of everything, journals included.
     pub audit: Report,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl OutageReport {
@@ -87,12 +98,14 @@ impl OutageReport {
         plan: &OutagePlan,
         found: &Found,
         audit: Report,
-        machine: [Machine; 2],
+        place: Place,
     ) -> anyhow::Result<Self> {
         let back = found.began.get(&Phase::Back).context("it never came back")?;
         let drained_ms = u64::try_from(found.drained_at - back).unwrap_or_default();
         let owed = plan.owed / plan.rounds * plan.rounds;
         let drained_per_s = per_s(owed, drained_ms);
+        let plain_per_s = per_s(found.plain.settlements, found.plain.took_us / 1_000);
+        let held_max = plan.held_max();
         Ok(Self {
             what: "outage",
             others: plan.others,
@@ -108,17 +121,22 @@ impl OutageReport {
             drained_per_s,
             floor_per_s: DRAINED_FLOOR_PER_S,
             floor_met: DRAINED_FLOOR_PER_S <= drained_per_s,
+            plain_does: DOES,
+            plain_settlements: found.plain.settlements,
+            plain_per_s,
+            drained_by_plain_per_mille: per_mille(drained_per_s, plain_per_s),
             calls_at_once: found.calls_at_once,
             calls_at_once_max: found.calls_at_once_max,
             held: found.held_most,
-            held_max: 2 * Limits::PRODUCTION.items_held_max * plan.illnesses.len(),
+            held_max,
+            held_tested: held_max < owed,
             ill: found.seen.clone(),
             growth_mib: found.memory.growth_kib() / 1_024,
             growth_mib_max: plan.growth_mib_max,
             memory: found.memory,
             phases: phases(&found.began, &found.others),
             audit,
-            machine,
+            place,
         })
     }
 }
@@ -188,7 +206,6 @@ pub(super) fn words(phase: Phase) -> &'static str {
 
 impl fmt::Display for OutageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(
             f,
             "{}: {} away for {} s and owed {} settlements of {} rounds, and there for {} such \
@@ -204,7 +221,7 @@ impl fmt::Display for OutageReport {
             self.every_ms,
             self.wallet_latency_ms
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "{}", self.place)?;
         writeln!(f, "the others, from a result to the round's last confirmation:")?;
         write!(f, "{:<24}{:>8}", "", "rounds")?;
         ["p50 ms", "p95 ms", "p99 ms", "max ms", "p99 ratio"]
@@ -223,11 +240,12 @@ impl fmt::Display for OutageReport {
         }
         writeln!(
             f,
-            "calls at once at the one's wallet: {}; at most {}. Settlements in memory: {}; at most {}: {}",
+            "calls at once at the one's wallet: {}; at most {}. Settlements in memory: {}; at most {}{}: {}",
             self.calls_at_once,
             self.calls_at_once_max,
             self.held,
             self.held_max,
+            if self.held_tested { "" } else { ", and no more were owed" },
             if self.calls_held() { "held" } else { "NOT HELD" }
         )?;
         self.ill.iter().try_for_each(|seen| writeln!(f, "{seen}"))?;
@@ -238,6 +256,14 @@ impl fmt::Display for OutageReport {
             self.drained_per_s,
             self.floor_per_s,
             word(self.floor_met)
+        )?;
+        writeln!(
+            f,
+            "{}: {} of them at {}/s; no logic. Rate, by that of plain: {}",
+            self.plain_does,
+            self.plain_settlements,
+            self.plain_per_s,
+            Thousandths(self.drained_by_plain_per_mille)
         )?;
         writeln!(
             f,
@@ -253,7 +279,67 @@ impl fmt::Display for OutageReport {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plain::Drained;
     use super::*;
+    use crate::bench::illness::Attempts;
+    use std::path::PathBuf;
+
+    /// Of a million that were owed, and confirmed in 100 s; the plain program brought 100,000 in 2 s.
+    fn report(held_most: u64, owed: usize) -> OutageReport {
+        let plan = OutagePlan {
+            others: 1,
+            illnesses: vec![Illness::Resets],
+            owed,
+            growth_mib_max: 0,
+            rounds: 10,
+            away_s: 60,
+            control_rounds: 2,
+            bets: 100,
+            every_ms: 1_000,
+            wallet_latency_ms: 20,
+            seed: 1,
+            data_dir: PathBuf::new(),
+            exe: PathBuf::new(),
+        };
+        let mut seen = Seen::new("p_1".to_owned(), Illness::Resets);
+        seen.add(&Attempts::default(), &Attempts::broken("p_1"));
+        let found = Found {
+            began: BTreeMap::from([(Phase::Back, 0)]),
+            drained_at: 100_000,
+            others: Vec::new(),
+            calls_at_once: 4,
+            calls_at_once_max: 4,
+            held_most,
+            seen: vec![seen],
+            memory: Memory::default(),
+            plain: Drained { settlements: 100_000, took_us: 2_000_000 },
+        };
+        OutageReport::of(&plan, &found, Report::new(Vec::new()), Place::nowhere()).unwrap()
+    }
+
+    #[test]
+    fn a_drain_stands_beside_that_of_the_plain_program() {
+        let report = report(1, 1_000_000);
+        assert_eq!((report.drained_per_s, report.plain_per_s), (10_000, 50_000));
+        assert_eq!((report.drained_by_plain_per_mille, report.plain_settlements), (200, 100_000));
+    }
+
+    #[test]
+    fn what_is_in_memory_is_bound_whatever_is_owed() {
+        let max = report(1, 1_000_000).held_max;
+        assert!(max < 200_000, "{max}: less than is owed by default, so that it can be passed");
+        let most = u64::try_from(max).unwrap();
+        for (held, owed, is_held, tested) in [
+            (most, 1_000_000, true, true),
+            (most + 1, 1_000_000, false, true),
+            (0, 1_000_000, false, true),
+            (9, max, true, false),
+        ] {
+            let report = report(held, owed);
+            assert_eq!((report.held(), report.held_tested), (is_held, tested), "{report}");
+            assert_eq!(report.to_string().contains("no more were owed"), !tested, "{report}");
+        }
+    }
 
     #[test]
     fn a_drain_is_told_by_the_second() {

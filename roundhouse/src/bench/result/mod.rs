@@ -9,33 +9,22 @@ mod report;
 
 pub use report::ResultReport;
 
-use super::client::micros;
 use super::ground::{Bench, Ground, Grounds};
 use super::house::House;
 use super::plain::Plain;
-use super::plain_deliver::PlainRound;
-use super::report::{Cpu, Machine, Memory, Spread, Thousandths, median, per_mille};
+use super::plain_deliver::{PlainDeliver, PlainRound, Posts, Told};
+use super::report::{Cpu, Memory, Place, Spread, Thousandths, median, per_mille};
 use super::tail::Taken;
 use super::timelines;
 use anyhow::{Context, ensure};
 use partner_kit::faults::SplitMix;
 use play::{Played, correct, play};
 use report::Times;
-use runtime::http::{HttpClient, HttpOptions};
 use schemas::settlements::Settlement;
 use std::path::PathBuf;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// The most that the median of corrections may be, on every engine, in µs.
 const CORRECTED_FLOOR_US: u64 = 3_000_000;
-/// The pool that the dispatchers have.
-const POOL: HttpOptions = HttpOptions {
-    connect_wait_max: Duration::from_secs(1),
-    idle_max: Duration::from_secs(4),
-    idle_connections_max: 16,
-};
-
 /// What is said of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -88,7 +77,7 @@ impl Bench for ResultPlan {
     async fn measure<G: Grounds>(&self, grounds: &G) -> anyhow::Result<ResultReport> {
         let corrected = self.said == Said::Correction;
         ensure!(!corrected || 2 <= self.rounds, "the newest round stays in memory: 2 or more");
-        let before = Machine::now(&self.data_dir).await?;
+        let place = Place::before(grounds.engine().await?, &self.data_dir).await?;
         let ground = grounds.make().await?;
         let measured = self.rounds(&ground).await;
         ground.leave(false, &self.data_dir).await;
@@ -100,7 +89,6 @@ impl Bench for ResultPlan {
         let floor_us = if corrected { CORRECTED_FLOOR_US } else { G::Ground::FLOORS.confirmed_us };
         Ok(ResultReport {
             what: if corrected { "correct-old" } else { "result-to-confirmed" },
-            engine: G::Ground::ENGINE,
             bets: self.bets,
             partners: self.partners,
             wallet_latency_ms: self.wallet_latency_ms,
@@ -116,7 +104,7 @@ impl Bench for ResultPlan {
             floor_us,
             floor_met: last.p50_us < floor_us,
             memory: measured.memory,
-            machine: [before, Machine::now(&self.data_dir).await?],
+            place: place.after(&self.data_dir).await?,
         })
     }
 }
@@ -132,7 +120,7 @@ impl ResultPlan {
                 }
             })
             .await?;
-        let mut beside = Beside { plain: ground.plain().await?, client: HttpClient::new(POOL) };
+        let mut beside = Beside(PlainDeliver::new(ground.plain().await?));
         let mut random = SplitMix::new(self.seed);
         let mut measured = Measured::default();
         let mut old = Vec::new();
@@ -158,10 +146,7 @@ impl ResultPlan {
 }
 
 /// The plain program.
-struct Beside<P> {
-    plain: P,
-    client: HttpClient,
-}
+struct Beside<P>(PlainDeliver<P>);
 
 impl<P> Beside<P> {
     /// Does a played round's work again, and writes both down.
@@ -175,18 +160,15 @@ impl<P> Beside<P> {
     where
         P: Plain<G::Engine>,
     {
-        let work = PlainRound::of(&played.settlements, &house.wallets)?;
+        let work = PlainRound::of(&played.settlements, &house.wallets, Posts::ALL)?;
         let of = played.settlements.first().context("nothing was settled")?;
         let revision = Settlement::decode(&of.value).context("a settlement")?.revision;
-        let rows = self.plain.rows(house.running.engine(), round, revision).await?;
+        let rows = self.0.plain().rows(house.running.engine(), round, revision).await?;
         let before = Cpu::now(house.wallets.id());
-        let begun = Instant::now();
-        self.plain.settlements(&played.settlements).await?;
-        let answers = work.post(&self.client).await?;
-        self.plain.deliveries(round, &rows, &played.deliveries).await?;
-        let plain_us = micros(begun.elapsed());
+        let Played { settlements, deliveries, .. } = &played;
+        let told = Told { round, work: &work, rows: &rows, settlements, deliveries };
+        let plain_us = self.0.settle_and_deliver::<G::Engine>(told).await?;
         measured.cpu_plain = measured.cpu_plain.plus(Cpu::now(house.wallets.id()).since(before));
-        work.check(&answers, played.settlements.len())?;
         let [took, topic, limit] = [played.took_us, played.settled_us, plain_us].map(Thousandths);
         eprintln!("bench: {round}: {took} ms ({topic} in the topic), plain {limit} ms");
         measured.ours.push(played.took_us);

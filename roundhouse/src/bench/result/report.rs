@@ -1,6 +1,6 @@
 //! What bringing settlements to the partners took.
 
-use crate::bench::report::{Cpu, Machine, Memory, Spread, Thousandths, word};
+use crate::bench::report::{Cpu, Memory, Place, Spread, Thousandths, word};
 use serde::Serialize;
 use std::fmt;
 
@@ -18,8 +18,6 @@ pub struct Times {
 pub struct ResultReport {
     /// Which bench.
     pub what: &'static str,
-    /// The engine.
-    pub engine: &'static str,
     /// Bets of each round.
     pub bets: usize,
     /// Partners.
@@ -50,25 +48,24 @@ pub struct ResultReport {
     pub floor_met: bool,
     /// Memory.
     pub memory: Memory,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl fmt::Display for ResultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(
             f,
-            "{} ({}): {} rounds of {} bets, {} settlements in all; {} partners answering in {} ms",
+            "{}: {} rounds of {} bets, {} settlements in all; {} partners answering in {} ms",
             self.what,
-            self.engine,
             self.rounds,
             self.bets,
             self.settlements,
             self.partners,
             self.wallet_latency_ms
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}\n{}", self.memory)?;
+        writeln!(f, "{}\n{}", self.place, self.memory)?;
         writeln!(
             f,
             "plain-deliver writes the same to the same and posts the same items in {} chunks; no logic",

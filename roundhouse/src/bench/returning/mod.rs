@@ -11,15 +11,16 @@ mod report;
 pub use report::ReturningReport;
 
 use super::doors::Call;
+use super::ground::Grounds;
 use super::held::Held;
 use super::load;
-use super::report::{Machine, Memory};
+use super::report::{Memory, Place};
 use super::street::{Street, StreetPlan};
-use super::trial::Trial;
+use super::trial::{EngineOf, Trial};
 use crate::audit::report::Report;
 use crate::rig::api::Api;
 use crate::rig::watch::Watch;
-use crate::serve::{Opened, Running};
+use crate::serve::Running;
 use anyhow::Context;
 use partner_dispatcher::Limits;
 use runtime::{Clock, SystemClock};
@@ -86,7 +87,12 @@ impl Trial for ReturningPlan {
         }
     }
 
-    async fn play<E: Opened>(&self, street: &Street, house: &Running<E>) -> anyhow::Result<Found> {
+    async fn play<G: Grounds>(
+        &self,
+        street: &Street,
+        house: &Running<EngineOf<G>>,
+        _: &G,
+    ) -> anyhow::Result<Found> {
         let api = Api::new(format!("http://{}", house.address), street.operator_key.clone());
         api.ready(WAIT_MAX).await?;
         let held = Held::watch(house.admin);
@@ -124,12 +130,7 @@ impl Trial for ReturningPlan {
         Ok(Found { went_at, back_at, drained_at, calls, calls_at_once, limits, held, memory })
     }
 
-    fn report(
-        &self,
-        found: Found,
-        audit: Report,
-        machine: [Machine; 2],
-    ) -> anyhow::Result<ReturningReport> {
-        ReturningReport::of(self, found, audit, machine)
+    fn report(&self, found: Found, audit: Report, place: Place) -> anyhow::Result<ReturningReport> {
+        ReturningReport::of(self, found, audit, place)
     }
 }

@@ -4,7 +4,7 @@ use super::calls::{by_second, first_repeats, inside_retry_after, most_within};
 use super::{Found, ReturningPlan};
 use crate::audit::report::Report;
 use crate::bench::doors::RETRY_AFTER_S;
-use crate::bench::report::{Machine, Memory, Thousandths, percentile};
+use crate::bench::report::{Memory, Place, Thousandths, percentile};
 use crate::bench::trial::Verdict;
 use serde::Serialize;
 use std::fmt;
@@ -83,8 +83,9 @@ pub struct ReturningReport {
     pub memory: Memory,
     /// The audit of everything, journals included.
     pub audit: Report,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl ReturningReport {
@@ -92,7 +93,7 @@ impl ReturningReport {
         plan: &ReturningPlan,
         found: Found,
         audit: Report,
-        machine: [Machine; 2],
+        place: Place,
     ) -> anyhow::Result<Self> {
         let Found { went_at, back_at, drained_at, mut calls, limits, .. } = found;
         calls.sort_by_key(|call| call.at);
@@ -131,7 +132,7 @@ impl ReturningReport {
             held: found.held,
             memory: found.memory,
             audit,
-            machine,
+            place,
         })
     }
 
@@ -222,13 +223,12 @@ impl ReturningReport {
 
 impl fmt::Display for ReturningReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(
             f,
             "{}: {} partners away for {} s and owed {} settlements; wallets answer in {} ms",
             self.what, self.partners, self.away_s, self.owed, self.wallet_latency_ms
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "{}", self.place)?;
         self.plot(f)?;
         self.limits(f)?;
         writeln!(f, "{}; dispatchers held {} settlements", self.memory, self.held)?;
@@ -268,8 +268,7 @@ mod tests {
             data_dir: PathBuf::new(),
             exe: PathBuf::new(),
         };
-        let machine = || Machine { load_average: String::new(), fsync_us: 0 };
-        ReturningReport::of(&plan, found, Report::new(Vec::new()), [machine(), machine()]).unwrap()
+        ReturningReport::of(&plan, found, Report::new(Vec::new()), Place::nowhere()).unwrap()
     }
 
     #[test]

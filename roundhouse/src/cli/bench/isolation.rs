@@ -19,7 +19,9 @@ Exit codes:
 /// One wallet hangs, one answers 500, one takes 30 s, one refuses everything (with 400, 401, 403 or 422, by turns), one
 /// sends bodies without end; printed is as what their dispatcher saw them. The
 /// same settlements fall due in both phases of a pair. Printed is the ratio of the healthy partners' p99 from result
-/// to confirmation, with its interval. At the end the audit reads the whole log, the facts and the wallets' journals.
+/// to confirmation, with its interval; and the same of a plain program, which brings the same settlements to wallets of
+/// its own that are ill in the same phases, with no logic. At the end the audit reads the whole log, the facts and the
+/// wallets' journals.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Flags {

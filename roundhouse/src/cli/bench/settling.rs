@@ -7,7 +7,7 @@ use anyhow::Context;
 /// Bets of a round of `settle`.
 const ROUND_BETS: usize = 10_000;
 
-/// What a core-second of a settler can do with bets that wait in the log
+/// What a core-second of a settler can do with bets that wait in the log, and the memory it takes
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct SettleFlags {
     /// Bets of a run
@@ -32,8 +32,9 @@ pub(in crate::cli) struct TopicFlags {
 /// What a settlement costs with more partners and with larger rounds
 ///
 /// A settler's work alone, with 1, 20 and 1,000 partners and with rounds of 1,000 bets, 10,000 and so on. Every run
-/// settles equally many bets, and the points take turns. Printed is the CPU time of a settlement at each point by
-/// that of the cheapest. There is no plain program: each point is measured beside the others.
+/// settles equally many bets, and the points take turns; behind each a plain program reads as many records and writes
+/// as much. Printed are the CPU time of a settlement at each point by that of the cheapest and by the plain program's,
+/// and memory at rest and at the most.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GrowthFlags {
     /// Bets of the largest round, and settlements of every run; of what is no power of ten, the one below

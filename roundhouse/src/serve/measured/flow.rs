@@ -57,6 +57,7 @@ pub(in crate::serve) struct Flow {
     consumed: Family<Consumed, Counter>,
     sent: Family<Sent, Counter>,
     durations: Histograms,
+    processed: Family<Consumed, Histogram, fn() -> Histogram>,
     failures: Family<Failure, Counter>,
     lag: Family<At, Gauge>,
     position: Family<At, Gauge<f64, AtomicU64>>,
@@ -82,6 +83,11 @@ impl Flow {
                 "messaging_client_operation_duration_seconds",
                 "Time until a batch of facts, records and offsets was durable",
                 Histograms::new_with_constructor(histogram),
+            ),
+            processed: metrics.register(
+                "messaging_process_duration_seconds",
+                "Time from a batch of records to the readiness for the next, by who read it and topic",
+                Family::new_with_constructor(histogram),
             ),
             failures: metrics.register(
                 "engine_failures",
@@ -146,6 +152,12 @@ impl Position {
         self.flow.lag.get_or_create(&self.at).set(lag);
         let at = Duration::from_millis(u64::try_from(last.appended_at).unwrap_or(0));
         self.flow.position.get_or_create(&self.at).set(at.as_secs_f64());
+    }
+
+    /// The machine was ready for more, so long after it got what was read.
+    pub(super) fn processed(&self, took: Duration) {
+        let consumed = Consumed { machine: self.at.machine, topic: self.at.topic };
+        self.flow.processed.get_or_create(&consumed).observe(took.as_secs_f64());
     }
 
     pub(super) fn failed(&self, error: &EngineError) {

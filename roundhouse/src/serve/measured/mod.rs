@@ -44,13 +44,21 @@ impl<E> Measured<E> {
 pub(super) struct MeasuredReader<R> {
     inner: R,
     position: Position,
+    /// When the last records were handed on.
+    handed: Option<Instant>,
 }
 
 impl<R: Reader> Reader for MeasuredReader<R> {
     async fn next(&mut self, records_max: usize) -> Result<(Vec<Record>, u64), EngineError> {
+        if let Some(handed) = self.handed.take() {
+            self.position.processed(handed.elapsed());
+        }
         let read = self.inner.next(records_max).await;
         match &read {
-            Ok((records, end)) => self.position.read(records, *end),
+            Ok((records, end)) => {
+                self.position.read(records, *end);
+                self.handed = (!records.is_empty()).then(Instant::now);
+            }
             Err(error) => self.position.failed(error),
         }
         read
@@ -71,7 +79,7 @@ impl<E: RecordLog> RecordLog for Measured<E> {
 
     fn reader(&self, source: Source, from: u64) -> Self::Reader {
         let position = self.flow.position(self.machine, source);
-        MeasuredReader { inner: self.inner.reader(source, from), position }
+        MeasuredReader { inner: self.inner.reader(source, from), position, handed: None }
     }
 
     fn partitions(&self, topic: Topic) -> u32 {

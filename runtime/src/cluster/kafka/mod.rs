@@ -16,6 +16,7 @@ mod settings;
 
 pub use member::KafkaAssignments;
 pub use reader::KafkaReader;
+pub use settings::{fetcher as fetcher_settings, producer as producer_settings};
 
 use crate::catalogue::Catalogue;
 use crate::cluster::ClusterOptions;

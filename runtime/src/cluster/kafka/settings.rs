@@ -41,8 +41,8 @@ fn given(mut config: ClientConfig, options: &ClusterOptions) -> ClientConfig {
     config
 }
 
-/// The producer of everything.
-pub(super) fn producer(options: &ClusterOptions) -> ClientConfig {
+/// The settings of the producer of everything.
+pub fn producer(options: &ClusterOptions) -> ClientConfig {
     let mut config = common(options);
     config
         .set("enable.idempotence", "true")
@@ -59,8 +59,8 @@ pub(super) fn producer(options: &ClusterOptions) -> ClientConfig {
     given(config, options)
 }
 
-/// A consumer that is told what to read and never joins or commits.
-pub(super) fn fetcher(options: &ClusterOptions) -> ClientConfig {
+/// The settings of a consumer that is told what to read and never joins or commits.
+pub fn fetcher(options: &ClusterOptions) -> ClientConfig {
     let mut config = common(options);
     config
         .set("group.id", format!("{}.fetch", options.instance))

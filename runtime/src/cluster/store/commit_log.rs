@@ -100,7 +100,7 @@ async fn ask(session: &Session, node: &Arc<Node>) -> Result<Mode, StoreOpenError
 }
 
 /// The one value of a query to this node alone; `None` if it has no such table, row or permission.
-async fn value(
+pub(super) async fn value(
     session: &Session,
     node: &Arc<Node>,
     query: &str,

@@ -9,6 +9,7 @@ mod batches;
 mod commit_log;
 mod connect;
 mod migrations;
+mod product;
 mod read;
 mod retry;
 mod schema;
@@ -17,6 +18,7 @@ mod tests;
 mod write;
 
 pub use migrations::{Applied, Migration, StoreStatus, carried, migrate, status};
+pub use product::product;
 
 use super::{Profile, StoreOptions};
 use crate::{Catalogue, EngineError, Fact, FactStore, Millis, Scope};

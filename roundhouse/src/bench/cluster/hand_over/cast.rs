@@ -153,6 +153,11 @@ fn engine_of(ground: &ClusterGround) -> Table {
     };
     let nodes = servers.store_nodes.iter().cloned().map(Value::String).collect();
     let text = |text: &str| Value::String(text.to_owned());
+    let table = |entries: Vec<(&str, Value)>| {
+        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Value::Table(entries.collect())
+    };
+    let properties = servers.properties.iter().map(|(name, value)| (name.as_str(), text(value)));
     let cluster = [
         ("profile", text(profile)),
         ("brokers", text(&servers.brokers)),
@@ -160,12 +165,27 @@ fn engine_of(ground: &ClusterGround) -> Table {
         ("given_addresses_only", Value::Boolean(servers.given_addresses_only)),
         ("namespace", text(&ground.namespace)),
         ("keyspace", text(&ground.keyspace)),
+        ("properties", table(properties.collect())),
     ];
-    let table = |entries: Vec<(&str, Value)>| {
-        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
-        Value::Table(entries.collect())
-    };
     let engine = table(vec![("kind", text("cluster"))]);
     let tables = [("engine", engine), ("cluster", table(cluster.to_vec()))];
     tables.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::cluster::ground::tests::ground;
+    use crate::config::{Config, Overrides};
+
+    #[test]
+    fn settlers_are_where_the_house_is_with_the_same_settings() {
+        let ground = ground();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml::to_string(&engine_of(&ground)).unwrap()).unwrap();
+        let config = Config::load(Some(file.path()), Vec::new(), Overrides::default()).unwrap();
+        let (found, given) = (config.cluster, ground.servers);
+        assert_eq!((found.brokers, found.properties), (given.brokers, given.properties));
+        assert_eq!((found.store_nodes, found.namespace), (given.store_nodes, ground.namespace));
+    }
 }

@@ -19,7 +19,7 @@ use crate::audit::{audit, journal, load as books};
 use crate::bench::client::micros;
 use crate::bench::ground::{Ground, Grounds};
 use crate::bench::progress::{Wait, caught_up, count};
-use crate::bench::report::Machine;
+use crate::bench::report::Place;
 use crate::bench::tail::{Tail, Taken};
 use crate::engine::SETTLER;
 use crate::rig::watch::Watch;
@@ -87,13 +87,12 @@ pub struct HandOverPlan {
 /// # Errors
 /// If a part cannot be started or ends by itself, or nothing was confirmed in a phase.
 pub async fn hand_over(plan: &HandOverPlan) -> anyhow::Result<HandOverReport> {
-    let before = Machine::now(&plan.data_dir).await?;
+    let place = Place::before(plan.servers.engine().await?, &plan.data_dir).await?;
     let ground = plan.servers.make().await?;
     let found = on(plan, &ground).await;
     let amiss = found.as_ref().is_ok_and(|found| !found.audit.clean);
     ground.leave(amiss, &plan.data_dir).await;
-    let after = Machine::now(&plan.data_dir).await?;
-    HandOverReport::of(plan, found?, [before, after])
+    HandOverReport::of(plan, found?, place.after(&plan.data_dir).await?)
 }
 
 /// What a run gave.

@@ -3,7 +3,7 @@
 use super::phases::{Phase, Step, Took, sorted_us};
 use super::{Found, HandOverPlan};
 use crate::audit::report::Report;
-use crate::bench::report::{Machine, Spread, Thousandths, per_mille, word};
+use crate::bench::report::{Place, Spread, Thousandths, per_mille, word};
 use serde::Serialize;
 use std::fmt;
 
@@ -75,18 +75,15 @@ pub struct HandOverReport {
     pub limit_met: bool,
     /// The whole log, the store and the wallets' journals, at rest.
     pub audit: Report,
-    /// The machine, before and after.
-    pub machine: [Machine; 2],
+    /// Where it was measured.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl HandOverReport {
     /// # Errors
     /// If nothing was confirmed in a phase that is compared.
-    pub(super) fn of(
-        plan: &HandOverPlan,
-        found: Found,
-        machine: [Machine; 2],
-    ) -> anyhow::Result<Self> {
+    pub(super) fn of(plan: &HandOverPlan, found: Found, place: Place) -> anyhow::Result<Self> {
         let Found { steps, confirmed, played, audit } = found;
         let mut phases = vec![Phase::Steady, Phase::HandOver];
         phases.extend(plan.kill.then_some(Phase::Kill));
@@ -110,7 +107,7 @@ impl HandOverReport {
             limit_per_mille: LIMIT_PER_MILLE,
             limit_met: p99_per_mille <= LIMIT_PER_MILLE,
             audit,
-            machine,
+            place,
         })
     }
 }
@@ -163,7 +160,6 @@ fn step_reports(steps: &[Step], confirmed: &[Took]) -> Vec<StepReport> {
 
 impl fmt::Display for HandOverReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = &self.machine;
         writeln!(
             f,
             "{}: 1, {} and 1 settlers; {} partners answering in {} ms, a round of {} bets every {} ms",
@@ -174,7 +170,7 @@ impl fmt::Display for HandOverReport {
             self.bets,
             self.every_ms
         )?;
-        writeln!(f, "before: {before}\nafter:  {after}")?;
+        writeln!(f, "{}", self.place)?;
         writeln!(
             f,
             "{} rounds; bets: {} accepted, {} rejected, {} not told in time",
