@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Longest wait for an answer: a void is held for half a minute until its round is sealed.
 const CALL_WAIT_MAX: Duration = Duration::from_secs(40);
@@ -20,8 +20,8 @@ const CALL_WAIT_MAX: Duration = Duration::from_secs(40);
 const LOOK_PERIOD: Duration = Duration::from_millis(20);
 /// Wait before an operator's call is repeated that got no verdict.
 const REPEAT_WAIT: Duration = Duration::from_millis(200);
-/// Times an operator's call is made before it counts as failed.
-const REPEATS_MAX: usize = 150;
+/// For so long an operator's call is made again before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Speaks to servers of one house, to each in turn. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
@@ -30,6 +30,7 @@ pub struct Api {
     bases: Arc<[String]>,
     calls: Arc<AtomicUsize>,
     operator_key: String,
+    patience: Duration,
 }
 
 /// An answer.
@@ -62,7 +63,14 @@ impl Api {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(8))
             .build(connector);
-        Self { client, bases: bases.into(), calls: Arc::default(), operator_key }
+        let (calls, patience) = (Arc::default(), PATIENCE);
+        Self { client, bases: bases.into(), calls, operator_key, patience }
+    }
+
+    /// The same client, whose operator's calls are made again for so long.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     fn next_base(&self) -> &str {
@@ -117,20 +125,27 @@ impl Api {
     /// An operator's call, made again until it gets an answer that is not a passing trouble of ours.
     ///
     /// # Errors
-    /// If it was refused, or there was no answer for half a minute.
+    /// If it was refused, or there was no verdict for longer than the client's patience; then with what came instead,
+    /// from when on.
     pub async fn operate(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
-        let mut last = None;
-        for _ in 0..REPEATS_MAX {
-            match self.call(Method::POST, path, &self.operator_key, Some(body)).await {
+        let begun = Instant::now();
+        let mut troubles: Vec<(Duration, String)> = Vec::new();
+        while begun.elapsed() < self.patience {
+            let at = begun.elapsed();
+            let trouble = match self.call(Method::POST, path, &self.operator_key, Some(body)).await {
                 Ok(reply) if reply.status < 300 => return Ok(reply),
                 Ok(reply) if reply.status < 500 && reply.text("code") != "not_sealed" => {
                     bail!("POST {path} was refused with {}: {}", reply.status, reply.body);
                 }
-                other => last = Some(other),
+                Ok(reply) => format!("{} {}", reply.status, reply.body),
+                Err(error) => format!("{error:#}"),
+            };
+            if troubles.last().is_none_or(|(_, last)| *last != trouble) {
+                troubles.push((at, trouble));
             }
             sleep(REPEAT_WAIT).await;
         }
-        bail!("POST {path} got no verdict: {last:?}")
+        bail!("POST {path} got no verdict in {:?}: {troubles:#?}", self.patience)
     }
 
     /// What an operator is shown.

@@ -51,6 +51,8 @@ const FROZEN_MAX: usize = 2;
 const GAVE_UP: i32 = 1;
 /// Pause between the steps of a storm: shorter than a group takes to come to rest.
 const STORM_PAUSE: Duration = Duration::from_millis(400);
+/// How long the desk waits for a verdict: acts follow each other closely, and an ingest may be hit by several.
+const PATIENCE: Duration = Duration::from_secs(150);
 /// Between two looks at the processes.
 const TEND_PAUSE: Duration = Duration::from_millis(500);
 
@@ -122,7 +124,8 @@ impl Cast {
     pub(crate) fn apis(&self) -> Vec<Api> {
         let ingests = self.processes.iter().filter(|((service, _), _)| *service == Service::Ingest);
         let url = |process: &Process| process.server.url.clone();
-        ingests.map(|(_, process)| Api::new(url(process), OPERATOR_KEY.to_owned())).collect()
+        let api = |base| Api::new(base, OPERATOR_KEY.to_owned()).with_patience(PATIENCE);
+        ingests.map(|(_, process)| api(url(process))).collect()
     }
 
     /// The engine, to be read from here.
