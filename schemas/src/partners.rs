@@ -116,7 +116,7 @@ impl PartnerSaid {
     /// # Errors
     /// [`Unreadable`].
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, Unreadable> {
-        let record: PartnerRecord = frame::decode(bytes)?;
+        let record = PartnerRecord::read(bytes)?;
         let pauser = Pauser::ALL.into_iter().find(|pauser| pauser.kind() == record.kind);
         let what = match (pauser, record.kind.as_str()) {
             (Some(by), _) => PartnerWord::Paused(by, need(record.paused, "paused")?),

@@ -111,7 +111,6 @@ wire!(SettlementRecord, 4, include_str!("../topics/settlements/v1/schema.avsc"))
 wire!(SettlementRecord<&str>, 4, include_str!("../topics/settlements/v1/schema.avsc"));
 wire!(DeliveryRecord, 5, include_str!("../topics/deliveries/v1/schema.avsc"));
 wire!(CaseRecord, 6, include_str!("../topics/cases/v1/schema.avsc"));
-wire!(PartnerRecord, 7, include_str!("../topics/partners/v1/schema.avsc"));
 wire!(TallyRecord, 8, include_str!("../facts/tally.avsc"));
 wire!(FreezeRecord, 9, include_str!("../facts/freeze.avsc"));
 wire!(UnreadableRecord, 10, include_str!("../facts/unreadable.avsc"));
@@ -120,6 +119,7 @@ wire!(CloseRecord, 12, include_str!("../facts/close.avsc"));
 wire!(RepeatRecord, 13, include_str!("../facts/repeat.avsc"));
 wire!(ActRecord, 14, include_str!("../facts/act.avsc"));
 wire!(StoryRecord, 15, include_str!("../facts/story.avsc"));
+wire!(PartnerRecord, 16, include_str!("../topics/partners/v1/schema.avsc"));
 
 /// A selection with its decimal odds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]

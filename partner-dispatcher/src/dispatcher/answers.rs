@@ -287,7 +287,7 @@ impl Dispatcher {
                 continue;
             };
             let answers = standing.get(item.settlement.bet.as_str());
-            if answers.is_some_and(|answers| answers.iter().any(|one| one.proves(by, &epoch))) {
+            if answers.is_some_and(|answers| answers.iter().any(|one| one.proves(by))) {
                 self.end(id, &epoch, End::Superseded { by });
             } else {
                 owed.push(id);
@@ -385,10 +385,9 @@ impl Standing {
         revision < self.revision || asked_at.is_none_or(|asked_at| asked_at <= self.at)
     }
 
-    /// True if the partner's row can be at revision `by`: a final answer says so (R17), or it was parked
-    /// and so read from a log, where it is still owed (R15, R18).
-    fn proves(&self, by: u32, epoch: &str) -> bool {
-        let parked = self.outcome == DeliveryOutcome::Parked && by <= self.revision;
-        parked || self.closes(by, Some(epoch))
+    /// True if revision `by` was said to partners at all (R17): it was answered, in whatever ledger, or parked. A ledger
+    /// that was restored and kept the row is right to name it.
+    fn proves(&self, by: u32) -> bool {
+        self.outcome != DeliveryOutcome::Unknown && by <= self.revision
     }
 }

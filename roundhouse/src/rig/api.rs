@@ -132,7 +132,8 @@ impl Api {
         let mut troubles: Vec<(Duration, String)> = Vec::new();
         while begun.elapsed() < self.patience {
             let at = begun.elapsed();
-            let trouble = match self.call(Method::POST, path, &self.operator_key, Some(body)).await {
+            let trouble = match self.call(Method::POST, path, &self.operator_key, Some(body)).await
+            {
                 Ok(reply) if reply.status < 300 => return Ok(reply),
                 Ok(reply) if reply.status < 500 && reply.text("code") != "not_sealed" => {
                     bail!("POST {path} was refused with {}: {}", reply.status, reply.body);

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use runtime::{Record, Source};
-use schemas::frame;
+use schemas::frame::{self, FrameError};
 use schemas::wire::{
     BetRecord, CaseRecord, DecisionRecord, DeliveryRecord, PartnerRecord, RoundRecord,
     SettlementRecord, Wire,
@@ -39,13 +39,15 @@ struct Line<'a> {
 /// Why it cannot be read.
 pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     match id(bytes) {
-        Some(RoundRecord::SCHEMA_ID) => as_json::<RoundRecord>(bytes),
-        Some(<BetRecord>::SCHEMA_ID) => as_json::<BetRecord>(bytes),
-        Some(<DecisionRecord>::SCHEMA_ID) => as_json::<DecisionRecord>(bytes),
-        Some(<SettlementRecord>::SCHEMA_ID) => as_json::<SettlementRecord>(bytes),
-        Some(DeliveryRecord::SCHEMA_ID) => as_json::<DeliveryRecord>(bytes),
-        Some(CaseRecord::SCHEMA_ID) => as_json::<CaseRecord>(bytes),
-        Some(PartnerRecord::SCHEMA_ID) => as_json::<PartnerRecord>(bytes),
+        Some(RoundRecord::SCHEMA_ID) => as_json(frame::decode::<RoundRecord>(bytes)),
+        Some(<BetRecord>::SCHEMA_ID) => as_json(frame::decode::<BetRecord>(bytes)),
+        Some(<DecisionRecord>::SCHEMA_ID) => as_json(frame::decode::<DecisionRecord>(bytes)),
+        Some(<SettlementRecord>::SCHEMA_ID) => as_json(frame::decode::<SettlementRecord>(bytes)),
+        Some(DeliveryRecord::SCHEMA_ID) => as_json(frame::decode::<DeliveryRecord>(bytes)),
+        Some(CaseRecord::SCHEMA_ID) => as_json(frame::decode::<CaseRecord>(bytes)),
+        Some(PartnerRecord::SCHEMA_ID | PartnerRecord::EARLIER_SCHEMA_ID) => {
+            as_json(PartnerRecord::read(bytes))
+        }
         Some(id) => Err(format!("schema id {id} is no topic's")),
         None => Err("not in the Confluent wire format".to_owned()),
     }
@@ -58,9 +60,8 @@ fn id(bytes: &[u8]) -> Option<u32> {
     }
 }
 
-fn as_json<T: Wire + serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<Value, String> {
-    let record: T =
-        frame::decode(bytes).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+fn as_json<T: Serialize>(read: Result<T, FrameError>) -> Result<Value, String> {
+    let record = read.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     let mut value = serde_json::to_value(record).map_err(|error| error.to_string())?;
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|_, field| !field.is_null());

@@ -1,5 +1,7 @@
 //! What is said of partners.
 
+use super::Wire;
+use crate::frame::{self, FrameError};
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,27 @@ pub struct PartnerRecord {
     pub bytes_max: Option<i64>,
     /// profile: whether the body of a state call may be packed (gzip).
     pub gzip: Option<bool>,
+}
+
+impl PartnerRecord {
+    /// The schema of earlier builds: without `items_max`, `bytes_max` and `gzip`.
+    pub const EARLIER_SCHEMA_ID: u32 = 7;
+
+    /// Reads a record, also one of an earlier build.
+    ///
+    /// # Errors
+    /// [`FrameError`], as for [`frame::decode`].
+    pub fn read(bytes: &[u8]) -> Result<Self, FrameError> {
+        match (frame::decode(bytes), bytes.split_first_chunk::<5>()) {
+            (Err(FrameError::Schema { found: Self::EARLIER_SCHEMA_ID, .. }), Some((_, datum))) => {
+                // A datum is its fields one behind the other, and an absent one is a zero.
+                let absent = [0; 3];
+                let grown = [&[0], &Self::SCHEMA_ID.to_be_bytes()[..], datum, &absent].concat();
+                frame::decode(&grown)
+            }
+            (read, _) => read,
+        }
+    }
 }
 
 /// What a partner takes in one currency, in minor units.

@@ -62,7 +62,7 @@ fn folder(schema_file: &str) -> PathBuf {
 }
 
 /// The files of a folder with this ending, ordered.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths: BTreeSet<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.into_iter().filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
@@ -76,7 +76,7 @@ fn record<T: Contract>(json: &Path) -> T {
     }
 }
 
-fn bytes(hex: &Path) -> Vec<u8> {
+pub(crate) fn bytes(hex: &Path) -> Vec<u8> {
     let text = std::fs::read_to_string(hex).unwrap();
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());

@@ -6,6 +6,7 @@
 
 mod broken_bytes;
 mod document;
+mod earlier;
 mod examples;
 mod schema_files;
 
