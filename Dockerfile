@@ -17,22 +17,22 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' 
 
 FROM rust:1.95-bookworm AS dependencies
 WORKDIR /src
-ENV CARGO_PROFILE_RELEASE_DEBUG=none CARGO_PROFILE_RELEASE_STRIP=debuginfo
+ENV CARGO_PROFILE_DIST_DEBUG=none CARGO_PROFILE_DIST_STRIP=debuginfo
 COPY --from=manifests /src .
-RUN cargo build --release --locked --package roundhouse --features cluster
+RUN cargo build --profile dist --locked --package roundhouse --features cluster
 
 FROM dependencies AS build
 COPY . .
 # Sources are older than what was just built of the empty files, and cargo goes by the time.
 RUN find . -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --package roundhouse --features cluster \
-    && target/release/roundhouse topics --help > /dev/null
+    && cargo build --profile dist --locked --package roundhouse --features cluster \
+    && target/dist/roundhouse topics --help > /dev/null
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="roundhouse" \
       org.opencontainers.image.description="Settles short bets on game rounds for many bookmakers at once" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /src/target/release/roundhouse /usr/local/bin/roundhouse
+COPY --from=build /src/target/dist/roundhouse /usr/local/bin/roundhouse
 # The authorities whose certificates wallets may have.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV ROUNDHOUSE__SERVER__LISTEN=0.0.0.0:8080 ROUNDHOUSE__SERVER__ADMIN_LISTEN=0.0.0.0:9190

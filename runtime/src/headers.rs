@@ -22,9 +22,10 @@ impl RecordHeaders {
     ) -> Option<Self> {
         for (name, value) in headers {
             for text in [name, value] {
-                let text = String::from_utf8_lossy(text);
-                buffer.put_u32(u32::try_from(text.len()).ok()?);
-                buffer.put_slice(text.as_bytes());
+                match str::from_utf8(text) {
+                    Ok(text) => put(buffer, text)?,
+                    Err(_) => put(buffer, &String::from_utf8_lossy(text))?,
+                }
             }
         }
         Some(Self { packed: buffer.split().freeze() })
@@ -61,6 +62,12 @@ impl RecordHeaders {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
+}
+
+fn put(buffer: &mut BytesMut, text: &str) -> Option<()> {
+    buffer.put_u32(u32::try_from(text.len()).ok()?);
+    buffer.put_slice(text.as_bytes());
+    Some(())
 }
 
 /// One text off the front.

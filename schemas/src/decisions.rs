@@ -65,10 +65,10 @@ impl Decision {
     /// The fact's id: `<bet_id>/<rank>`, rank 1 for accepted and rejected, 2 for cancelled.
     pub fn id(&self) -> String {
         let rank = match self.verdict {
-            Verdict::Accepted | Verdict::Rejected(_) => 1,
-            Verdict::Cancelled(_) => 2,
+            Verdict::Accepted | Verdict::Rejected(_) => "1",
+            Verdict::Cancelled(_) => "2",
         };
-        format!("{}/{rank}", self.bet.id)
+        [self.bet.id.as_str(), "/", rank].concat()
     }
 
     /// The kind of record and of fact.

@@ -222,12 +222,18 @@ pub struct Lane(String);
 impl Lane {
     /// The lane of a partner.
     pub fn of(partner: &PartnerId) -> Self {
-        Self(format!("{partner}/0"))
+        Self([partner.as_str(), "/0"].concat())
     }
 
     /// The lane as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Lane> for String {
+    fn from(lane: Lane) -> Self {
+        lane.0
     }
 }
 

@@ -155,7 +155,7 @@ impl Settlement {
 
     /// The fact's id, `<bet_id>/<revision>`, and the record's key.
     pub fn id(&self) -> String {
-        format!("{}/{}", self.bet, self.revision)
+        [self.bet.as_str(), "/", &self.revision.to_string()].concat()
     }
 
     /// What the partner is to give the player, payout or stake, in minor units; 0 where it is to give nothing or to

@@ -159,7 +159,7 @@ pub(super) async fn read<S: FactStore>(
     bet: &BetId,
     partner: &PartnerId,
 ) -> Result<Read, EngineError> {
-    let lane = || Lane::of(partner).as_str().to_owned();
+    let lane = || String::from(Lane::of(partner));
     let of = |topic| Scope { group: bet.round_str().to_owned(), topic: Topic(topic), partition };
     let round = store.about(of(BETS), String::new(), String::new()).await?;
     let decided = store.about(of(BETS), lane(), bet.to_string()).await?;

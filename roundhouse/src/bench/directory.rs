@@ -4,6 +4,7 @@ use super::ground::{Floors, Ground, Grounds};
 use super::journal::PlainJournal;
 use super::plain_file::{PlainFile, PlainFileSettler};
 use super::settling::Settled;
+use super::tail::Tail;
 use crate::config::{Config, Overrides};
 use crate::serve::open;
 use anyhow::{Context, ensure};
@@ -61,6 +62,7 @@ impl Ground for DataDir {
     type Engine = Embedded;
     type Plain = PlainFile;
     type PlainSettler = PlainFileSettler;
+    type Watcher = Tail;
 
     fn configure(&self, config: &mut Config) {
         config.storage.data_dir.clone_from(&self.path);
@@ -70,6 +72,10 @@ impl Ground for DataDir {
         let mut config = Config::load(None, Vec::new(), Overrides::default())?;
         self.configure(&mut config);
         open::embedded(&config).await
+    }
+
+    async fn watch(&self, engine: &Embedded, topic: &'static str) -> anyhow::Result<Tail> {
+        Tail::start(engine, topic).await
     }
 
     async fn plain(&self) -> anyhow::Result<PlainFile> {

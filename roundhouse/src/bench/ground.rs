@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What must be reached, and what is aimed at.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,9 @@ pub trait Ground {
     /// The plain program beside a settler.
     type PlainSettler: PlainSettler;
 
+    /// The consumer that sees records come.
+    type Watcher: Watcher;
+
     /// Sets in a server's configuration where this is.
     fn configure(&self, config: &mut Config);
 
@@ -70,6 +74,16 @@ pub trait Ground {
     /// # Errors
     /// If it cannot be had.
     fn open(&self) -> impl Future<Output = anyhow::Result<Self::Engine>>;
+
+    /// Sees what comes to `topic` from here on.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn watch(
+        &self,
+        engine: &Self::Engine,
+        topic: &'static str,
+    ) -> impl Future<Output = anyhow::Result<Self::Watcher>>;
 
     /// The plain programs beside rounds.
     ///
@@ -93,6 +107,15 @@ pub trait Ground {
     /// Goes when all is measured. What stands on servers is removed, unless something is `amiss` and is to be
     /// looked at, with the `journals`; a directory is left to whoever gave it.
     fn leave(self, amiss: bool, journals: &Path) -> impl Future<Output = ()>;
+}
+
+/// A consumer that does nothing with records: what it would do takes time from what is measured.
+pub trait Watcher {
+    /// Waits for `count` more records; when the last was seen.
+    ///
+    /// # Errors
+    /// If they do not come.
+    fn seen(&mut self, count: usize) -> impl Future<Output = anyhow::Result<Instant>>;
 }
 
 /// What is measured on any engine.

@@ -1,6 +1,7 @@
 //! Takes what is appended to a topic, as it becomes durable, and reads it only later: decoding 10,000
 //! records would take time from what is measured.
 
+use super::ground::Watcher;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use runtime::{Reader, Record, RecordHeaders, RecordLog, Source, Topic};
@@ -12,6 +13,8 @@ use tokio::time::{Instant, timeout};
 
 /// Records read at once.
 const RECORDS_MAX: usize = 1_000;
+/// Longest wait for records that are only seen.
+const WATCH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A record as it was taken.
 #[derive(Clone, Debug)]
@@ -46,7 +49,7 @@ struct Shared {
 }
 
 /// Reads all partitions of a topic from where they end now. Ends when dropped.
-pub(super) struct Tail {
+pub struct Tail {
     shared: Arc<Shared>,
     _readers: JoinSet<()>,
 }
@@ -98,6 +101,13 @@ impl Tail {
 
     fn len(&self) -> usize {
         self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Watcher for Tail {
+    async fn seen(&mut self, count: usize) -> anyhow::Result<Instant> {
+        let taken = self.take(count, WATCH_WAIT_MAX).await?;
+        taken.iter().map(|record| record.at).max().context("nothing was awaited")
     }
 }
 

@@ -1,15 +1,15 @@
 //! `bench result-to-topic`: from a result in `bets.v1` to the last of the round's settlements in their
-//! topic, as a consumer sees it. Beside it a plain program writes the same records, until a reader of its own
-//! can have the last.
+//! topic, as a consumer sees it that does nothing with them. Beside it a plain program writes those of the first round
+//! (which is not counted) again, until a consumer like that has the last.
 
 use super::client::micros;
-use super::ground::{Bench, Ground, Grounds};
+use super::ground::{Bench, Ground, Grounds, Watcher};
 use super::plain::Plain;
 use super::progress::{Wait, caught_up};
 use super::report::{Memory, NO_FLOOR, Place, Spread, Thousandths, median, per_mille, word};
 use super::rounds::Maker;
 use super::settling::{Rounds, Settlers};
-use super::tail::Tail;
+use super::tail::all;
 use crate::engine::SETTLER;
 use crate::serve::Opened;
 use runtime::RecordLog;
@@ -110,7 +110,8 @@ impl TopicPlan {
         let settlers = Settlers::start(&engine)?;
         let mut maker = Maker::new(G::Engine::PARTITIONS, self.partners, self.seed)?;
         let mut plain = ground.plain().await?;
-        let tail = Tail::start(&engine, SETTLEMENTS).await?;
+        let mut watcher = ground.watch(&engine, SETTLEMENTS).await?;
+        let mut settlements = Vec::new();
         let memory = Memory::at_rest();
         let wait = Wait { max: ROUND_WAIT_MAX, period: G::LOOK_PERIOD };
         let mut times = Vec::new();
@@ -123,10 +124,16 @@ impl TopicPlan {
             engine.append(records).await?;
             caught_up(&engine, SETTLER, BETS, wait).await?;
             let begun = Instant::now();
-            engine.append(result).await?;
-            let settlements = tail.take(self.bets, ROUND_WAIT_MAX).await?;
-            let last = settlements.iter().map(|record| record.at).max().unwrap_or(begun);
-            let ours = micros(last.duration_since(begun));
+            let (said, last) = tokio::join!(engine.append(result), watcher.seen(self.bets));
+            said?;
+            let ours = micros(last?.duration_since(begun));
+            if number == 0 {
+                let keep = |record| {
+                    settlements.push(record);
+                    Ok(())
+                };
+                all(&engine, SETTLEMENTS, keep).await?;
+            }
             let begun = Instant::now();
             plain.settlements(&settlements).await?;
             let limit = micros(begun.elapsed());

@@ -83,7 +83,7 @@ pub fn decided(
         round: bet.round_str().to_owned(),
         topic: BETS,
         partition,
-        lane: Lane::of(&decision.bet.partner).as_str().to_owned(),
+        lane: Lane::of(&decision.bet.partner).into(),
         kind,
         at: decision.at,
         hash: ContentHash::of(&[bet.as_str(), kind, detail, code, &content]).0,
@@ -316,7 +316,7 @@ pub fn repeated_fact(
     Ok(FactRow {
         topic: SETTLEMENTS,
         partition,
-        lane: Lane::of(&settlement.partner).as_str().to_owned(),
+        lane: Lane::of(&settlement.partner).into(),
         kind: facts::REPEATED,
         at: 0,
         hash: ContentHash::of(&[&settlement.id(), &said_at.to_string()]).0,

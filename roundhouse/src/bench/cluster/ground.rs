@@ -1,6 +1,7 @@
 //! Grounds of this engine: topics and a keyspace that nobody else uses, on servers that are there already.
 
 use super::plain::Drivers;
+use super::plain_kafka::PlainConsumer;
 use super::plain_settler::DriversSettler;
 use crate::bench::ground::{Bound, Floors, Ground, Grounds};
 use crate::bench::settling::Settled;
@@ -16,6 +17,7 @@ use schemas::catalogue::TOPICS;
 use schemas::outgoing::Partitions;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -86,11 +88,22 @@ impl Ground for ClusterGround {
     type Engine = Cluster;
     type Plain = Drivers;
     type PlainSettler = DriversSettler;
+    type Watcher = Arc<PlainConsumer>;
 
     fn configure(&self, _config: &mut Config) {}
 
     async fn open(&self) -> anyhow::Result<Cluster> {
         self.open_as("bench").await
+    }
+
+    async fn watch(
+        &self,
+        _engine: &Cluster,
+        topic: &'static str,
+    ) -> anyhow::Result<Arc<PlainConsumer>> {
+        let (ground, topic) = (self.clone(), self.topic(topic));
+        let open = move || PlainConsumer::open(&ground, &topic, false);
+        Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
     }
 
     async fn plain(&self) -> anyhow::Result<Drivers> {

@@ -2,6 +2,7 @@
 //! between.
 
 use super::ground::{ClusterGround, LANES};
+use crate::bench::ground::Watcher;
 use crate::bench::tail::Taken;
 use anyhow::Context;
 use rdkafka::TopicPartitionList;
@@ -162,7 +163,7 @@ impl PlainProducer {
 }
 
 /// A consumer of all partitions of a topic.
-pub(super) struct PlainConsumer {
+pub struct PlainConsumer {
     kafka: BaseConsumer,
 }
 
@@ -207,6 +208,25 @@ impl PlainConsumer {
         }
         Ok(taken)
     }
+
+    /// Takes `count` records; when it had the last. Blocks.
+    ///
+    /// # Errors
+    /// If one does not come.
+    fn take_all(&self, count: usize) -> anyhow::Result<Instant> {
+        let mut taken = 0;
+        while taken < count {
+            taken += self.take(count - taken)?;
+        }
+        Ok(Instant::now())
+    }
+}
+
+impl Watcher for Arc<PlainConsumer> {
+    async fn seen(&mut self, count: usize) -> anyhow::Result<tokio::time::Instant> {
+        let consumer = Self::clone(self);
+        Ok(tokio::task::spawn_blocking(move || consumer.take_all(count)).await??.into())
+    }
 }
 
 /// Produces `records` into `topic`; the time until a consumer has seen the last. Blocks.
@@ -221,18 +241,12 @@ pub(super) fn there_and_back(
 ) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| {
-            let mut seen = 0;
-            while seen < records.len() {
-                seen += consumer.take(records.len() - seen)?;
-            }
-            anyhow::Ok(begun.elapsed())
-        });
+        let reading = scope.spawn(|| consumer.take_all(records.len()));
         for record in records {
             producer.send(topic, record)?;
         }
         match reading.join() {
-            Ok(took) => took,
+            Ok(last) => Ok(last?.duration_since(begun)),
             Err(_) => anyhow::bail!("the plain consumer broke down"),
         }
     })
