@@ -4,7 +4,7 @@
 use crate::admin::get;
 use crate::house::{Ground, House, Street, clean};
 use crate::singly::until;
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -20,12 +20,17 @@ use tokio_rustls::TlsAcceptor;
 
 on_every_engine!(a_wallet_is_believed_behind_tls_and_owed_when_it_is_another);
 
+/// A year that no test sees.
+const FAR: i32 = 4000;
 /// Longer than a wallet that answers needs for everything.
 const WHILE_FOREIGN: Duration = Duration::from_secs(2);
 
-/// A certificate that is trusted as it is.
-fn certificate(name: &str) -> CertifiedKey<KeyPair> {
-    generate_simple_self_signed([name.to_owned()]).unwrap()
+/// A certificate that is trusted as it is, until this year.
+fn certificate(name: &str, until: i32) -> CertifiedKey<KeyPair> {
+    let signing_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_after = date_time_ymd(until, 1, 1);
+    CertifiedKey { cert: params.self_signed(&signing_key).unwrap(), signing_key }
 }
 
 /// A server that shows one certificate, to clients that show the other.
@@ -72,8 +77,9 @@ async fn before(upstream: String, first: TlsAcceptor) -> (u16, watch::Sender<Tls
 
 async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>() {
     let mut street = Street::on::<E>(1, 95, &[]).await;
-    let [theirs, foreign] = [(); 2].map(|()| certificate("127.0.0.1"));
-    let [ours, unknown] = [(); 2].map(|()| certificate("roundhouse.test"));
+    let [theirs, foreign] = [(); 2].map(|()| certificate("127.0.0.1", FAR));
+    let [ours, unknown] = [(); 2].map(|()| certificate("roundhouse.test", FAR));
+    let (expired, elsewhere) = (certificate("127.0.0.1", 2000), certificate("127.0.0.2", FAR));
     let wallet: http::Uri = street.wallets.urls["p01"].parse().unwrap();
     let (port, show) =
         before(wallet.authority().unwrap().to_string(), server(&theirs, &ours)).await;
@@ -86,7 +92,8 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>(
     };
     let wallets = &mut street.config.wallets;
     wallets.plain_http = false;
-    wallets.ca_file = file("ca.pem", &theirs.cert.pem());
+    let trusted = [&theirs, &expired, &elsewhere].map(|one| one.cert.pem()).concat();
+    wallets.ca_file = file("ca.pem", &trusted);
     wallets.client_certificate_file = file("client.pem", &ours.cert.pem());
     wallets.client_key_file = file("client.key", &ours.signing_key.serialize_pem());
 
@@ -99,8 +106,11 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>(
     house.api.close("r").await.unwrap();
     show.send_replace(server(&foreign, &ours));
     house.api.result("r", "3").await.unwrap();
-    sleep(WHILE_FOREIGN).await;
-    assert_eq!(house.watch.seen().owed.len(), 20, "nobody was told");
+    for (what, shown) in [("foreign", &foreign), ("expired", &expired), ("elsewhere", &elsewhere)] {
+        show.send_replace(server(shown, &ours));
+        sleep(WHILE_FOREIGN).await;
+        assert_eq!(house.watch.seen().owed.len(), 20, "{what}: nobody was told");
+    }
     let admin = format!("http://{}", house.running.admin);
     let shown = get(&admin, "/metrics", "*/*").await.1;
     let tls = "roundhouse_partner_delivery_attempts_total{partner=\"p01\",outcome=\"tls\"}";
