@@ -2,7 +2,7 @@
 //! and closes goes over it, and a wallet that shows another certificate is owed, not told.
 
 use crate::admin::get;
-use crate::house::{Ground, House, Street, clean};
+use crate::house::{Ground, House, Street, WAIT_MAX, clean};
 use crate::singly::until;
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
 use rustls::crypto::ring::default_provider;
@@ -15,15 +15,14 @@ use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
 on_every_engine!(a_wallet_is_believed_behind_tls_and_owed_when_it_is_another);
 
 /// A year that no test sees.
 const FAR: i32 = 4000;
-/// Longer than a wallet that answers needs for everything.
-const WHILE_FOREIGN: Duration = Duration::from_secs(2);
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// A certificate that is trusted as it is, until this year.
 fn certificate(name: &str, until: i32) -> CertifiedKey<KeyPair> {
@@ -75,6 +74,26 @@ async fn before(upstream: String, first: TlsAcceptor) -> (u16, watch::Sender<Tls
     (port, become_other)
 }
 
+/// Attempts that ended at the certificates.
+async fn refusals<E: Ground>(house: &House<E>) -> u64 {
+    let admin = format!("http://{}", house.running.admin);
+    let metrics = get(&admin, "/metrics", "*/*").await.1;
+    let tls = "roundhouse_partner_delivery_attempts_total{partner=\"p01\",outcome=\"tls\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(tls));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+/// Waits until it was tried, and all is owed. Of two attempts the first may have begun when another was shown.
+async fn is_refused<E: Ground>(house: &House<E>, what: &str) {
+    let (before, begun) = (refusals(house).await, Instant::now());
+    while refusals(house).await < before + 2 {
+        assert_eq!(house.watch.seen().owed.len(), 20, "{what}: nobody is told");
+        assert!(begun.elapsed() < WAIT_MAX, "{what}: not tried twice");
+        sleep(LOOK_PERIOD).await;
+    }
+    assert_eq!(house.watch.seen().owed.len(), 20, "{what}: nobody was told");
+}
+
 async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>() {
     let mut street = Street::on::<E>(1, 95, &[]).await;
     let [theirs, foreign] = [(); 2].map(|()| certificate("127.0.0.1", FAR));
@@ -106,18 +125,20 @@ async fn a_wallet_is_believed_behind_tls_and_owed_when_it_is_another<E: Ground>(
     house.api.close("r").await.unwrap();
     show.send_replace(server(&foreign, &ours));
     house.api.result("r", "3").await.unwrap();
-    for (what, shown) in [("foreign", &foreign), ("expired", &expired), ("elsewhere", &elsewhere)] {
-        show.send_replace(server(shown, &ours));
-        sleep(WHILE_FOREIGN).await;
-        assert_eq!(house.watch.seen().owed.len(), 20, "{what}: nobody was told");
+    let begun = Instant::now();
+    while house.watch.seen().owed.len() < 20 {
+        assert!(begun.elapsed() < WAIT_MAX, "not all are owed");
+        sleep(LOOK_PERIOD).await;
     }
-    let admin = format!("http://{}", house.running.admin);
-    let shown = get(&admin, "/metrics", "*/*").await.1;
-    let tls = "roundhouse_partner_delivery_attempts_total{partner=\"p01\",outcome=\"tls\"}";
-    assert!(shown.contains(tls), "{shown}");
-    show.send_replace(server(&theirs, &unknown));
-    sleep(WHILE_FOREIGN).await;
-    assert_eq!(house.watch.seen().owed.len(), 20, "it does not know our certificate");
+    for (what, server) in [
+        ("foreign", server(&foreign, &ours)),
+        ("expired", server(&expired, &ours)),
+        ("elsewhere", server(&elsewhere, &ours)),
+        ("it does not know our certificate", server(&theirs, &unknown)),
+    ] {
+        show.send_replace(server);
+        is_refused(&house, what).await;
+    }
     show.send_replace(server(&theirs, &ours));
     house.settled().await;
     house.close().await;

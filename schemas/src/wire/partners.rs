@@ -56,14 +56,15 @@ impl PartnerRecord {
     /// # Errors
     /// [`FrameError`], as for [`frame::decode`].
     pub fn read(bytes: &[u8]) -> Result<Self, FrameError> {
-        match (frame::decode(bytes), bytes.split_first_chunk::<5>()) {
-            (Err(FrameError::Schema { found: Self::EARLIER_SCHEMA_ID, .. }), Some((_, datum))) => {
+        match frame::decode(bytes) {
+            Err(FrameError::Schema { found: Self::EARLIER_SCHEMA_ID, .. }) => {
+                let datum = bytes.get(5..).unwrap_or_default();
                 // A datum is its fields one behind the other, and an absent one is a zero.
                 let absent = [0; 3];
                 let grown = [&[0], &Self::SCHEMA_ID.to_be_bytes()[..], datum, &absent].concat();
                 frame::decode(&grown)
             }
-            (read, _) => read,
+            read => read,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! R15: an older revision is dropped only for a newer one that was read.
 
+use super::retry::in_the_tier;
 use super::rig::{MAIN, Rig, TIER};
 use crate::fixtures::{applied, superseded, won};
 use planted::Bug;
 use runtime::http::CallError;
+use schemas::frame;
+use schemas::wire::{DeliveryOutcome, DeliveryRecord};
 
 /// H19: the last record under a bet is not the newest one: a zombie may say an older revision again.
 #[test]
@@ -117,4 +120,41 @@ fn one_settlement_read_twice_is_sent_once_and_both_records_are_done() {
     rig.apply();
     assert_eq!(rig.offsets(), (3, 1));
     assert_eq!(rig.deliveries(), ["a/3/1/applied"]);
+}
+
+/// What stands in the store was answered in a word that a newer build wrote.
+fn in_a_word_of_later(rig: &mut Rig) {
+    assert!(!rig.facts.is_empty());
+    for fact in rig.facts.values_mut() {
+        let mut record: DeliveryRecord = frame::decode(&fact.body).unwrap();
+        record.outcome = DeliveryOutcome::Unknown;
+        fact.body = frame::encode(&record).unwrap().into();
+    }
+}
+
+#[test]
+fn an_answer_in_a_word_that_is_not_known_proves_no_claim() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 4)]);
+    rig.answer(applied);
+    rig.apply();
+    in_a_word_of_later(&mut rig);
+    rig.settle(&[won("a", 3)]);
+    rig.answer(|item| superseded(item, 4));
+    rig.load();
+    rig.apply();
+    assert_eq!((rig.deliveries(), rig.offsets()), (vec!["a/4/1/applied".to_owned()], (1, 0)));
+}
+
+#[test]
+fn an_answer_in_a_word_that_is_not_known_closes_nothing() {
+    let mut rig = in_the_tier();
+    rig.settle(&[won("a", 3)]);
+    rig.answer(applied);
+    rig.apply();
+    in_a_word_of_later(&mut rig);
+    rig.read(TIER);
+    rig.advance(5_000);
+    rig.load();
+    assert_eq!(rig.sent(), [["a/3"]]);
 }

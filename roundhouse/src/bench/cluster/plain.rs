@@ -48,7 +48,7 @@ impl Drivers {
 
 impl Plain<Cluster> for Drivers {
     type Rows = Vec<Arc<RowBatch>>;
-    const DOES: &'static str = "plain produces the same records over the same partitions, until a consumer has seen the last";
+    const DOES: &'static str = "plain produces as many and as long records over the same partitions, until a consumer has seen the last";
 
     async fn settlements(&mut self, records: &[Taken]) -> anyhow::Result<()> {
         self.round_trip(records)

@@ -14,6 +14,7 @@ mod report;
 pub use report::HandOverReport;
 
 use super::ground::{ClusterGround, Servers};
+use crate::audit::books::Books;
 use crate::audit::report::Report;
 use crate::audit::{audit, journal, load as books};
 use crate::bench::client::micros;
@@ -30,6 +31,7 @@ use load::{Load, Played};
 use phases::{Phase, Step, Took};
 use runtime::cluster::Cluster;
 use schemas::catalogue::{BETS, DELIVERIES};
+use schemas::decisions::{DecisionSaid, RejectReason, Verdict};
 use schemas::frame;
 use schemas::settlements::revision_of;
 use schemas::wire::{DeliveryOutcome, DeliveryRecord};
@@ -100,6 +102,7 @@ struct Found {
     steps: Vec<Step>,
     confirmed: Vec<Took>,
     played: Played,
+    rejections: BTreeMap<String, usize>,
     audit: Report,
 }
 
@@ -128,7 +131,33 @@ async fn on(plan: &HandOverPlan, ground: &ClusterGround) -> anyhow::Result<Found
     engine.close().await;
     books.journals = Some(journal::read_all(&[journals])?);
     let audit = audit(&books, true).map_err(|why| anyhow!(why))?;
-    Ok(Found { steps, confirmed, played, audit })
+    Ok(Found { steps, confirmed, played, rejections: rejections(&books), audit })
+}
+
+/// Bets that were rejected, by why. A settler that takes over may say a decision again.
+fn rejections(books: &Books) -> BTreeMap<String, usize> {
+    let decisions = books.decisions.iter().flatten().filter_map(|(_, said)| match said {
+        DecisionSaid::Decided(decision) => Some(decision),
+        DecisionSaid::CancelRefused(_) => None,
+    });
+    let why: BTreeMap<_, _> = decisions
+        .filter_map(|decision| match &decision.verdict {
+            Verdict::Rejected(reason) => Some((&decision.bet.id, reason)),
+            Verdict::Accepted | Verdict::Cancelled(_) => None,
+        })
+        .collect();
+    let mut counts = BTreeMap::new();
+    for reason in why.into_values() {
+        let why = match reason {
+            RejectReason::Declined(code) => format!("declined ({code})"),
+            RejectReason::Expired
+            | RejectReason::Closed
+            | RejectReason::NotOpen
+            | RejectReason::Thawed => reason.code().to_owned(),
+        };
+        *counts.entry(why).or_default() += 1;
+    }
+    counts
 }
 
 /// Waits until nothing is undecided or owed; if that does not come, the audit says what is.

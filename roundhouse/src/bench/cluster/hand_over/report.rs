@@ -5,6 +5,7 @@ use super::{Found, HandOverPlan};
 use crate::audit::report::Report;
 use crate::bench::report::{Place, Spread, Thousandths, per_mille, word};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The most that the p99 of the hand-over may be, by that of the steady phase, in thousandths.
@@ -61,6 +62,8 @@ pub struct HandOverReport {
     pub accepted: u64,
     /// Bets whose players were told that they are not.
     pub rejected: u64,
+    /// Rejected bets in the log, by why.
+    pub rejections: BTreeMap<String, usize>,
     /// Bets whose players were told nothing final.
     pub untold: u64,
     /// Those that are measured.
@@ -84,7 +87,7 @@ impl HandOverReport {
     /// # Errors
     /// If nothing was confirmed in a phase that is compared.
     pub(super) fn of(plan: &HandOverPlan, found: Found, place: Place) -> anyhow::Result<Self> {
-        let Found { steps, confirmed, played, audit } = found;
+        let Found { steps, confirmed, played, rejections, audit } = found;
         let mut phases = vec![Phase::Steady, Phase::HandOver];
         phases.extend(plan.kill.then_some(Phase::Kill));
         let phase = |phase| phase_report(phase, &steps, &confirmed, &played.answered);
@@ -100,6 +103,7 @@ impl HandOverReport {
             rounds: played.said_us.len(),
             accepted: played.accepted,
             rejected: played.rejected,
+            rejections,
             untold: played.untold,
             steps: step_reports(&steps, &confirmed),
             phases,
@@ -176,6 +180,9 @@ impl fmt::Display for HandOverReport {
             "{} rounds; bets: {} accepted, {} rejected, {} not told in time",
             self.rounds, self.accepted, self.rejected, self.untold
         )?;
+        for (why, bets) in &self.rejections {
+            writeln!(f, "rejected in the log, {why}: {bets}")?;
+        }
         writeln!(f, "from a round's result to the confirmation of each of its settlements")?;
         head(f, "", "settlements")?;
         for phase in &self.phases {
