@@ -13,7 +13,7 @@ Examples:
 Exit codes:
   0  measured, and nothing is lost or doubled
   1  the audit found something, whose topics, keyspace and journals are left to be looked at; or the
-     ratio is above --fail-above
+     ratio is above --fail-above; or the load is more than the place carries
   2  could not be measured";
 
 /// Settlers that come and go under load: nothing lost or doubled, and how long confirmations take
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Flags {
     #[arg(long, value_name = "MS", default_value_t = 20)]
     wallet_latency_ms: u64,
     /// Bets of each round
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     bets: u32,
     /// Between the beginnings of two rounds
     #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
@@ -89,6 +89,7 @@ pub(super) async fn measure(flags: Flags, site: Site<'_>) -> anyhow::Result<Outc
     print(&report, site.json)?;
     let bound = flags.fail_above.saturating_mul(1_000);
     let clean = report.audit.clean;
-    let code = if clean && report.p99_per_mille <= bound { EXIT_OK } else { EXIT_FINDING };
+    let within = !report.overloaded && report.p99_per_mille <= bound;
+    let code = if clean && within { EXIT_OK } else { EXIT_FINDING };
     Ok(Outcome { code, keeps: !clean })
 }

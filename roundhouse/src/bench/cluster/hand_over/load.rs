@@ -51,7 +51,7 @@ pub(super) struct Played {
     /// Bets whose players were told that they are in.
     pub(super) accepted: u64,
     /// Bets whose players were told that they are not.
-    pub(super) rejected: u64,
+    pub(super) rejected: Vec<Took>,
     /// Bets whose players were told nothing final.
     pub(super) untold: u64,
 }
@@ -104,7 +104,7 @@ impl Load {
                 played.answered.push(answer.took);
                 match answer.word.as_deref() {
                     Some("accepted") => played.accepted += 1,
-                    Some(_) => played.rejected += 1,
+                    Some(_) => played.rejected.push(answer.took),
                     None => played.untold += 1,
                 }
             }

@@ -1,5 +1,6 @@
 //! What a hand-over cost.
 
+use super::load::Played;
 use super::phases::{Phase, Step, Took, sorted_us};
 use super::{Found, HandOverPlan};
 use crate::audit::report::Report;
@@ -10,6 +11,9 @@ use std::fmt;
 
 /// The most that the p99 of the hand-over may be, by that of the steady phase, in thousandths.
 const LIMIT_PER_MILLE: u64 = 3_000;
+/// Of the bets of the steady phase, in thousandths, the most that may be rejected. Beyond it the load is more than the
+/// place carries, and what is not rejected says nothing of a hand-over.
+const REJECTED_PER_MILLE_MAX: usize = 10;
 
 /// One phase.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +26,8 @@ pub struct PhaseReport {
     pub confirmed: Spread,
     /// Bets that were on their way in it.
     pub bets: usize,
+    /// Of these, bets that were rejected.
+    pub rejected: usize,
     /// From a bet's request to its answer.
     pub answered: Spread,
 }
@@ -61,7 +67,7 @@ pub struct HandOverReport {
     /// Bets whose players were told that they are in.
     pub accepted: u64,
     /// Bets whose players were told that they are not.
-    pub rejected: u64,
+    pub rejected: usize,
     /// Rejected bets in the log, by why.
     pub rejections: BTreeMap<String, usize>,
     /// Bets whose players were told nothing final.
@@ -74,8 +80,10 @@ pub struct HandOverReport {
     pub p99_per_mille: u64,
     /// The most that it may be.
     pub limit_per_mille: u64,
-    /// Whether it is.
+    /// Whether it is, and the place carries the load.
     pub limit_met: bool,
+    /// The load is more than the place carries.
+    pub overloaded: bool,
     /// The whole log, the store and the wallets' journals, at rest.
     pub audit: Report,
     /// Where it was measured.
@@ -90,9 +98,10 @@ impl HandOverReport {
         let Found { steps, confirmed, played, rejections, audit } = found;
         let mut phases = vec![Phase::Steady, Phase::HandOver];
         phases.extend(plan.kill.then_some(Phase::Kill));
-        let phase = |phase| phase_report(phase, &steps, &confirmed, &played.answered);
+        let phase = |phase| phase_report(phase, &steps, &confirmed, &played);
         let phases: Vec<PhaseReport> = phases.into_iter().map(phase).collect();
         let p99_per_mille = p99_per_mille(&phases)?;
+        let overloaded = phases.iter().any(PhaseReport::is_overloaded);
         Ok(Self {
             what: "hand-over",
             settlers: plan.settlers,
@@ -102,33 +111,36 @@ impl HandOverReport {
             every_ms: plan.every_ms,
             rounds: played.said_us.len(),
             accepted: played.accepted,
-            rejected: played.rejected,
+            rejected: played.rejected.len(),
             rejections,
             untold: played.untold,
             steps: step_reports(&steps, &confirmed),
             phases,
             p99_per_mille,
             limit_per_mille: LIMIT_PER_MILLE,
-            limit_met: p99_per_mille <= LIMIT_PER_MILLE,
+            limit_met: !overloaded && p99_per_mille <= LIMIT_PER_MILLE,
+            overloaded,
             audit,
             place,
         })
     }
 }
 
-fn phase_report(
-    phase: Phase,
-    steps: &[Step],
-    confirmed: &[Took],
-    answered: &[Took],
-) -> PhaseReport {
-    let confirmed = sorted_us(confirmed, |took| took.phase(steps) == phase);
-    let answered = sorted_us(answered, |took| took.phase(steps) == phase);
+impl PhaseReport {
+    fn is_overloaded(&self) -> bool {
+        self.phase == Phase::Steady && self.bets * REJECTED_PER_MILLE_MAX < self.rejected * 1_000
+    }
+}
+
+fn phase_report(phase: Phase, steps: &[Step], confirmed: &[Took], played: &Played) -> PhaseReport {
+    let within = |all: &[Took]| sorted_us(all, |took| took.phase(steps) == phase);
+    let (confirmed, answered) = (within(confirmed), within(&played.answered));
     PhaseReport {
         phase,
         settlements: confirmed.len(),
         confirmed: Spread::of(&confirmed),
         bets: answered.len(),
+        rejected: within(&played.rejected).len(),
         answered: Spread::of(&answered),
     }
 }
@@ -206,6 +218,16 @@ impl fmt::Display for HandOverReport {
             )?;
         }
         let (ratio, limit) = (Thousandths(self.p99_per_mille), Thousandths(self.limit_per_mille));
+        for phase in &self.phases {
+            writeln!(f, "rejected: {} of {} bets ({})", phase.rejected, phase.bets, phase.phase)?;
+        }
+        if self.overloaded {
+            writeln!(
+                f,
+                "the load is more than this place carries, also with nothing changing hands: say fewer --bets or more \
+                 --every-ms; servers that were just started need a run to get warm"
+            )?;
+        }
         let met = word(self.limit_met);
         writeln!(f, "p99 of the hand-over, by that of steady: {ratio}; limit {limit}: {met}")?;
         if self.audit.clean {
@@ -250,7 +272,7 @@ mod tests {
     #[test]
     fn the_ratio_is_of_the_p99() {
         let (steps, confirmed) = measured();
-        let of = |phase| phase_report(phase, &steps, &confirmed, &[]);
+        let of = |phase| phase_report(phase, &steps, &confirmed, &Played::default());
         let phases = [of(Phase::Steady), of(Phase::HandOver)];
         assert_eq!(phases.each_ref().map(|phase| phase.settlements), [200, 200]);
         assert_eq!(phases.each_ref().map(|phase| phase.confirmed.p50_us), [10_000, 10_000]);
@@ -258,9 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn more_than_one_in_a_hundred_rejected_while_nothing_moves_is_too_much_load() {
+        let (steps, all) = measured();
+        let overloaded = |phase: Phase, rejected: usize| {
+            let of_phase = all.iter().copied().filter(|took| took.phase(&steps) == phase);
+            let rejected = of_phase.take(rejected).collect();
+            let played = Played { answered: all.clone(), rejected, ..Played::default() };
+            phase_report(phase, &steps, &[], &played).is_overloaded()
+        };
+        let said = [(Phase::Steady, 2), (Phase::Steady, 3), (Phase::HandOver, 200)]
+            .map(|(phase, rejected)| overloaded(phase, rejected));
+        assert_eq!(said, [false, true, false]);
+    }
+
+    #[test]
     fn nothing_is_no_ratio() {
         let (steps, _) = measured();
-        let of = |phase| phase_report(phase, &steps, &[], &[]);
+        let of = |phase| phase_report(phase, &steps, &[], &Played::default());
         assert!(p99_per_mille(&[of(Phase::Steady), of(Phase::HandOver)]).is_err());
     }
 
