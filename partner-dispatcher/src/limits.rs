@@ -40,6 +40,9 @@ pub struct Limits {
     pub loads_in_flight_max: usize,
     /// Items made durable in one batch. More means fewer syncs and a later offset.
     pub apply_items_max: usize,
+    /// Moves to a tier in one batch, beside these. Origin: a chunk's worth, so that what a partner that is away is owed
+    /// presses on the engine no more than what one that is there is told.
+    pub moves_applied_max: usize,
     /// Chunks that a partner may refuse as a whole, with no good answer between, before chunks are no
     /// longer halved. Halving finds the one item that a wallet chokes on (9 halvings of 500, on each of
     /// its 4 slots); a wallet that refuses everything is down, and small chunks would only slow the
@@ -103,6 +106,7 @@ impl Limits {
         tier_items_max: 5_000,
         loads_in_flight_max: 16,
         apply_items_max: 5_000,
+        moves_applied_max: STATE_ITEMS_MAX,
         refusals_halved_max: 36,
         repeat_wait_ms_min: 100,
         repeat_wait_ms_max: 150,
@@ -127,7 +131,8 @@ impl Limits {
     pub const fn partner_held_max(&self, read: usize) -> usize {
         let room = self.partner_items_max;
         let ahead = (room / 2).saturating_add(read);
-        let unwritten = self.items_unwritten_max.saturating_add(self.apply_items_max);
+        let on_its_way = self.apply_items_max.saturating_add(self.moves_applied_max);
+        let unwritten = self.items_unwritten_max.saturating_add(on_its_way);
         let unwritten = unwritten.saturating_add(read).saturating_add(room);
         let resting = self.tier_items_max.saturating_add(read).saturating_mul(TIERS);
         let of_calls = room.saturating_add(ahead).saturating_add(self.probes_kept_max);

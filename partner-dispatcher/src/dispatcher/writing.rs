@@ -16,6 +16,9 @@ use std::collections::{BTreeSet, VecDeque};
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     waiting: VecDeque<(Subject, Output)>,
+    /// Moves of items to a tier. Few go with a batch: a round of a partner that is away would make all others wait for one
+    /// large write.
+    moves: VecDeque<(u64, Output)>,
     /// The token of the batch on its way, and the items it ends.
     on_its_way: Option<(u64, BTreeSet<u64>)>,
 }
@@ -36,7 +39,7 @@ impl Writer {
 
     /// What waits to be written and is not on its way.
     pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.moves.len()
     }
 
     /// Whether the end of this item is being made durable just now.
@@ -46,10 +49,12 @@ impl Writer {
 }
 
 impl Dispatcher {
-    /// Takes the output that ends an item here. Output that cannot be written leaves the item undone:
-    /// the offset stays before it, and people are told.
+    /// Takes the output that ends an item here, or moves it to a tier. Output that cannot be written leaves the item
+    /// undone: the offset stays before it, and people are told.
     pub(super) fn settle_output(&mut self, id: u64, output: Result<Output, FrameError>) {
+        let moves = self.book.get(id).is_some_and(|item| item.stage == Stage::Moving);
         match output {
+            Ok(output) if moves => self.writer.moves.push_back((id, output)),
             Ok(output) => self.writer.waiting.push_back((Subject::Item(id), output)),
             Err(error) => {
                 let name = self.book.get(id).map(|item| item.settlement.id()).unwrap_or_default();
@@ -63,11 +68,17 @@ impl Dispatcher {
         if self.writer.on_its_way.is_some() {
             return;
         }
-        let count = self.writer.waiting.len().min(self.options.limits.apply_items_max);
+        let limits = self.options.limits;
+        let Writer { waiting, moves, .. } = &mut self.writer;
+        let moves = moves.drain(..moves.len().min(limits.moves_applied_max));
+        let outputs: Vec<(Subject, Output)> = waiting
+            .drain(..waiting.len().min(limits.apply_items_max))
+            .chain(moves.map(|(id, output)| (Subject::Item(id), output)))
+            .collect();
         let mut ids = BTreeSet::new();
-        let (mut closing, mut records) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for _ in 0..count {
-            let Some((subject, output)) = self.writer.waiting.pop_front() else { break };
+        let (mut closing, mut records) =
+            (Vec::with_capacity(outputs.len()), Vec::with_capacity(outputs.len()));
+        for (subject, output) in outputs {
             closing.extend(output.facts);
             records.extend(output.records);
             match subject {

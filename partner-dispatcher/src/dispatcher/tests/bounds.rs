@@ -10,6 +10,7 @@ use crate::retry::HEADER_CHUNK_ITEMS_MAX;
 use runtime::Append;
 use runtime::http::CallError;
 use schemas::PartnerId;
+use schemas::catalogue::RETRY_5S;
 use schemas::contract::{ItemOutcome, StateItem, StateResult, Traffic};
 use schemas::settlements::{Settlement, Target};
 use std::num::NonZeroU32;
@@ -241,12 +242,38 @@ impl Ill {
     }
 }
 
+/// Else all others would wait for one large write of what one is owed that is away.
+#[test]
+fn what_moves_to_a_tier_goes_a_few_at_a_time_and_holds_up_no_answer() {
+    let mut rig =
+        Rig::with(Limits { moves_applied_max: 10, partner_items_max: 5, ..Limits::PRODUCTION });
+    let well = settlement_of("beta", "z", 3, Target::Settled(0));
+    rig.settle(&bets(100, 3).into_iter().chain([well]).collect::<Vec<_>>());
+    let beta = rig.calls.iter().find(|(_, call)| call.partner != acme());
+    let beta = *beta.unwrap().0;
+    rig.answer_one(beta, |call| {
+        ok(&call.request, call.request.items.iter().map(applied).collect())
+    });
+    let (mut moved, mut told_with) = (vec![0], None);
+    while rig.apply_steps(usize::MAX) {
+        moved.push(rig.records(RETRY_5S).len());
+        if told_with.is_none() && !rig.deliveries().is_empty() {
+            told_with = moved.last().copied();
+        }
+    }
+    assert_eq!(moved.last(), Some(&95));
+    assert!(moved.windows(2).all(|two| two[1] - two[0] <= 10), "{moved:?}");
+    assert_eq!(told_with, Some(20), "with the batch behind the one on its way");
+    assert_eq!(rig.offsets().0, 0, "five wait for their answers");
+}
+
 const LIMITS: Limits = Limits {
     chunk_items_max: 10,
     partner_items_max: 200,
     items_held_max: 5_000,
     items_unwritten_max: 300,
     apply_items_max: 50,
+    moves_applied_max: 50,
     tier_items_max: 100,
     ..Limits::PRODUCTION
 };
@@ -255,7 +282,7 @@ const READ: usize = 50;
 /// What one partner that is ill may have in memory.
 const HELD_MAX: usize = LIMITS.partner_held_max(READ);
 const _: () = assert!(
-    HELD_MAX == 200 + (100 + READ) + 4 + (300 + 50 + READ + 200) + 5 * (100 + READ),
+    HELD_MAX == 200 + (100 + READ) + 4 + (300 + 100 + READ + 200) + 5 * (100 + READ),
     "room, ahead, probes, unwritten, resting"
 );
 
