@@ -64,9 +64,17 @@ impl Asked {
     }
 }
 
-/// The profile with what its wallet says that it takes; none if no settlement could be told within that. A rate is lowered
-/// alone: a smaller one was agreed on by people.
-pub fn adopted(profile: &Profile, said: &CapabilitiesResponse) -> Option<Profile> {
+/// The profile of `partner` with what its wallet says that it takes; none if it says that it is another's wallet or does
+/// not speak our version, or if no settlement could be told within that. A rate is lowered alone: a smaller one was agreed
+/// on by people. The rate of stakes stays as it is: how many bets players may make is no wallet's word alone.
+pub fn adopted(
+    partner: &PartnerId,
+    profile: &Profile,
+    said: &CapabilitiesResponse,
+) -> Option<Profile> {
+    if said.partner_id != partner.as_str() || !speaks_our_version(said) {
+        return None;
+    }
     let number = |theirs: u64| u32::try_from(theirs).unwrap_or(u32::MAX);
     // Nothing where it takes as much as there ever is.
     let less = |theirs: u64, most: usize| {
@@ -83,9 +91,12 @@ pub fn adopted(profile: &Profile, said: &CapabilitiesResponse) -> Option<Profile
         Some(theirs) => Some(NonZeroU32::new(number(theirs))?),
         None => None,
     };
-    let lower = |ours: Option<NonZeroU32>| ours.into_iter().chain(theirs).min();
-    let (calls_per_s, stakes_per_s) = (lower(profile.calls_per_s), lower(profile.stakes_per_s));
-    Some(Profile { state_calls, calls_per_s, stakes_per_s, ..profile.clone() })
+    let calls_per_s = profile.calls_per_s.into_iter().chain(theirs).min();
+    Some(Profile { state_calls, calls_per_s, ..profile.clone() })
+}
+
+fn speaks_our_version(said: &CapabilitiesResponse) -> bool {
+    said.api_versions.iter().any(|date| date == API_VERSION)
 }
 
 async fn get<T: DeserializeOwned>(
@@ -111,7 +122,7 @@ async fn get<T: DeserializeOwned>(
 /// What of these capabilities does not do for the partner as it is known here.
 fn of_capabilities(partner: &Partner, said: &CapabilitiesResponse) -> Vec<String> {
     let mut differences = of_names(partner, &said.partner_id, &said.ledger_epoch);
-    if !said.api_versions.iter().any(|date| date == API_VERSION) {
+    if !speaks_our_version(said) {
         let spoken = said.api_versions.join(", ");
         differences.push(format!("it speaks {spoken}, and is spoken to as {API_VERSION}"));
     }
@@ -350,7 +361,7 @@ mod tests {
             ..good()
         };
         assert_eq!(of_capabilities(&partner, &said).len(), 4);
-        let after = adopted(&partner.profile, &said).unwrap();
+        let after = adopted(&partner.id, &partner.profile, &said).unwrap();
         let number = NonZeroU32::new;
         let state_calls =
             StateCalls { items_max: number(10), bytes_max: number(4_096), gzip: false };
@@ -359,20 +370,27 @@ mod tests {
         assert_eq!(after.wallet_url, partner.profile.wallet_url);
         partner.profile = after;
         assert_eq!(of_capabilities(&partner, &said), Vec::<String>::new());
+        partner.profile.stakes_per_s = None;
+        let told = of_capabilities(&partner, &said);
+        assert!(told[0].ends_with("has no limit (stakes_per_s)"), "{told:?}");
+        let after = adopted(&partner.id, &partner.profile, &said).unwrap();
+        assert_eq!(after, partner.profile, "people agree on how many may bet");
 
         said = CapabilitiesResponse { gzip: true, calls_per_second_max: None, ..good() };
         said.items_max = u64::MAX;
-        let after = adopted(&partner.profile, &said).unwrap();
+        let after = adopted(&partner.id, &partner.profile, &said).unwrap();
         assert_eq!(after.state_calls, StateCalls { gzip: true, ..StateCalls::default() });
         assert_eq!(after.calls_per_s, number(45), "it says nothing of a rate");
         for change in [
             |said: &mut CapabilitiesResponse| said.items_max = 0,
             |said: &mut CapabilitiesResponse| said.bytes_max = 4_095,
             |said: &mut CapabilitiesResponse| said.calls_per_second_max = Some(0),
+            |said: &mut CapabilitiesResponse| said.partner_id = "bolt".to_owned(),
+            |said: &mut CapabilitiesResponse| said.api_versions.truncate(1),
         ] {
             let mut said = good();
             change(&mut said);
-            assert_eq!(adopted(&partner.profile, &said), None, "nobody could keep to that");
+            assert_eq!(adopted(&partner.id, &partner.profile, &said), None, "{said:?}");
         }
     }
 

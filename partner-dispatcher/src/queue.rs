@@ -191,11 +191,16 @@ impl Parked {
 }
 
 impl Partner {
-    /// True if it asked to be left alone for longer than anything is to wait for in memory.
-    pub(crate) fn rests(&mut self, now: Millis, limits: &Limits) -> bool {
+    /// Until when it is left alone, since it asked for that.
+    pub(crate) fn rest_end(&mut self, now: Millis, limits: &Limits) -> Millis {
         // A clock that was set back makes no rest longer.
         self.not_before = self.not_before.min(later(now, limits.retry_after_ms_max));
-        later(now, limits.retry_after_held_ms_max) < self.not_before
+        self.not_before
+    }
+
+    /// True if it asked to be left alone for longer than anything is to wait for in memory.
+    pub(crate) fn rests(&mut self, now: Millis, limits: &Limits) -> bool {
+        later(now, limits.retry_after_held_ms_max) < self.rest_end(now, limits)
     }
 
     pub(crate) fn queue(&mut self, traffic: Traffic) -> &mut Queue {

@@ -52,7 +52,7 @@ pub(super) async fn check<E: Engine>(
 }
 
 /// The same, and from now on its profile says what its wallet says that it takes: the size of state calls, whether they
-/// may be packed, and the rates where they are above that. A wallet that does not say it, or says what nobody could keep
+/// may be packed, and the rate of calls with settlements where it is above that. A wallet that does not say it, or says what nobody could keep
 /// to, changes nothing.
 pub(super) async fn adopt<E: Engine>(
     State(api): State<ApiState<E>>,
@@ -62,9 +62,9 @@ pub(super) async fn adopt<E: Engine>(
 ) -> Result<axum::Json<CheckBody>, Problem> {
     let actor = operator.on(Duty::Partners)?;
     let asked = api.asked(&partner).await?;
-    // As it is by now: somebody may have changed it meanwhile.
+    // As this process knows it by now, since the wallet took its time.
     let before = api.known_partner(&partner)?.profile;
-    let after = asked.capabilities.as_ref().ok().and_then(|said| adopted(&before, said));
+    let after = asked.capabilities.as_ref().ok().and_then(|said| adopted(&partner, &before, said));
     let is_said = after.is_some();
     if let Some(after) = after.filter(|after| *after != before) {
         let what = PartnerWord::Profile(after);

@@ -15,6 +15,7 @@ impl Dispatcher {
     /// Starts chunks for every partner that has something to send and a free slot, voids first. While
     /// slots are free nothing waits for a chunk to fill. To a partner whose breaker is open a probe goes.
     pub(super) fn start_chunks(&mut self, now: Millis) {
+        let limits = self.options.limits;
         while let Some(name) = self.touched.pop_first() {
             let Some(partner) = self.partners.get_mut(&name) else { continue };
             let waits = |queue: &Queue| !queue.ids.is_empty() || !queue.kept.is_empty();
@@ -22,8 +23,8 @@ impl Dispatcher {
             if planted::active(Bug::RestUnended) && 0 < partner.not_before {
                 continue;
             }
-            if now < partner.not_before {
-                let at = partner.not_before;
+            let at = partner.rest_end(now, &limits);
+            if now < at {
                 if waits && !std::mem::replace(&mut partner.gated, true) {
                     self.timer(at, Due::Gate(name));
                 }

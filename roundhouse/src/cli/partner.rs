@@ -105,7 +105,7 @@ struct Check {
     #[command(flatten)]
     show: Show,
     /// Have its profile say what its wallet says that it takes: items and bytes of a call with settlements, whether it may be
-    /// packed, and the rates where they are above that
+    /// packed, and the rate of calls with settlements where it is above that
     #[arg(long, requires = "reason")]
     adopt: bool,
     /// Why; it stands in the log with your name

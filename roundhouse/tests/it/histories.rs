@@ -61,6 +61,9 @@ async fn histories_agree_with_the_wallets<E: Ground>() {
     set(wallet, FaultSettings::NONE).await;
     house.settled().await;
     caught_up(house.running.engine()).await;
+    for partner in street.keys.keys() {
+        stakes_tell_attempts(api, partner).await;
+    }
 
     let told = Histories::read(&street, api).await;
     house.close().await;
@@ -95,6 +98,16 @@ pub(crate) async fn caught_up<E: Ground>(engine: &E) {
                 sleep(LOOK_PERIOD).await;
             }
         }
+    }
+}
+
+/// Waits until each stake says how often it was asked for: that is written by the way, behind the bets.
+async fn stakes_tell_attempts(api: &Api, partner: &str) {
+    let (path, begun) = (format!("/v1/partners/{partner}/transactions?limit=500"), Instant::now());
+    let untold = |line: &Value| line["revision"] == 1 && line.get("attempts").is_none();
+    while pages(api, &path, "transactions", OPERATOR_KEY).await.iter().any(untold) {
+        assert!(begun.elapsed() < WAIT_MAX, "a stake does not say how often it was asked for");
+        sleep(LOOK_PERIOD).await;
     }
 }
 

@@ -278,7 +278,7 @@ pub struct CapabilitiesResponse {
     pub ledger_epoch: String,
     /// Calls a second that it takes of each kind of traffic. The rates that were agreed on keep them below it
     /// (`calls_per_s` of the partner's profile and, for stakes, `stakes_per_s` of each process that takes bets), and so
-    /// does a 429 with `Retry-After`; this number alone does not.
+    /// does a 429 with `Retry-After`; this number does once the operator has taken it over, for settlements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub calls_per_second_max: Option<u64>,

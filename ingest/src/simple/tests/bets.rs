@@ -74,7 +74,8 @@ async fn long_lists_are_whole() {
     for _ in 0..12 {
         let many = (0..64).map(|_| house.plain(BET, &body));
         for told in futures_util::future::join_all(many).await {
-            assert_eq!(told.status, 201, "{}", told.body);
+            // Where much else runs some are undecided as long as an answer waits; they are listed all the same.
+            assert!(matches!(told.status.as_u16(), 201 | 202), "{}", told.body);
         }
     }
     let all = house.plain(BETS, &Value::Null).await.body;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 #[tokio::test]
 async fn a_result_is_drawn_behind_the_end_of_betting() {
     let house = House::new();
-    let deadline = timestamp(SystemClock.now() + 1_000);
+    let deadline = timestamp(SystemClock.now() + 3_000);
     for number in 0..40 {
         let body = json!({
             "event_id": number, "coefficient": "2", "deadline": deadline, "auto_result": true,

@@ -31,6 +31,21 @@ fn busy(asked_ms: u64) -> Came {
     Ok(HttpAnswer { status: 429, retry_after_ms: Some(asked_ms), body: bytes::Bytes::new() })
 }
 
+/// It ends with the longest that anybody can ask for.
+#[test]
+fn a_clock_that_is_set_back_makes_no_rest_longer() {
+    let mut rig = Rig::new();
+    rig.settle(&[won("a", 3)]);
+    rig.answer_with(|_| busy(4_000));
+    rig.now -= 3_600_000;
+    rig.settle(&[won("b", 3)]);
+    rig.advance(599_999);
+    rig.settle(&[won("c", 3)]);
+    assert!(rig.calls.is_empty());
+    rig.advance(1);
+    assert_eq!(rig.sent(), [["b/3", "c/3"]]);
+}
+
 /// What a partner asks for that is longer than anything waits here is waited for in the tiers; one settlement asks then.
 #[test]
 fn a_long_rest_holds_no_memory_and_ends_with_a_probe() {
