@@ -52,7 +52,7 @@ pub(super) async fn check<E: Engine>(
 }
 
 /// The same, and from now on its profile says what its wallet says that it takes: the size of state calls, whether they
-/// may be packed, and the rate of calls with settlements where it is above that. A wallet that does not say it, or says what nobody could keep
+/// may be packed, and their rate where it is above that. A wallet that does not say it, or says what nobody could keep
 /// to, changes nothing.
 pub(super) async fn adopt<E: Engine>(
     State(api): State<ApiState<E>>,
